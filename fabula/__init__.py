@@ -1,0 +1,1 @@
+"""Fabula: generations that can be watched, left and resumed."""

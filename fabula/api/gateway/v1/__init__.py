@@ -1,0 +1,1 @@
+"""fabula.api.gateway.v1: frames of the native WebSocket."""

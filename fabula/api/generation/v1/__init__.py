@@ -1,0 +1,1 @@
+"""fabula.api.generation.v1: what all services share."""

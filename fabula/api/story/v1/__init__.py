@@ -1,0 +1,1 @@
+"""fabula.api.story.v1: the story service."""

@@ -1,0 +1,1 @@
+"""Carries gRPC streams to browsers."""

@@ -1,0 +1,1 @@
+"""The generators, one package each; they never import each other."""
