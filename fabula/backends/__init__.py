@@ -1,0 +1,1 @@
+"""Ports to models, and the adapters behind them."""
