@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
+
+if TYPE_CHECKING:
+    from fabula.engine.events import Event, Preview, Progress, State
 
 GenerationId = NewType("GenerationId", str)
 
@@ -95,6 +98,22 @@ class Record:
         return self.entries[-1].sequence
 
 
+class EventCodec(Protocol):
+    """Turns events into the bytes that every watcher receives, and back. One for each service."""
+
+    def encode(self, generation: GenerationId, event: Event) -> Entry:
+        """Return the event as it is stored and sent."""
+        ...
+
+    def decode(self, entry: Entry) -> Event:
+        """Return the event. Raises `LogCorrupted` for bytes that no version of this service has written."""
+        ...
+
+    def encode_preview(self, generation: GenerationId, preview: Preview, state: State, progress: Progress) -> Entry:
+        """Return a preview as it is sent: an ephemeral entry."""
+        ...
+
+
 class EventLog(Protocol):
     """The logs of all generations: append-only, fenced, durable.
 
@@ -150,8 +169,10 @@ class EventLog(Protocol):
         ...
 
     async def delete(self, address: Address) -> None:
-        """Remove the log. Later appends fail their fence; followers end with `NotFound`; the id stays burnt:
-        an append with `after=0` is refused as `Superseded`, while `last` returns None. Idempotent.
+        """Remove the log. Idempotent.
+
+        Later appends fail their fence; followers end with `NotFound`; the id stays burnt: an append with `after=0` is
+        refused as `Superseded`, while `last` returns None.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""What a generation is, without any transport or storage."""

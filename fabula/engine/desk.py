@@ -1,0 +1,118 @@
+"""What a stage at work has before it: the `StageContext` that turns what it does into events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fabula.engine.events import (
+    Advanced,
+    Body,
+    LogLevel,
+    LogLine,
+    Preview,
+    StageRestarted,
+    TextDelta,
+)
+from fabula.engine.history import StageView
+from fabula.engine.meter import Meter
+from fabula.engine.pipeline import Stage
+from fabula.engine.ports import Address, Blobs, Entry, Previews
+
+
+@dataclass(slots=True)
+class Desk:
+    """One stage at work. Implements `StageContext`.
+
+    Attributes:
+        stage: The stage.
+        address: Whose work it is.
+        blobs: Bytes beside the log.
+        meter: The run's progress.
+        emit: Appends an event with the progress that holds now.
+        show: Replaces the generation's preview.
+    """
+
+    stage: Stage
+    address: Address
+    blobs: Blobs
+    meter: Meter
+    emit: Callable[[Body], None]
+    show: Callable[[Preview], None]
+    _pieces: list[str] = field(default_factory=list)
+    _length: int = 0
+
+    def take_up(self, view: StageView) -> None:
+        """Go on from what the log has of this stage."""
+        self._pieces, self._length = [view.text], len(view.text)
+
+    @property
+    def written(self) -> str:
+        """The text this stage has written and not voided."""
+        self._pieces = ["".join(self._pieces)]
+        return self._pieces[0]
+
+    def text(self, piece: str, *, step: int | None = None) -> None:
+        """Write on."""
+        if not piece:
+            return
+        if step is not None:
+            self.meter.advance(step, None, "")
+        self.emit(TextDelta(self.stage.name, self._length, piece))
+        self._pieces.append(piece)
+        self._length += len(piece)
+
+    def advance(self, step: int | None = None, steps: int | None = None, message: str = "") -> None:
+        """Say how far the stage is."""
+        self.meter.advance(step, steps, message)
+        self.emit(Advanced(self.stage.name, step, steps, message))
+
+    def agents(self, *names: str) -> None:
+        """Say who is at work from now on."""
+        self.meter.agents(names)
+        self.emit(Advanced(self.stage.name))
+
+    def preview(self, image: bytes, media_type: str, *, step: int = 0, index: int = 0) -> None:
+        """Show a preview."""
+        self.show(Preview(image, media_type, step, index))
+
+    def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        """Leave a line for people."""
+        self.emit(LogLine(message, level))
+
+    def restart(self, reason: str) -> None:
+        """Declare void what this stage has written."""
+        self._pieces, self._length = [], 0
+        self.meter.begin(self.stage, time.monotonic())
+        self.emit(StageRestarted(self.stage.name, reason))
+
+
+class PreviewSender:
+    """Publishes the newest preview off the stage's path; what a slow store did not take is replaced.
+
+    Args:
+        previews: Where they go.
+        address: Whose previews they are.
+    """
+
+    def __init__(self, previews: Previews, address: Address) -> None:
+        self._previews = previews
+        self._address = address
+        self._newest: Entry | None = None
+        self._wake = asyncio.Event()
+
+    def show(self, entry: Entry) -> None:
+        """Replace the preview. Never waits."""
+        self._newest = entry
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._newest is not None:
+                entry, self._newest = self._newest, None
+                await self._previews.publish(self._address, entry)

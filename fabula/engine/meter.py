@@ -1,0 +1,115 @@
+"""Progress of one run: what is done of the plan, who works, how long is left. Pure but for the time it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fabula.engine.events import Progress
+from fabula.engine.forecast import Current, Forecast, Pace
+from fabula.engine.pipeline import Stage
+
+_BEFORE_SUCCESS = 0.999
+
+
+class Meter:
+    """Keeps the progress of one run.
+
+    Args:
+        start: The progress that the log ends with; its fraction is never undercut, its elapsed time goes on.
+        forecast: What is known of the time that stages take.
+        now: Seconds of a clock that only goes forward; every later time is of the same clock.
+
+    Attributes:
+        measured: Role, seconds and units of each stage that was finished.
+    """
+
+    def __init__(self, start: Progress, forecast: Forecast, now: float) -> None:
+        self._progress = replace(start, active_agents=(), queue_position=None)
+        self._forecast = forecast
+        self._plan: Sequence[Stage] = ()
+        self._finished: set[str] = set()
+        self._stage: Stage | None = None
+        self._worked_before = start.elapsed
+        self._begun = now
+        self._stage_begun = now
+        self.measured: list[tuple[str, float, int]] = []
+
+    def plan(self, stages: Sequence[Stage], finished: Sequence[str]) -> None:
+        """Take over a plan, and which of its stages are finished."""
+        self._plan = stages
+        self._finished = set(finished)
+
+    def begin(self, stage: Stage, now: float) -> None:
+        """Begin a stage."""
+        self._stage = stage
+        self._stage_begun = now
+        self._progress = replace(
+            self._progress,
+            stage=stage.name,
+            message=stage.message,
+            step=0 if stage.units else None,
+            steps=stage.units or None,
+            active_agents=stage.agents,
+        )
+
+    def advance(self, step: int | None, steps: int | None, message: str) -> None:
+        """Take over how far the stage is; absent values keep what holds."""
+        held = self._progress
+        self._progress = replace(
+            held,
+            step=held.step if step is None else step,
+            steps=held.steps if steps is None else steps,
+            message=message or held.message,
+        )
+
+    def agents(self, names: tuple[str, ...]) -> None:
+        """Take over who is at work."""
+        self._progress = replace(self._progress, active_agents=names)
+
+    def end(self, now: float) -> tuple[float, int]:
+        """End the stage; return its seconds and units, and remember its pace for the stages like it."""
+        if self._stage is None:
+            return 0.0, 0
+        stage, seconds, units = self._stage, now - self._stage_begun, self._progress.step or 0
+        self._finished.add(stage.name)
+        self.measured.append((stage.role, seconds, units))
+        paces = dict(self._forecast.paces)
+        paces[stage.role] = paces.get(stage.role, Pace()).add(seconds, units)
+        self._forecast = Forecast(paces)
+        self._stage = None
+        self._progress = replace(self._progress, active_agents=(), step=None, steps=None)
+        return seconds, units
+
+    def rest(self) -> None:
+        """Nobody works any more: the run pauses or ends."""
+        self._stage = None
+        self._progress = replace(self._progress, active_agents=())
+
+    def read(self, now: float, *, done: bool = False) -> Progress:
+        """Return the progress at `now`; `done` once the run has succeeded."""
+        fraction = 1.0 if done else max(self._progress.fraction, min(self._fraction(), _BEFORE_SUCCESS))
+        remaining = None
+        if not done:
+            remaining = self._forecast.remaining(self._plan, frozenset(self._finished), self._current(now))
+        elapsed = self._worked_before + now - self._begun
+        self._progress = replace(self._progress, fraction=fraction, elapsed=elapsed, remaining=remaining)
+        return self._progress
+
+    def _current(self, now: float) -> Current:
+        if self._stage is None:
+            return Current()
+        return Current(self._stage.name, now - self._stage_begun, self._stage_done())
+
+    def _stage_done(self) -> float:
+        step, steps = self._progress.step, self._progress.steps
+        return min(1.0, step / steps) if step and steps else 0.0
+
+    def _fraction(self) -> float:
+        total = sum(stage.weight for stage in self._plan)
+        if not total:
+            return 0.0
+        done = sum(stage.weight for stage in self._plan if stage.name in self._finished)
+        if self._stage is not None:
+            done += self._stage.weight * self._stage_done()
+        return done / total
