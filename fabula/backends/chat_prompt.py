@@ -1,9 +1,10 @@
-"""Turning a conversation into the tokens that a model expects. Child process only; it must not know models, only tokenisers."""
+"""Turning a conversation into the tokens that a model expects. Child process only; knows no model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -44,7 +45,7 @@ def to_prompt(tokeniser: PreTrainedTokenizerBase, messages: Sequence[Message], p
 
 
 def _chat(tokeniser: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    encoded = tokeniser.apply_chat_template(
+    encoded: Any = tokeniser.apply_chat_template(
         [asdict(message) for message in messages],
         add_generation_prompt=True,
         sanitize_control_tokens=True,  # a source text that contains "<|im_end|>" must not end its turn

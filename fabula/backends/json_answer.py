@@ -18,7 +18,7 @@ def check_schema(schema: JsonSchema) -> None:
         InvalidRequest: it is not.
     """
     try:
-        validator_for(schema).check_schema(schema)
+        validator_for(schema).check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         raise InvalidRequest(f"This is no JSON Schema: {error.message}.") from error
 

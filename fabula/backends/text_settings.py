@@ -138,9 +138,11 @@ def _transformers(source: str, device: str, dtype: str, *, allow_download: bool)
 
 
 def _openai(rest: str, api_key: str, *, continues: bool) -> OpenAISettings:
-    # The model's own name may contain an @, the address may too: the last one before the scheme divides them.
+    # The model's own name may contain an @: the last one before a scheme divides them.
     model, _, address = rest.rpartition("@http")
     base_url = f"http{address}".rstrip("/")
     if not model or not re.match(r"https?://[^/?#\s]+", base_url):
         raise InvalidRequest(f"{_SYNTAX}; it is 'openai:{rest}'.")
+    if "@" in base_url:
+        raise InvalidRequest("A key does not belong into the address, which is shown; set FABULA_TEXT_API_KEY.")
     return OpenAISettings(model=model, base_url=base_url, api_key=api_key, continues=continues)

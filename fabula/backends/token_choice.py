@@ -57,7 +57,7 @@ class Grammar:
             raise ModelOutputInvalid(f"The answer left its schema: {self._matcher.get_error()}")
 
 
-class TokenChoice(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped here
+class TokenChoice(LogitsProcessor):
     """Chooses each token itself and leaves `generate` nothing but to take it.
 
     The chance of a token is drawn from the seed *and* the token's place in the answer, not from a generator that runs
@@ -75,7 +75,7 @@ class TokenChoice(LogitsProcessor):  # type: ignore[misc]  # transformers is unt
         self._place = place
         self._grammar = grammar
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - the library's
         """Return scores in which one token is left; a batch of one is what it takes."""
         token = self._choose(scores[0] if self._grammar is None else self._grammar.restrict(scores[0]))
         self._place += 1

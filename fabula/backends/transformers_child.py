@@ -21,8 +21,8 @@ try:
     from transformers import (
         AutoModelForCausalLM,
         AutoTokenizer,
-        PreTrainedModel,
         PreTrainedTokenizerBase,
+        PreTrainedTokenizerFast,
         StoppingCriteria,
     )
 except ModuleNotFoundError as missing:
@@ -112,6 +112,10 @@ class CausalModel:
             )
 
     def _grammar(self, schema: JsonSchema, prefix_tokens: list[int]) -> Grammar:
+        if not isinstance(self._tokeniser, PreTrainedTokenizerFast):
+            raise InvalidRequest(
+                "This model's tokeniser is not a fast one, so that its answers cannot be held to a schema."
+            )
         if self._guide is None:
             width = self._model.config.get_text_config().vocab_size
             self._guide = llguidance.hf.from_tokenizer(
@@ -123,7 +127,7 @@ class CausalModel:
         return str(self._tokeniser.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-class Answer(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+class Answer(StoppingCriteria):
     """Takes each token as it is chosen, sends what may be shown, and tells `generate` when to stop.
 
     It is a stopping criterion and not a streamer because this is the one place that every device calls at every token;
@@ -141,7 +145,7 @@ class Answer(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
         self._tokens = 0
         self.is_over = grammar is not None and grammar.is_complete
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ARG002 - the library's
         """Take the newest token; a batch of one is what it takes."""
         if not self.is_over:  # some devices compute one token more before they look at the answer
             self._work.check()
@@ -169,7 +173,7 @@ class Answer(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
             self._work.emit({"text": text})
 
 
-def _load(config: CausalModelConfig, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def _load(config: CausalModelConfig, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, Any]:
     if config.is_folder and not Path(config.source).is_dir():
         raise ModelUnavailable(f"there is no folder {config.source}; set FABULA_TEXT_MODEL to one that holds a model")
     where: dict[str, Any] = {
@@ -194,7 +198,7 @@ def _why_not(config: CausalModelConfig, error: OSError) -> str:
     return f"it is not on this machine; fetch it once with `hf download {config.source}` ({said})"
 
 
-def _end_tokens(tokeniser: PreTrainedTokenizerBase, model: PreTrainedModel) -> frozenset[int]:
+def _end_tokens(tokeniser: PreTrainedTokenizerBase, model: Any) -> frozenset[int]:
     """Collect the tokens that end an answer; chat models often name more than their tokeniser does."""
     named = model.generation_config.eos_token_id
     ends = named if isinstance(named, list) else [named]

@@ -22,8 +22,8 @@ class TransformersText:
     """A causal language model in a child process. It is loaded at the first answer, or by `warm`.
 
     The same seed gives the same text on the same machine. A continued answer draws what it would have drawn without
-    the interruption, so as a rule it is the same text too; it may differ where the prefix reads back as other tokens than
-    the model wrote, or where two tokens are equally likely to the last bit.
+    the interruption, so as a rule it is the same text too; it may differ where the prefix reads back as other tokens
+    than the model wrote, or where two tokens are almost equally likely and rounding decides.
     """
 
     def __init__(self, settings: TransformersSettings) -> None:

@@ -20,14 +20,13 @@ from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from fabula.backends.host.failures import describe
-from fabula.backends.host.frames import FrameDecoder
+from fabula.backends.host.frames import FrameDecoder, JsonObject
 from fabula.backends.host.hosted import HostedModel, Work, WorkCancelled
 from fabula.backends.host.messages import (
     Cancel,
     Ended,
     Failed,
     Item,
-    JsonObject,
     Load,
     Message,
     Ready,

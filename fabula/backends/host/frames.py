@@ -1,9 +1,9 @@
 """Frames: how one message lies on the pipe between host and child. Pure; it must not know what messages mean.
 
-    4 bytes   length of the header, big endian
-    4 bytes   length of the payload, big endian
-    header    JSON object, UTF-8
-    payload   raw bytes (a picture, latents); may be empty
+4 bytes   length of the header, big endian
+4 bytes   length of the payload, big endian
+header    JSON object, UTF-8
+payload   raw bytes (a picture, latents); may be empty
 """
 
 from __future__ import annotations

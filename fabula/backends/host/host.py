@@ -15,7 +15,8 @@ from typing import Literal, Self
 import structlog
 
 from fabula.backends.host.failures import to_error
-from fabula.backends.host.messages import Cancel, Ended, Failed, Item, JsonObject, Load, Message, Ready, Run
+from fabula.backends.host.frames import JsonObject
+from fabula.backends.host.messages import Cancel, Ended, Failed, Item, Load, Message, Ready, Run
 from fabula.backends.host.process import ModelProcess, ProcessEnded
 from fabula.errors import FabulaError, ModelCrashed, ModelUnavailable
 

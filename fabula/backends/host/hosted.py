@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from fabula.backends.host.messages import JsonObject
+from fabula.backends.host.frames import JsonObject
 
 
 class WorkCancelled(Exception):
@@ -61,7 +61,7 @@ class HostedModel(Protocol):
 
     @property
     def details(self) -> JsonObject:
-        """What is worth knowing about the loaded model: device, dtype, revision, …"""
+        """What is worth knowing about the loaded model: device, dtype, and the like."""
         ...
 
     def run(self, work: Work) -> None:
