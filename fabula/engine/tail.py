@@ -1,0 +1,134 @@
+"""One live log in memory, read by any number of watchers at their own pace.
+
+A watcher is a position, not a queue: a slow one holds nobody up and costs no memory, it is simply further back. The
+tail keeps the newest part of the log; who is behind that reads on from the source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from fabula.engine.ports import Entry, Tag
+
+WINDOW_BYTES = 512 * 1024
+"""What a tail holds of its log at most."""
+
+BATCH_ENTRIES = 64
+"""Entries that a watcher is given at once at most."""
+
+
+class Source(Protocol):
+    """Where a tail's log comes from."""
+
+    def follow(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield what follows `after_sequence`, then what comes, without gap or overlap, until closed.
+
+        Ephemeral entries (sequence 0) may come in between. Ends when no more can come (see `Tail.feed`).
+        """
+        ...
+
+    def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield what follows `after_sequence` and is there now, then end."""
+        ...
+
+
+class Tail:
+    """One log with its watchers.
+
+    Args:
+        source: Where it comes from.
+        after_sequence: The tail holds what comes after this; earlier entries are read from the source.
+    """
+
+    def __init__(self, source: Source, after_sequence: int = 0) -> None:
+        self._source = source
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._last = after_sequence
+        self._terminal = False
+        self._ephemeral: dict[Tag, tuple[int, Entry]] = {}
+        self._version = 0
+        self._news = asyncio.Event()
+        self._ended: BaseException | None = None
+        self._closed = False
+
+    @property
+    def last_sequence(self) -> int:
+        """The newest entry's sequence."""
+        return self._last
+
+    async def feed(self) -> None:
+        """Take in the source until it ends or this is cancelled. One task runs it for all watchers.
+
+        An error of the source ends every watcher with that error.
+        """
+        try:
+            async with aclosing(self._source.follow(self._last)) as batches:
+                async for batch in batches:
+                    self._take_in(batch)
+        except Exception as error:  # noqa: BLE001 - every watcher is told
+            self._ended = error
+        finally:
+            self._closed = True
+            self._wake()
+
+    def _take_in(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            if not entry.sequence:
+                self._version += 1
+                self._ephemeral[entry.tag] = (self._version, entry)
+                continue
+            self._entries.append(entry)
+            self._bytes += len(entry.data)
+            self._last = entry.sequence
+            self._terminal = entry.tag is Tag.TERMINAL
+        while self._bytes > WINDOW_BYTES and len(self._entries) > 1:
+            self._bytes -= len(self._entries.popleft().data)
+        self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def watch(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield every entry after the cursor, in order, each once, until the run has ended and all was yielded.
+
+        Ephemeral entries come in between, only the newest of each tag. Raises what the source raised.
+        """
+        cursor, seen = after_sequence, 0
+        while True:
+            news = self._news
+            if cursor < self._last:
+                async with aclosing(self._behind(cursor)) as batches:
+                    async for batch in batches:
+                        cursor = batch[-1].sequence
+                        yield batch
+                continue
+            if self._terminal or self._closed:
+                if self._ended is not None and not self._terminal:
+                    raise self._ended
+                return
+            fresh = [entry for version, entry in self._ephemeral.values() if version > seen]
+            seen = self._version
+            if fresh:
+                yield fresh
+                continue
+            await news.wait()
+
+    async def _behind(self, cursor: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield what a watcher at `cursor` lacks: a batch from memory, or all the source has if it is too far back."""
+        if self._entries and cursor >= self._entries[0].sequence - 1:
+            start = bisect_right(self._entries, cursor, key=lambda entry: entry.sequence)
+            stop = min(start + BATCH_ENTRIES, len(self._entries))
+            yield [self._entries[index] for index in range(start, stop)]
+            return
+        async with aclosing(self._source.read(cursor)) as batches:
+            async for batch in batches:
+                yield batch
+                if self._entries and batch[-1].sequence >= self._entries[0].sequence - 1:
+                    return

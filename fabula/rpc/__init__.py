@@ -1,0 +1,1 @@
+"""gRPC: codec, servicer, bootstrap, errors, client."""
