@@ -98,8 +98,10 @@ class Client:
 
     async def stream(self, rpc: str, request: Any, caller: Caller) -> AsyncGenerator[bytes, None]:
         """Make a streaming call and yield its responses as bytes until it ends. Raises as `call`."""
-        method: grpc.aio.UnaryStreamMultiCallable[Any, bytes] = self._channel.unary_stream(
-            self.kind.path(rpc), request_serializer=self.kind.request(rpc).SerializeToString
+        method: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.unary_stream(
+            self.kind.path(rpc),
+            request_serializer=self.kind.request(rpc).SerializeToString,
+            response_deserializer=None,
         )
         call = method(request, metadata=caller.metadata)
         try:

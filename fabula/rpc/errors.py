@@ -155,7 +155,7 @@ def _packed(detail: Message) -> any_pb2.Any:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> FabulaError:
     """Return the error that a service meant, from its status and details."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what from_call reads
     details = list(status.details) if status is not None else []
     info = _unpack(details, error_details_pb2.ErrorInfo)
     cls = _BY_CODE.get(info.reason) if info is not None and info.domain == DOMAIN else None
