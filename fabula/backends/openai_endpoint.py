@@ -16,6 +16,7 @@ from fabula.backends.openai_protocol import (
     BadChunk,
     Chunk,
     Dialect,
+    ErrorReported,
     Question,
     is_too_long,
     read_chunk,
@@ -30,6 +31,7 @@ from fabula.errors import InvalidRequest
 _TRY_AGAIN = frozenset({408, 425, 429})  # and all of 5xx
 _LONGEST_ERROR_BYTES = 65536
 _ERROR_SECONDS = 5.0
+_DONE = "[DONE]"
 _HINTS = {
     401: "; check FABULA_TEXT_API_KEY",
     403: "; check FABULA_TEXT_API_KEY",
@@ -80,20 +82,20 @@ class Endpoint:
             AttemptFailed: there was no answer, or no end to it.
             InvalidRequest: the text does not fit into the model's window.
         """
-        is_complete, has_begun = False, False
+        has_begun = False
         async with self._response(question, dialect) as response, aclosing(_events(response)) as events:
             while True:
                 limit = self._settings.between_tokens_seconds if has_begun else self._settings.first_token_seconds
                 data = await _next_event(events, limit)
-                if data is None or data == "[DONE]":
-                    is_complete = is_complete or data is not None
-                    break
-                chunk = _read(data)
-                is_complete = is_complete or chunk.finish is not None
+                if data is None:
+                    raise AttemptFailed("closed the stream before its end", again=True)
+                if data == _DONE:
+                    return
+                chunk = self._read(data)
                 has_begun = has_begun or bool(chunk.text)
                 yield chunk
-        if not is_complete:
-            raise AttemptFailed("closed the stream before its end", again=True)
+                if chunk.finish is not None:
+                    return  # some servers send nothing more, and leave the line open
 
     @asynccontextmanager
     async def _response(self, question: Question, dialect: Dialect) -> AsyncIterator[httpx.Response]:
@@ -126,6 +128,14 @@ class Endpoint:
             retry_after_seconds=seconds_to_wait(response.headers.get("retry-after"), time.time()),
         )
 
+    def _read(self, data: str) -> Chunk:
+        try:
+            return read_chunk(data)
+        except ErrorReported as error:
+            raise AttemptFailed(f"reported an error: {self._scrub(str(error))}", again=True) from error
+        except BadChunk as error:
+            raise AttemptFailed(str(error), again=False) from error
+
     def _scrub(self, text: str) -> str:
         """Take the key out of what a server has said: some repeat it."""
         return text.replace(self._settings.api_key, "***") if self._settings.api_key else text
@@ -151,13 +161,6 @@ async def _next_event(events: AsyncGenerator[str, None], limit_seconds: float) -
             return await anext(events, None)
     except TimeoutError as error:
         raise AttemptFailed(f"sent no token for {limit_seconds:g} s", again=True) from error
-
-
-def _read(data: str) -> Chunk:
-    try:
-        return read_chunk(data)
-    except BadChunk as error:
-        raise AttemptFailed(str(error), again=False) from error
 
 
 def _check_content_type(response: httpx.Response) -> None:

@@ -15,7 +15,11 @@ _LONGEST_REASON = 300
 
 
 class BadChunk(ValueError):
-    """A chunk of the stream is not what the protocol says, or reports an error."""
+    """A chunk of the stream is not what the protocol says."""
+
+
+class ErrorReported(ValueError):
+    """A chunk of the stream is an error that the endpoint reports; the message is what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,15 @@ def read_chunk(data: str) -> Chunk:
     """Read one event of the stream.
 
     Raises:
-        BadChunk: it is malformed, or an error that the endpoint reports.
+        BadChunk: it is malformed.
+        ErrorReported: the endpoint reports an error.
     """
     try:
         chunk = json.loads(data)
     except ValueError as error:
         raise BadChunk("sent a chunk that is not JSON") from error
     if isinstance(chunk, dict) and chunk.get("error"):
-        raise BadChunk(f"reported an error: {reason_in(data)}")
+        raise ErrorReported(reason_in(data))
     try:
         choices = chunk["choices"]
         if not choices:  # the last chunk of some endpoints counts tokens

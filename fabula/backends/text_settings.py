@@ -52,8 +52,8 @@ class OpenAISettings:
         api_key: Sent as a bearer token; empty sends none. Never shown.
         continues: Whether the endpoint goes on in the middle of an answer when the last turn is the assistant's.
         connect_seconds: How long a connection may take.
-        first_token_seconds: How long the first token may take: prompt processing, and on some servers loading.
-        between_tokens_seconds: How long the stream may be silent after that.
+        first_token_seconds: How long it may be silent before the first token: it reads the text, and may have to load.
+        between_tokens_seconds: How long it may be silent after that.
         retries: How often a request is sent again that failed before its first token.
         backoff_seconds: Upper bound of the wait before the first of them; it doubles with each.
         longest_wait_seconds: Upper bound of any wait. A server that asks for more is not waited for.

@@ -217,8 +217,10 @@ class Host:
                 if cancel is not None:
                     await process.send(cancel)
                 stopped = await _has_stopped(process)
-        except (TimeoutError, ProcessEnded):
+        except TimeoutError:
             _log.warning("model_killed", model=self._spec.model, pid=process.pid, reason="did not obey a cancel")
+        except ProcessEnded as ended:
+            _log.warning("model_process_ended", model=self._spec.model, how=ended.how)
         finally:
             if not stopped:  # also when whoever waits here is cancelled once more
                 process.kill_now()
