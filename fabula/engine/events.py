@@ -90,12 +90,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The request is durable and queued; always the first event."""
+    """The request is durable and queued; always the first event.
+
+    `request_digest` tells the same request from another one with the same id.
+    """
 
     kind: str
     owner: str
     request_id: str
     request: object
+    request_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

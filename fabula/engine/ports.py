@@ -164,7 +164,7 @@ class EventLog(Protocol):
     def controls(self, kind: str) -> AsyncGenerator[GenerationId | None, None]:
         """Yield the id of each generation whose log has received a control record from now on.
 
-        A None says: some may have been missed (the connection was lost); look at every log you care for.
+        The first item is None: from then on nothing is missed unsaid. Each later None says: some may have been missed (the connection was lost); look at every log you care for.
         """
         ...
 
@@ -174,6 +174,10 @@ class EventLog(Protocol):
         Later appends fail their fence; followers end with `NotFound`; the id stays burnt: an append with `after=0` is
         refused as `Superseded`, while `last` returns None.
         """
+        ...
+
+    async def deleted(self, address: Address) -> bool:
+        """Whether there was such a log, and it was deleted."""
         ...
 
     async def listing(self, kind: str, owner: str) -> Sequence[FirstRecord]:
@@ -187,7 +191,8 @@ class EventLog(Protocol):
     def feed(self, kind: str, owner: str) -> AsyncGenerator[tuple[GenerationId, Record | None] | None, None]:
         """Yield each record stored from now on in any of the owner's logs; a None record says it was deleted.
 
-        A bare None says: some may have been missed; list again.
+        The first item is a bare None: from then on nothing is missed unsaid. Each later one says: some may have been
+        missed; list again.
         """
         ...
 

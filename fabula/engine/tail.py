@@ -77,6 +77,10 @@ class Tail:
             self._closed = True
             self._wake()
 
+    def show(self, entry: Entry) -> None:
+        """Take in an ephemeral entry that comes from elsewhere than the source."""
+        self._take_in((entry,))
+
     def _take_in(self, batch: Sequence[Entry]) -> None:
         for entry in batch:
             if not entry.sequence:

@@ -1,0 +1,321 @@
+"""The rpcs that every generator has, over the engine's ports: what is special comes from a `Contract`.
+
+Stateless: any server of a kind answers for any of its generations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from fabula.engine.events import Accepted, Body, Event, Failed, Progress, State
+from fabula.engine.history import History, Snapshot
+from fabula.engine.ids import address_of, is_generation_id
+from fabula.engine.ports import Address, Blobs, Entry, EventLog, GenerationId, Purpose, Record, Tag
+from fabula.engine.states import Command, decide, enqueues, next_pending, next_state
+from fabula.errors import AlreadyExists, InvalidRequest, NotFound, Superseded, Unavailable
+from fabula.rpc.codec import ProtoCodec
+from fabula.rpc.kinds import Kind
+from fabula.rpc.summaries import Summaries
+from fabula.rpc.tails import Tails
+
+LONGEST_WAIT_FOR_START_SECONDS = 600.0
+"""How long a watcher that came first waits for its generation."""
+
+RACES = 20
+"""How often a command is tried again because somebody else wrote first."""
+
+UnaryMethod = Callable[[str, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, and as part of what.
+
+    Attributes:
+        owner: The caller.
+        trace_id: W3C trace id; empty where nobody traces.
+    """
+
+    owner: str
+    trace_id: str = ""
+
+
+class Contract(Protocol):
+    """What is special to one generator on the server's side."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which generator."""
+        ...
+
+    @property
+    def codec(self) -> ProtoCodec:
+        """Its events as protobuf."""
+        ...
+
+    async def accept(self, request: Any, address: Address, blobs: Blobs) -> object:
+        """Return what a valid StartGenerationRequest asks for, defaults filled in; large parts go to the blobs.
+
+        Raises:
+            InvalidRequest: something is wrong that the proto's rules cannot say.
+        """
+        ...
+
+    def more(self) -> Mapping[str, UnaryMethod]:
+        """Return further unary rpcs of this generator: owner and request to response."""
+        ...
+
+
+class GenerationService:
+    """Answers the rpcs of one kind.
+
+    Args:
+        contract: What is special to it.
+        log: The logs.
+        blobs: Bytes beside them.
+        tails: The logs that are watched.
+    """
+
+    def __init__(self, contract: Contract, log: EventLog, blobs: Blobs, tails: Tails) -> None:
+        self.kind = contract.kind
+        self._contract = contract
+        self._codec = contract.codec
+        self._log = log
+        self._blobs = blobs
+        self._tails = tails
+        self._summaries = Summaries(contract.kind, contract.codec, log)
+
+    async def start(self, call: Call, request: Any) -> Any:
+        """StartGeneration."""
+        request_id = request.request_id or str(uuid.uuid4())
+        address = address_of(self.kind.name, call.owner, request_id)
+        digest = _digest(request)
+        asked = await self._contract.accept(request, address, self._blobs)
+        body = Accepted(self.kind.name, call.owner, request_id, asked, digest)
+        event = Event(1, body, State.QUEUED, Progress(), time=datetime.now(UTC), trace_id=call.trace_id)
+        entry = self._codec.encode(address.id, event)
+        try:
+            await self._append(address, [entry], after=0, purpose=Purpose.QUEUE)
+            first = last = event
+        except Superseded:
+            first, last = await self._started_before(address, digest)
+        return self._respond("StartGeneration", generation=self._summaries.message(address.id, first, last))
+
+    async def _started_before(self, address: Address, digest: str) -> tuple[Event, Event]:
+        last = await self._log.last(address)
+        if last is None:
+            raise AlreadyExists("this request id belonged to a generation that was deleted: draw a new one")
+        first = await self._summaries.first(address)
+        if not isinstance(first.body, Accepted) or first.body.request_digest != digest:
+            raise AlreadyExists(
+                "this request id was used for another request: repeat that one exactly, or draw a new id",
+                id=address.id,
+            )
+        return first, self._codec.decode(last.entries[-1])
+
+    async def _append(self, address: Address, entries: Sequence[Entry], *, after: int, purpose: Purpose) -> None:
+        """Append once, though the answer may be lost on the way."""
+        append_id = secrets.token_hex(8)
+        try:
+            await self._log.append(address, entries, after=after, append_id=append_id, purpose=purpose)
+        except Unavailable:
+            await self._log.append(address, entries, after=after, append_id=append_id, purpose=purpose)
+
+    async def get(self, call: Call, request: Any) -> Any:
+        """GetGeneration."""
+        address = self._address(call, request.generation_id)
+        snapshot, first, last = await self._fold(address)
+        response = self._respond("GetGeneration", generation=self._summaries.message(address.id, first, last))
+        _put(response, self._codec.outputs.to_message(snapshot.request))
+        _put(response, self._codec.outputs.so_far(snapshot))
+        return response
+
+    async def list(self, call: Call, request: Any) -> Any:
+        """ListGenerations."""
+        page = await self._summaries.page(call.owner, request.page_size, request.page_token, set(request.states))
+        response = self._respond("ListGenerations", next_page_token=page.next_token)
+        response.generations.extend(page.generations)
+        return response
+
+    async def cancel(self, call: Call, request: Any) -> Any:
+        """CancelGeneration."""
+        return await self._command("CancelGeneration", Command.CANCEL, call, request)
+
+    async def pause(self, call: Call, request: Any) -> Any:
+        """PauseGeneration."""
+        return await self._command("PauseGeneration", Command.PAUSE, call, request)
+
+    async def resume(self, call: Call, request: Any) -> Any:
+        """ResumeGeneration."""
+        return await self._command("ResumeGeneration", Command.RESUME, call, request)
+
+    async def retry(self, call: Call, request: Any) -> Any:
+        """RetryGeneration."""
+        if request.from_stage:
+            snapshot, _, _ = await self._fold(self._address(call, request.generation_id))
+            if request.from_stage not in snapshot.stages:
+                stages = ", ".join(snapshot.stages) or "none"
+                problem = f"there is no stage {request.from_stage!r} in this generation; there are: {stages}"
+                raise InvalidRequest(problem, (("from_stage", problem),))
+        return await self._command("RetryGeneration", Command.RETRY, call, request, request.from_stage)
+
+    async def delete(self, call: Call, request: Any) -> Any:
+        """DeleteGeneration."""
+        address = self._address(call, request.generation_id)
+        record = await self._log.last(address)
+        if record is not None:
+            event = self._codec.decode(record.entries[-1])
+            decide(Command.DELETE, event.state, event.pending, event.run)
+        elif not await self._log.deleted(address):
+            raise _not_found(request.generation_id)
+        await self._log.delete(address)
+        await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")
+        return self._respond("DeleteGeneration")
+
+    async def _command(self, rpc: str, command: Command, call: Call, request: Any, from_stage: str = "") -> Any:
+        address = self._address(call, request.generation_id)
+        for _ in range(RACES):
+            record = await self._log.last(address)
+            if record is None:
+                raise _not_found(request.generation_id)
+            last = self._codec.decode(record.entries[-1])
+            if isinstance(last.body, Failed):
+                from_stage = from_stage or last.body.stage
+            bodies = decide(command, last.state, last.pending, last.run, from_stage=from_stage)
+            try:
+                last = await self._carry_out(address, record, last, bodies)
+            except Superseded:
+                continue
+            first = await self._summaries.first(address)
+            return self._respond(rpc, generation=self._summaries.message(address.id, first, last))
+        raise Unavailable("the generation is changing too fast: try again")
+
+    async def _carry_out(self, address: Address, record: Record, last: Event, bodies: Sequence[Body]) -> Event:
+        if not bodies:
+            return last
+        queue = any(enqueues(last.state, body) for body in bodies)
+        purpose = Purpose.QUEUE if queue else Purpose.CONTROL
+        entries: list[Entry] = []
+        for body in bodies:
+            last = _next_event(last, body)
+            entries.append(self._codec.encode(address.id, last))
+        await self._append(address, entries, after=record.revision, purpose=purpose)
+        return last
+
+    async def watch(self, call: Call, request: Any) -> AsyncIterator[bytes]:
+        """WatchProgress."""
+        address = self._target(call, request)
+        cursor = request.after_sequence
+        record = await self._log.last(address)
+        if record is None:
+            if not request.wait_for_start:
+                raise _not_found(address.id)
+            record = await self._wait_for_start(address)
+        if cursor > record.last_sequence:
+            reason = f"the cursor {cursor} is ahead of the log, which ends at {record.last_sequence}"
+            snapshot, _, _ = await self._fold(address)
+            yield self._codec.encode_snapshot(address.id, snapshot, reset=reason)
+            cursor = snapshot.sequence
+        elif request.snapshot and not cursor:
+            snapshot, _, _ = await self._fold(address)
+            yield self._codec.encode_snapshot(address.id, snapshot)
+            cursor = snapshot.sequence
+        async with self._tails.open(address, cursor) as tail, aclosing(tail.watch(cursor)) as batches:
+            async for batch in batches:
+                for entry in _conflated(batch) if request.conflate else batch:
+                    yield entry.data
+
+    async def _wait_for_start(self, address: Address) -> Record:
+        try:
+            async with (
+                asyncio.timeout(LONGEST_WAIT_FOR_START_SECONDS),
+                aclosing(self._log.follow(address)) as records,
+            ):
+                async for record in records:
+                    return record
+        except TimeoutError:
+            pass
+        raise _not_found(address.id)
+
+    async def watch_all(self, call: Call, _request: Any) -> AsyncIterator[bytes]:
+        """WatchGenerations."""
+        response = self.kind.response("WatchGenerations")
+        async with aclosing(self._summaries.watch(call.owner)) as changes:
+            async for generation, deleted in changes:
+                yield response(generation=generation, deleted=deleted).SerializeToString()
+
+    async def _fold(self, address: Address) -> tuple[Snapshot, Event, Event]:
+        """Return the fold of the log, and its first and last event."""
+        history, first, last = History(), None, None
+        async with aclosing(self._log.read(address)) as records:
+            async for record in records:
+                for entry in record.entries:
+                    last = self._codec.decode(entry)
+                    first = first or last
+                    history.apply(last)
+        if first is None or last is None:
+            raise _not_found(address.id)
+        return history.snapshot(), first, last
+
+    def _target(self, call: Call, request: Any) -> Address:
+        if request.WhichOneof("target") == "request_id":
+            return address_of(self.kind.name, call.owner, request.request_id)
+        return self._address(call, request.generation_id)
+
+    def _address(self, call: Call, generation_id: str) -> Address:
+        """Return the caller's generation of this id. An id of another form is as unknown as any other."""
+        if not is_generation_id(generation_id, self.kind.name):
+            raise _not_found(generation_id)
+        return Address(self.kind.name, call.owner, GenerationId(generation_id))
+
+    def _respond(self, rpc: str, **fields: Any) -> Any:
+        return self.kind.response(rpc)(**fields)
+
+
+def _next_event(last: Event, body: Body) -> Event:
+    """Return the event with which a server carries out what a caller asks."""
+    state = next_state(last.state, body)
+    progress = last.progress
+    if state is not State.RUNNING:
+        progress = replace(progress, active_agents=(), queue_position=None, remaining=None)
+    return Event(
+        sequence=last.sequence + 1,
+        body=body,
+        state=state,
+        progress=replace(progress, fraction=0.0) if state is State.QUEUED and last.state is State.FAILED else progress,
+        pending=next_pending(last.pending, body),
+        run=last.run + 1 if last.state is State.FAILED else last.run,
+        time=datetime.now(UTC),
+        trace_id=last.trace_id,
+    )
+
+
+def _conflated(batch: Sequence[Entry]) -> list[Entry]:
+    """Leave out progress that a later entry of the batch supersedes."""
+    return [entry for entry in batch[:-1] if entry.tag is not Tag.PROGRESS] + [batch[-1]]
+
+
+def _digest(request: Any) -> str:
+    plain = type(request)()
+    plain.CopyFrom(request)
+    plain.request_id = ""
+    return hashlib.sha256(plain.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _put(response: Any, message: Any) -> None:
+    """Set the response's field of this message's type."""
+    for field in response.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.full_name == message.DESCRIPTOR.full_name:
+            getattr(response, field.name).CopyFrom(message)
+
+
+def _not_found(generation_id: str) -> NotFound:
+    return NotFound("there is no such generation", id=generation_id)
