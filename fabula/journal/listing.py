@@ -1,0 +1,102 @@
+"""Lists an owner's generations, and the newest record of many logs, with few requests."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fabula.engine.ports import Address, FirstRecord, GenerationId, Purpose, Record
+from fabula.journal import subjects
+from fabula.journal.paging import Pager
+from fabula.journal.reading import is_tombstone
+from fabula.journal.stored import StoredMessage, record_of
+
+_CACHE_BYTES = 64 << 20
+_ENTRY_BYTES = 512
+"""What a remembered record costs beside its data, roughly."""
+_LOGS_PER_REQUEST = 128
+"""Each log has up to four subjects, and JetStream answers for 1,024 at once."""
+
+
+@dataclass(slots=True)
+class _OwnersLogs:
+    """What is known of one owner's generations of one kind.
+
+    Attributes:
+        firsts: The first record of each, oldest first.
+        scanned: Everything queued up to this revision has been seen.
+        buried: Every tombstone up to this revision has been seen.
+    """
+
+    firsts: dict[GenerationId, FirstRecord] = field(default_factory=dict)
+    scanned: int = 0
+    buried: int = 0
+    size_bytes: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Listings:
+    """Remembers what it has listed and reads only what is new; forgets the owners unheard of for longest."""
+
+    def __init__(self, pager: Pager, cache_bytes: int = _CACHE_BYTES) -> None:
+        self._pager = pager
+        self._cache_bytes = cache_bytes
+        self._known: OrderedDict[tuple[str, str], _OwnersLogs] = OrderedDict()
+
+    async def of_owner(self, kind: str, owner: str) -> list[FirstRecord]:
+        """Return the first record of each generation, newest first."""
+        logs = self._known.setdefault((kind, owner), _OwnersLogs())
+        self._known.move_to_end((kind, owner))
+        async with logs.lock:
+            await self._learn_new(logs, kind, owner)
+            await self._forget_deleted(logs, kind, owner)
+            listing = list(reversed(logs.firsts.values()))
+        self._shrink()
+        return listing
+
+    async def _learn_new(self, logs: _OwnersLogs, kind: str, owner: str) -> None:
+        topic = subjects.of_owner(kind, owner, Purpose.QUEUE.value)
+        async for message in self._pager.all_from(subjects.EVENTS_STREAM, topic, logs.scanned + 1):
+            logs.scanned = message.revision
+            record = record_of(message)
+            if record.first_sequence == 1:
+                generation_id = subjects.generation_of(message.subject)
+                logs.firsts[generation_id] = FirstRecord(Address(kind, owner, generation_id), record)
+                logs.size_bytes += _size(record)
+
+    async def _forget_deleted(self, logs: _OwnersLogs, kind: str, owner: str) -> None:
+        topic = subjects.of_owner(kind, owner, subjects.TOMBSTONE)
+        async for message in self._pager.all_from(subjects.EVENTS_STREAM, topic, logs.buried + 1):
+            logs.buried = message.revision
+            gone = logs.firsts.pop(subjects.generation_of(message.subject), None)
+            if gone is not None:
+                logs.size_bytes -= _size(gone.record)
+
+    def _shrink(self) -> None:
+        total = sum(logs.size_bytes for logs in self._known.values())
+        while total > self._cache_bytes and self._known:
+            _, forgotten = self._known.popitem(last=False)
+            total -= forgotten.size_bytes
+
+
+async def lasts(pager: Pager, addresses: Sequence[Address]) -> list[Record | None]:
+    """Return the newest record of each address, in the order given; None where there is none."""
+    newest: dict[str, StoredMessage] = {}
+    topics = [subjects.whole_log(address) for address in addresses]
+    remaining = iter(dict.fromkeys(topics))
+    while some := list(itertools.islice(remaining, _LOGS_PER_REQUEST)):
+        page = await pager.lasts(subjects.EVENTS_STREAM, some)
+        for message in page.messages:  # oldest first
+            newest[message.subject.rsplit(".", 1)[0] + ".*"] = message
+    return [_record(newest.get(topic)) for topic in topics]
+
+
+def _record(message: StoredMessage | None) -> Record | None:
+    return None if message is None or is_tombstone(message) else record_of(message)
+
+
+def _size(record: Record) -> int:
+    return sum(len(entry.data) for entry in record.entries) + _ENTRY_BYTES

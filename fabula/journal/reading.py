@@ -1,0 +1,89 @@
+"""Reads one generation's log: the newest record, a stretch, the record that holds a given event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fabula.engine.ports import Address, Record
+from fabula.journal import leader, subjects
+from fabula.journal.connection import Link
+from fabula.journal.paging import Page, Pager
+from fabula.journal.stored import StoredMessage, record_of
+
+_SHORT_SEQUENCES = 256
+"""So many events are read over rather than searched through."""
+
+
+class LogReader:
+    """Reads the messages of one log at a time."""
+
+    def __init__(self, link: Link, pager: Pager) -> None:
+        self._link = link
+        self._pager = pager
+
+    async def newest(self, address: Address) -> StoredMessage | None:
+        """Return the newest message as the stream's leader knows it, a tombstone too; None if there is none."""
+        return await leader.newest(self._link, subjects.EVENTS_STREAM, subjects.whole_log(address))
+
+    async def next_after(self, address: Address, revision: int) -> StoredMessage | None:
+        """Return the message that follows a revision, as the stream's leader knows it; None if none does."""
+        return await leader.next_after(self._link, subjects.EVENTS_STREAM, subjects.whole_log(address), revision)
+
+    async def page_after(self, address: Address, revision: int) -> Page:
+        """Return the messages that follow a revision: a page of them, from any replica."""
+        return await self._pager.from_revision(subjects.EVENTS_STREAM, subjects.whole_log(address), revision + 1)
+
+    async def read(self, address: Address, after_sequence: int) -> AsyncGenerator[Record, None]:
+        """Yield what is stored now, from the record that holds `after_sequence + 1`."""
+        newest = await self.newest(address)
+        if newest is None or is_tombstone(newest) or record_of(newest).last_sequence <= after_sequence:
+            return
+        revision = await self.revision_before(address, after_sequence, newest)
+        async with aclosing(self._messages(address, revision, newest.revision)) as messages:
+            async for message in messages:
+                record = record_of(message)
+                if record.last_sequence > after_sequence:
+                    yield record
+
+    async def revision_before(self, address: Address, after_sequence: int, newest: StoredMessage) -> int:
+        """Return a revision before the record that holds `after_sequence + 1`, and close to it.
+
+        Halves the part of the stream in which the record must lie, with single reads, until few events are left:
+        the stream may hold millions of other logs' records between those of this one.
+        """
+        low, low_sequence = 0, 0
+        high = newest.revision
+        while after_sequence - low_sequence > _SHORT_SEQUENCES and high - low > 1:
+            middle = (low + high) // 2
+            page = await self._pager.from_revision(subjects.EVENTS_STREAM, subjects.whole_log(address), middle, count=1)
+            found = page.messages[0] if page.messages else newest
+            if is_tombstone(found):
+                return found.revision - 1
+            sequence = record_of(found).first_sequence
+            if sequence <= after_sequence:
+                low, low_sequence = found.revision, sequence
+            else:
+                high = middle
+        return max(low - 1, 0)
+
+    async def _messages(self, address: Address, after: int, until: int) -> AsyncGenerator[StoredMessage, None]:
+        """Yield the messages behind `after`, up to the revision `until` at least; stop at a tombstone."""
+        while after < until:
+            page = await self.page_after(address, after)
+            messages = page.messages
+            if not messages:  # a replica that lags: ask the leader
+                following = await self.next_after(address, after)
+                messages = (following,) if following else ()
+            for message in messages:
+                if is_tombstone(message):
+                    return
+                yield message
+                after = message.revision
+            if not messages:
+                return
+
+
+def is_tombstone(message: StoredMessage) -> bool:
+    """Tell whether the message says that its log was deleted."""
+    return subjects.purpose_of(message.subject) == subjects.TOMBSTONE
