@@ -78,7 +78,7 @@ check-types:
 	@$(BIN)/mypy
 check-imports:
 	$(call say,Imports: who may know whom)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 check-contract:
 	$(call say,Contract: buf lint$(comma) format and breaking)
 	@$(BIN)/buf lint
