@@ -68,10 +68,10 @@ def _tokeniser(*, template: bool):  # type: ignore[no-untyped-def]  # noqa: ANN2
     tokens = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokens.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # the library's
         tokenizer_object=tokens,
-        eos_token="<|end|>",  # noqa: S106 - no password
-        pad_token="<|end|>",  # noqa: S106
+        eos_token="<|end|>",
+        pad_token="<|end|>",
         additional_special_tokens=list(_SPECIAL[1:]),
         chat_template=_CHAT_TEMPLATE if template else None,
     )

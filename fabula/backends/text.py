@@ -69,9 +69,11 @@ class TextModel(Protocol):
             messages: The conversation so far; the last turn is the user's.
             sampling: Limits and randomness.
             schema: JSON Schema that the whole answer must satisfy (constrained decoding).
-            prefix: What the answer already says; only what follows is yielded. Needs `continues`.
+            prefix: What the answer already says; only what follows is yielded. Needs `continues`. Its tokens count
+                towards `max_tokens` where the adapter can count them.
 
         Raises:
+            InvalidRequest: the text is too long for the model, or the schema cannot be enforced; trying again is futile.
             ModelUnavailable: missing, misconfigured or not reachable after the adapter's retries.
             ModelOutOfMemory: out of memory; the model was unloaded and the next call loads it afresh.
             ModelCrashed: the model's process died in the middle of the answer.

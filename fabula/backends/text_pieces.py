@@ -41,7 +41,8 @@ class Detokeniser:
 
     def _show(self, text: str) -> str:
         piece = text[len(self._decode(self._tokens[: self._shown])) :]
-        self._tokens = self._tokens[-_CONTEXT_TOKENS:]
+        # What is broken must not be completed later by the token after it: it was shown as broken.
+        self._tokens = [] if text.endswith(_UNFINISHED) else self._tokens[-_CONTEXT_TOKENS:]
         self._shown = len(self._tokens)
         return piece
 

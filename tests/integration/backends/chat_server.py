@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the chat completions protocol, faults included. Its answers are written by the tests."""
+"""A real HTTP server that speaks the chat completions protocol, faults included; tests write its replies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,10 +70,9 @@ async def chat_server() -> AsyncIterator[ChatServer]:
         listener.bind(("127.0.0.1", 0))
         server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         process = uvicorn.Server(config)
-        process.capture_signals = lambda: suppress()  # type: ignore[method-assign, assignment]  # pytest keeps them
         async with asyncio.TaskGroup() as group:
             group.create_task(process.serve(sockets=[listener]))
-            while not process.started:
+            while not process.started:  # noqa: ASYNC110 - uvicorn has a flag, no event
                 await asyncio.sleep(0.005)
             try:
                 yield server

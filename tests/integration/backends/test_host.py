@@ -50,7 +50,7 @@ async def numbers(host: Host, **request: object) -> list[int]:
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until something holds that no event tells of."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - other processes set no events
             await asyncio.sleep(0.01)
 
 
@@ -108,8 +108,7 @@ async def test_runs_wait_for_each_other_in_the_order_they_came(host: Host) -> No
     order: list[int] = []
 
     async def one(place: int) -> None:
-        async for _ in host.run({"upto": 2}):
-            order.append(place)
+        order.extend([place async for _ in host.run({"upto": 2})])
 
     async with asyncio.TaskGroup() as group:
         for place in range(4):
@@ -154,11 +153,16 @@ async def test_a_refused_request_leaves_the_model_loaded(host: Host) -> None:
 async def test_a_child_killed_in_mid_stream_is_reported_and_replaced(host: Host) -> None:
     """`kill -9` ends the run with the signal's name, and the next run works."""
     with pytest.raises(ModelCrashed, match=r"killed \(signal 9; possibly out of memory\)"):
-        async for item in host.run({"upto": ENDLESS}):
-            if item.data["number"] == 10:
-                os.kill(child_of(host), signal.SIGKILL)
+        await kill_in_mid_stream(host)
 
     assert [0, 1, 2] == await numbers(host)
+
+
+async def kill_in_mid_stream(host: Host) -> None:
+    """Run, and kill the child after the tenth item."""
+    async for item in host.run({"upto": ENDLESS}):
+        if item.data["number"] == 10:
+            os.kill(child_of(host), signal.SIGKILL)
 
 
 async def test_a_child_killed_while_idle_is_replaced_unnoticed(host: Host) -> None:
@@ -244,17 +248,31 @@ async def test_a_reader_that_stops_reading_stops_the_child(host: Host) -> None:
     async with aclosing(host.run({"upto": ENDLESS}, payload)) as items:
         await anext(items)
         pid = child_of(host)
-        await until(lambda: is_asleep_in_a_pipe(pid))
+        async with asyncio.timeout(5):
+            while (before := written_bytes(pid)) == 0 or not await stays(lambda: written_bytes(pid) == before):
+                pass
         began = time.monotonic()
 
+    assert before < 2**20  # what the pipe and the parent's buffer hold
     assert time.monotonic() - began < BOUND_SECONDS
     assert [0, 1, 2] == await numbers(host)
     assert pid == host.state.pid
 
 
-def is_asleep_in_a_pipe(pid: int) -> bool:
-    """Tell whether the process' main thread waits (state S) with a full pipe before it."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+def written_bytes(pid: int) -> int:
+    """Return how much a process has written so far."""
+    io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(io["wchar"])
+
+
+async def stays(condition: Callable[[], bool], seconds: float = 0.2) -> bool:
+    """Tell whether something holds now and for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not condition():
+            return False
+        await asyncio.sleep(0.01)
+    return True
 
 
 @pytest.mark.parametrize(
@@ -346,7 +364,8 @@ asyncio.run(main())
 @pytest.mark.parametrize("misbehaviour", ["wait for cancel", "sleep in C"])
 async def test_the_child_dies_with_its_parent(misbehaviour: str) -> None:
     """After `kill -9` of the parent the child is gone too, even where it is stuck."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT % misbehaviour], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PARENT % misbehaviour]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - the loop has nothing to do
     with parent:
         assert parent.stdout is not None
         pid = next(int(line) for line in parent.stdout if line.strip().isdigit())  # among lines of the log
@@ -362,8 +381,7 @@ def test_the_host_works_on_uvloop_as_well() -> None:
     async def scenario() -> None:
         async with new_host() as host:
             with pytest.raises(ModelCrashed, match="signal 9"):
-                async for _ in host.run({"upto": ENDLESS}):
-                    os.kill(child_of(host), signal.SIGKILL)
+                await kill_in_mid_stream(host)
             items = host.run({"at": 1, "misbehaviour": "sleep in C"})
             await anext(items)
             await items.aclose()

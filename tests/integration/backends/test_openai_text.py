@@ -66,9 +66,9 @@ async def pieces(model: OpenAIText, sampling: Sampling | None = None, **more: An
 async def pieces_until_failure(model: OpenAIText, error_class: type[Exception], words: str) -> list[str]:
     """Return the pieces that came before the error that is expected."""
     came: list[str] = []
-    with pytest.raises(error_class, match=words):
+    with pytest.raises(error_class, match=words):  # noqa: PT012 - the pieces before the error are wanted
         async for piece in model.stream(MESSAGES, Sampling()):
-            came.append(piece)  # noqa: PERF401 - what came before the error is wanted
+            came.append(piece)  # noqa: PERF401
     return came
 
 

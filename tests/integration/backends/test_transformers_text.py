@@ -72,12 +72,11 @@ def generated_by_the_library(folder: Path) -> str:
     """Generate greedily, without Fabula."""
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - seconds, and only here
 
-    tokeniser = AutoTokenizer.from_pretrained(folder)
+    tokeniser: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
     conversation = [{"role": message.role, "content": message.content} for message in MESSAGES]
     prompt = tokeniser.apply_chat_template(conversation, add_generation_prompt=True, return_tensors="pt")
-    tokens = AutoModelForCausalLM.from_pretrained(folder).generate(
-        **prompt, do_sample=False, max_new_tokens=GREEDY.max_tokens
-    )
+    tokens = model.generate(**prompt, do_sample=False, max_new_tokens=GREEDY.max_tokens)
     return str(tokeniser.decode(tokens[0, prompt["input_ids"].shape[1] :]))
 
 
@@ -250,13 +249,19 @@ async def test_a_model_that_is_not_here_says_what_to_do(settings: TransformersSe
     await model.close()
 
 
-async def test_a_folder_without_safetensors_is_refused(tmp_path: Path, tiny_text_model: Path) -> None:
-    """Weights in another format, which may hold code, are not loaded."""
+@pytest.fixture
+def folder_without_safetensors(tmp_path: Path, tiny_text_model: Path) -> Path:
+    """A model's folder with its weights in the old format."""
     for file in tiny_text_model.iterdir():
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "pytorch_model.bin").write_bytes(b"not looked at")
-    model = new_model(tmp_path)
+    return tmp_path
+
+
+async def test_a_folder_without_safetensors_is_refused(folder_without_safetensors: Path) -> None:
+    """Weights in another format, which may hold code, are not loaded."""
+    model = new_model(folder_without_safetensors)
     with pytest.raises(ModelUnavailable, match="safetensors"):
         await text(model)
     await model.close()
