@@ -28,6 +28,8 @@ T = TypeVar("T")
 Handler = Callable[[Msg], None]
 
 _PAUSE_SECONDS = 0.05
+_OLDEST_SERVER = (2, 12)
+"""The first that can fence a write on another subject than its own."""
 _NOT_READY = frozenset({10008, 10009})
 """JetStream's own codes for "temporarily unavailable" and "no suitable peers": true for moments after a start."""
 
@@ -97,6 +99,7 @@ class Link:
             await self.close()
             raise Unavailable(f"No NATS server lets us in: {self._outages.last_error or error}.") from error
         self._outages.connected.set()
+        await self._check_version()
 
     async def close(self) -> None:
         """Leave. What is still asked raises `Unavailable`."""
@@ -188,6 +191,12 @@ class Link:
             return await self._client.subscribe(topic, cb=hear)
         except nats.errors.Error as error:
             raise Unavailable(f"The journal (NATS JetStream) cannot be listened to: {error}.") from error
+
+    async def _check_version(self) -> None:
+        version = self._client.connected_server_version
+        if (version.major, version.minor) < _OLDEST_SERVER:
+            await self.close()
+            raise Unavailable(f"The NATS server is too old: {version}; Fabula needs 2.12 or newer.")
 
     async def _understood(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> dict[str, Any]:
         async def ask() -> dict[str, Any]:
