@@ -73,7 +73,7 @@ class TextModel(Protocol):
                 towards `max_tokens` where the adapter can count them.
 
         Raises:
-            InvalidRequest: the text is too long for the model, or the schema cannot be enforced; trying again is futile.
+            InvalidRequest: the text is too long for the model, or the schema cannot be enforced; do not try again.
             ModelUnavailable: missing, misconfigured or not reachable after the adapter's retries.
             ModelOutOfMemory: out of memory; the model was unloaded and the next call loads it afresh.
             ModelCrashed: the model's process died in the middle of the answer.
