@@ -170,9 +170,6 @@ class StoryBindSettings(StoryPortSettings, AuthSettings):
     story_host: BindHost = "127.0.0.1"
     """Address that the story server binds. Other than loopback only with authentication, or `FABULA_AUTH=off`."""
 
-    keepalive_seconds: Seconds = 20.0
-    """How often a silent connection is given a sign of life, in seconds."""
-
 
 class TextModelSettings(Settings):
     """Which model writes; without one the bundled author does."""
