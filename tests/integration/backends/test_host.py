@@ -28,11 +28,15 @@ ENDLESS = 10**9
 
 
 def new_host(config: JsonObject | None = None, **settings: float) -> Host:
-    """Return a host of a counter that is quick to lose patience."""
-    return Host(
-        HostSpec("counter", COUNTER, config or {}),
-        HostSettings(**{"cancel_bound_seconds": BOUND_SECONDS, **settings}),
-    )
+    """Return a host of a counter, patient enough for a busy machine unless told otherwise."""
+    return Host(HostSpec("counter", COUNTER, config or {}), HostSettings(**{"cancel_bound_seconds": 10.0, **settings}))
+
+
+@pytest.fixture
+async def impatient_host() -> AsyncIterator[Host]:
+    """A host of a counter that is quick to kill."""
+    async with new_host(cancel_bound_seconds=BOUND_SECONDS) as host:
+        yield host
 
 
 @pytest.fixture
@@ -199,8 +203,9 @@ async def test_cancelling_the_reading_task_stops_a_child_that_emits_nothing(host
     assert pid == host.state.pid
 
 
-async def test_a_stuck_child_is_killed_within_the_bound(host: Host) -> None:
+async def test_a_stuck_child_is_killed_within_the_bound(impatient_host: Host) -> None:
     """A child that sleeps in C, holding the interpreter's lock, is gone soon after the bound; the next run works."""
+    host = impatient_host
     items = host.run({"at": 1, "misbehaviour": "sleep in C"})
     await anext(items)
     pid = child_of(host)
@@ -215,7 +220,7 @@ async def test_a_stuck_child_is_killed_within_the_bound(host: Host) -> None:
 
 async def test_cancelling_while_the_model_loads_kills_a_child_that_does_not_get_ready() -> None:
     """Loading cannot be interrupted, so that it ends with the child."""
-    async with new_host({"misbehaviour": "sleep in C"}) as host:
+    async with new_host({"misbehaviour": "sleep in C"}, cancel_bound_seconds=BOUND_SECONDS) as host:
         task = asyncio.create_task(host.warm())
         await until(lambda: host.state.phase == "loading")
         pid = child_of(host)
@@ -254,7 +259,7 @@ async def test_a_reader_that_stops_reading_stops_the_child(host: Host) -> None:
         began = time.monotonic()
 
     assert before < 2**20  # what the pipe and the parent's buffer hold
-    assert time.monotonic() - began < BOUND_SECONDS
+    assert time.monotonic() - began < 5
     assert [0, 1, 2] == await numbers(host)
     assert pid == host.state.pid
 
@@ -379,7 +384,7 @@ def test_the_host_works_on_uvloop_as_well() -> None:
     """Streaming, a kill in mid-stream, and a cancel of a stuck child behave the same on the other event loop."""
 
     async def scenario() -> None:
-        async with new_host() as host:
+        async with new_host(cancel_bound_seconds=BOUND_SECONDS) as host:
             with pytest.raises(ModelCrashed, match="signal 9"):
                 await kill_in_mid_stream(host)
             items = host.run({"at": 1, "misbehaviour": "sleep in C"})

@@ -38,8 +38,16 @@ async def server() -> AsyncIterator[ChatServer]:
 
 @pytest.fixture
 async def model(server: ChatServer) -> AsyncIterator[OpenAIText]:
-    """A model behind it that is quick to lose patience."""
+    """A model behind it that retries quickly."""
     model = new_model(server)
+    yield model
+    await model.close()
+
+
+@pytest.fixture
+async def impatient_model(server: ChatServer) -> AsyncIterator[OpenAIText]:
+    """A model behind it that does not wait for tokens long."""
+    model = new_model(server, first_token_seconds=0.3, between_tokens_seconds=0.2)
     yield model
     await model.close()
 
@@ -49,8 +57,8 @@ def new_model(server: ChatServer, **settings: Any) -> OpenAIText:
     quick: dict[str, Any] = {
         "api_key": KEY,
         "connect_seconds": 2.0,
-        "first_token_seconds": 0.5,
-        "between_tokens_seconds": 0.2,
+        "first_token_seconds": 10.0,
+        "between_tokens_seconds": 10.0,
         "retries": 2,
         "backoff_seconds": 0.01,
         "longest_wait_seconds": 1.5,
@@ -145,11 +153,11 @@ async def test_what_fails_before_the_first_piece_is_tried_again(
     assert 3 == len(server.bodies)
 
 
-async def test_a_slow_first_token_is_tried_again(server: ChatServer, model: OpenAIText) -> None:
+async def test_a_slow_first_token_is_tried_again(server: ChatServer, impatient_model: OpenAIText) -> None:
     """A stream that stays empty beyond the limit is given up for another."""
     server.replies = [server.stalls(), streams("here")]
 
-    assert ["here"] == await pieces(model)
+    assert ["here"] == await pieces(impatient_model)
     async with asyncio.timeout(2):
         await server.hung_up.wait()
 
@@ -233,11 +241,15 @@ async def test_what_fails_after_the_first_piece_is_never_tried_again(
     assert 1 == len(server.bodies)
 
 
-async def test_a_stream_that_stalls_after_the_first_piece_is_reported(server: ChatServer, model: OpenAIText) -> None:
+async def test_a_stream_that_stalls_after_the_first_piece_is_reported(
+    server: ChatServer, impatient_model: OpenAIText
+) -> None:
     """Silence beyond the limit ends the answer, and the connection."""
     server.replies = [server.stalls("The sea")]
 
-    assert ["The sea"] == await pieces_until_failure(model, ModelCrashed, r"no token for 0\.2 s in the middle")
+    assert ["The sea"] == await pieces_until_failure(
+        impatient_model, ModelCrashed, r"no token for 0\.2 s in the middle"
+    )
     async with asyncio.timeout(2):
         await server.hung_up.wait()
 
