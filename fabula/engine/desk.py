@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fabula.engine.events import (
@@ -30,6 +30,7 @@ class Desk:
         stage: The stage.
         address: Whose work it is.
         blobs: Bytes beside the log.
+        timings: Working time of the finished stages in seconds, by name.
         meter: The run's progress.
         emit: Appends an event with the progress that holds now.
         show: Replaces the generation's preview.
@@ -38,6 +39,7 @@ class Desk:
     stage: Stage
     address: Address
     blobs: Blobs
+    timings: Mapping[str, float]
     meter: Meter
     emit: Callable[[Body], None]
     show: Callable[[Preview], None]

@@ -31,6 +31,11 @@ class StageContext(Protocol):
         ...
 
     @property
+    def timings(self) -> Mapping[str, float]:
+        """Working time of the finished stages in seconds, by name, in order."""
+        ...
+
+    @property
     def blobs(self) -> Blobs:
         """Bytes beside the log."""
         ...

@@ -164,7 +164,8 @@ class EventLog(Protocol):
     def controls(self, kind: str) -> AsyncGenerator[GenerationId | None, None]:
         """Yield the id of each generation whose log has received a control record from now on.
 
-        The first item is None: from then on nothing is missed unsaid. Each later None says: some may have been missed (the connection was lost); look at every log you care for.
+        The first item is None: from then on nothing is missed unsaid. Each later None says: some may have been missed
+        (the connection was lost); look at every log you care for.
         """
         ...
 

@@ -101,6 +101,7 @@ class Run:
         self._writer = LogWriter(workshop.log, workshop.codec, claim.end, self._on_pending)
         self._previews = PreviewSender(workshop.previews, claim.address)
         self._outputs = claim.snapshot.outputs
+        self._timings = {view.name: view.elapsed for view in claim.snapshot.stages.values() if view.finished}
         self._desk: Desk | None = None
         self._scope: asyncio.Timeout | None = None
         self._releasing = False
@@ -233,7 +234,8 @@ class Run:
         self._meter.begin(stage, time.monotonic())
         desk = self._desk
         if desk is None or desk.stage.name != stage.name:
-            desk = Desk(stage, self._claim.address, self._shop.blobs, self._meter, self._emit, self._show)
+            shop, address = self._shop, self._claim.address
+            desk = Desk(stage, address, shop.blobs, self._timings, self._meter, self._emit, self._show)
             view = self._claim.snapshot.stages.get(stage.name)
             self._desk = desk
             if view is None or view.finished:
@@ -248,6 +250,7 @@ class Run:
         """Finish the stage."""
         seconds, units = self._meter.end(time.monotonic())
         self._outputs[stage.name] = output
+        self._timings[stage.name] = seconds
         self._desk = None
         self._emit(StageFinished(stage.name, output, seconds, units))
 

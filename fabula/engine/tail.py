@@ -33,7 +33,10 @@ class Source(Protocol):
         ...
 
     def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
-        """Yield what follows `after_sequence` and is there now, then end."""
+        """Yield what follows `after_sequence` and is there now; then end, or wait to be closed by the reader.
+
+        No batch is empty, and none holds ephemeral entries.
+        """
         ...
 
 
@@ -62,6 +65,16 @@ class Tail:
         """The newest entry's sequence."""
         return self._last
 
+    @property
+    def complete(self) -> bool:
+        """Whether the newest entry ends a run: nothing more comes, unless the run is retried."""
+        return self._terminal
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken in any more: the source has ended, or failed."""
+        return self._closed
+
     async def feed(self) -> None:
         """Take in the source until it ends or this is cancelled. One task runs it for all watchers.
 
@@ -77,6 +90,11 @@ class Tail:
             self._closed = True
             self._wake()
 
+    def fail(self, error: Exception) -> None:
+        """End every watcher with `error` once it has what is here."""
+        self._ended, self._closed = error, True
+        self._wake()
+
     def show(self, entry: Entry) -> None:
         """Take in an ephemeral entry that comes from elsewhere than the source."""
         self._take_in((entry,))
@@ -91,6 +109,8 @@ class Tail:
             self._bytes += len(entry.data)
             self._last = entry.sequence
             self._terminal = entry.tag is Tag.TERMINAL
+            if entry.tag in (Tag.STATE, Tag.TERMINAL):
+                self._ephemeral.clear()  # what was shown of the state before is not true any more
         while self._bytes > WINDOW_BYTES and len(self._entries) > 1:
             self._bytes -= len(self._entries.popleft().data)
         self._wake()
@@ -102,7 +122,8 @@ class Tail:
     async def watch(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield every entry after the cursor, in order, each once, until the run has ended and all was yielded.
 
-        Ephemeral entries come in between, only the newest of each tag. Raises what the source raised.
+        Ephemeral entries come in between, only the newest of each tag, and none that the state has left behind.
+        Raises what the source raised.
         """
         cursor, seen = after_sequence, 0
         while True:
@@ -115,7 +136,7 @@ class Tail:
                 continue
             if self._terminal or self._closed:
                 if self._ended is not None and not self._terminal:
-                    raise self._ended
+                    raise self._ended.with_traceback(None)  # many raise it: it must not gather all their frames
                 return
             fresh = [entry for version, entry in self._ephemeral.values() if version > seen]
             seen = self._version
@@ -134,5 +155,8 @@ class Tail:
         async with aclosing(self._source.read(cursor)) as batches:
             async for batch in batches:
                 yield batch
-                if self._entries and batch[-1].sequence >= self._entries[0].sequence - 1:
+                if batch[-1].sequence >= self._first_in_memory() - 1:
                     return
+
+    def _first_in_memory(self) -> int:
+        return self._entries[0].sequence if self._entries else self._last + 1

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -210,7 +210,7 @@ class GenerationService:
         await self._append(address, entries, after=record.revision, purpose=purpose)
         return last
 
-    async def watch(self, call: Call, request: Any) -> AsyncIterator[bytes]:
+    async def watch(self, call: Call, request: Any) -> AsyncGenerator[bytes, None]:
         """WatchProgress."""
         address = self._target(call, request)
         cursor = request.after_sequence
@@ -245,7 +245,7 @@ class GenerationService:
             pass
         raise _not_found(address.id)
 
-    async def watch_all(self, call: Call, _request: Any) -> AsyncIterator[bytes]:
+    async def watch_all(self, call: Call, _request: Any) -> AsyncGenerator[bytes, None]:
         """WatchGenerations."""
         response = self.kind.response("WatchGenerations")
         async with aclosing(self._summaries.watch(call.owner)) as changes:

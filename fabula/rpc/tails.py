@@ -82,6 +82,11 @@ class Tails:
             shared.task.cancel()
         await self._tasks.__aexit__(None, None, None)
 
+    def drain(self) -> None:
+        """End all watchers, with their cursors good for the next server."""
+        for shared in self._shared.values():
+            shared.tail.fail(Unavailable("the server is shutting down: watch again, from the last event you have"))
+
     @asynccontextmanager
     async def open(self, address: Address, after_sequence: int) -> AsyncIterator[Tail]:
         """Share the generation's tail; the first watcher begins it at its cursor, the last one to leave ends it."""

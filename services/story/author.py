@@ -25,6 +25,10 @@ class Author(Protocol):
         """Whether `chapter` can go on from text already written (see `written`)."""
         ...
 
+    def load(self) -> None:
+        """Load what it works by (prompts, lexicons), so that a fault shows before any work is done. Cheap if loaded."""
+        ...
+
     async def outline(self, brief: Brief) -> Outline:
         """Plan the story: chapters for the length asked for, in the order they are told."""
         ...
@@ -55,10 +59,6 @@ class Author(Protocol):
         Raises:
             BackendFailed: the model behind the author did not do its work.
         """
-        ...
-
-    async def edit(self, brief: Brief, outline: Outline, draft: Draft) -> Draft:
-        """Return the draft with its language tidied; the story stays the same."""
         ...
 
     async def review(self, brief: Brief, outline: Outline, draft: Draft) -> Review:

@@ -138,3 +138,63 @@ class Review:
 
     accepted: bool
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where the text to make a story from is kept.
+
+    Attributes:
+        label: The file's name or other label; may be empty.
+        blob: Its name among the blobs.
+        size_bytes: Its size, in UTF-8.
+        sha256: Digest of its bytes, in hex.
+    """
+
+    label: str
+    blob: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A story as it was ordered: the brief, and where its source text lies (the brief's own `source` is empty)."""
+
+    brief: Brief
+    source: SourceRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Working time of one stage, in seconds."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A story: the result, or what there is of it so far.
+
+    Attributes:
+        title: The title.
+        text: The whole text in Markdown, with headings.
+        words: Words in it, headings not counted.
+        outline: The plan; None until it is made.
+        chapters: The chapters so far.
+        reviews: The reviews so far, in order.
+        model: Who wrote it.
+        seed: The seed that was used.
+        timings: Working times of the finished stages, in order.
+    """
+
+    title: str
+    text: str
+    words: int
+    outline: Outline | None
+    chapters: tuple[Chapter, ...]
+    reviews: tuple[Review, ...]
+    model: str
+    seed: int
+    timings: tuple[Timing, ...] = ()

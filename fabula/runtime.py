@@ -1,0 +1,134 @@
+"""Puts the parts of a service together and runs them: the composition root that every generator's `__main__` uses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+
+from fabula.engine.pipeline import Pipeline
+from fabula.engine.run import Workshop
+from fabula.engine.worker import Worker, WorkerSettings
+from fabula.errors import FabulaError
+from fabula.journal.journal import Journal, connect
+from fabula.journal.settings import JournalSettings
+from fabula.rpc.auth import Authenticator
+from fabula.rpc.codec import ProtoCodec
+from fabula.rpc.edge import handlers
+from fabula.rpc.server import Check, Listen, serving
+from fabula.rpc.service import Contract, GenerationService
+from fabula.rpc.tails import Tails
+
+UNAVAILABLE_EXIT = 5
+"""Exit code of a process that lacks something it needs: its port, or the journal."""
+
+_log = structlog.get_logger(__name__)
+
+Stop = asyncio.Event
+Part = Callable[[Journal, Stop], Awaitable[None]]
+"""A server or a worker: runs on a journal until told to stop."""
+
+
+def run(journal: JournalSettings, *parts: Part) -> None:
+    """Run the parts of one process until SIGTERM or SIGINT; exit with 5 if something they need is not there."""
+    try:
+        uvloop.run(_run(journal, parts))
+    except* FabulaError as errors:
+        for error in _leaves(errors):
+            _log.error("cannot_run", reason=str(error))
+        raise SystemExit(UNAVAILABLE_EXIT) from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+async def _run(settings: JournalSettings, parts: tuple[Part, ...]) -> None:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with connect(settings) as journal, asyncio.TaskGroup() as tasks:
+        for part in parts:
+            tasks.create_task(_until_stopped(part, journal, stop))
+
+
+async def _until_stopped(part: Part, journal: Journal, stop: Stop) -> None:
+    try:
+        await part(journal, stop)
+    finally:
+        stop.set()  # where one part ends, the process does
+
+
+def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
+    """Return the server of a generator."""
+
+    async def part(journal: Journal, stop: Stop) -> None:
+        kind = contract.kind
+        async with Tails(journal.events, journal.previews, journal.queue, contract.codec) as tails:
+            service = GenerationService(contract, journal.events, journal.blobs, tails)
+            generic = handlers(service, contract.more(), auth)
+            checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
+            async with serving(listen, [generic], checks, tails.drain) as running:
+                _log.info("serving", service=kind.service, host=listen.host, port=running.port)
+                await stop.wait()
+
+    return part
+
+
+def worker(codec: ProtoCodec, pipeline: Pipeline, settings: WorkerSettings, health: Listen | None = None) -> Part:
+    """Return a worker of a generator.
+
+    Args:
+        codec: Its events.
+        pipeline: Its stages.
+        settings: How the worker works.
+        health: Where it answers health checks; None: nowhere.
+    """
+
+    async def part(journal: Journal, stop: Stop) -> None:
+        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        shop = Workshop(name, pipeline, codec, journal.events, journal.blobs, journal.previews)
+        working = Worker(codec.kind.name, shop, journal.queue, journal.records, settings)
+        async with AsyncExitStack() as stack:
+            if health is not None:
+                checks = {"": journal_check(journal)}
+                await stack.enter_async_context(serving(health, [], checks, lambda: None))
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            _log.info("working", kind=codec.kind.name, worker=name, model=pipeline.model)
+            working_task = tasks.create_task(working.run())
+            stopping = tasks.create_task(stop.wait())
+            await asyncio.wait({working_task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            working.stop()
+
+    return part
+
+
+def journal_check(journal: Journal) -> Check:
+    """Tell whether the journal answers."""
+
+    async def check() -> bool:
+        await journal.ping()
+        return True
+
+    return check
+
+
+def worker_check(journal: Journal, kind: str) -> Check:
+    """Tell whether the journal answers and a worker of this kind has shown life lately."""
+
+    async def check() -> bool:
+        return await journal.records.get(f"worker.{kind}") is not None
+
+    return check

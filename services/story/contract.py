@@ -1,0 +1,99 @@
+"""What is special to stories on the server's side: what a request must be, and the templates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from google.protobuf import json_format
+
+from fabula.api.story.v1 import story_pb2 as pb
+from fabula.engine.ports import Address, Blobs
+from fabula.errors import InvalidRequest
+from fabula.rpc.codec import ProtoCodec
+from fabula.rpc.kinds import STORY, Kind
+from fabula.rpc.service import UnaryMethod
+from services.story.codec import SOURCE_TYPE, StoryCodec, brief_from_message
+from services.story.domain import Order, SourceRef
+from services.story.source import decode
+
+DEFAULT_PAGE = 20
+LARGEST_PAGE = 100
+
+
+class StoryContract:
+    """Accepts stories. Implements `fabula.rpc.service.Contract`."""
+
+    def __init__(self) -> None:
+        self._codec = ProtoCodec(STORY, StoryCodec())
+
+    @property
+    def kind(self) -> Kind:
+        """Stories."""
+        return STORY
+
+    @property
+    def codec(self) -> ProtoCodec:
+        """Their events."""
+        return self._codec
+
+    async def accept(self, request: Any, address: Address, blobs: Blobs) -> Order:
+        """Return the order in a request; its source text goes to the blobs."""
+        story: pb.StoryRequest = request.story
+        _check_names(story)
+        seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
+        brief = brief_from_message(story, seed=seed)
+        if not story.HasField("source"):
+            return Order(brief)
+        return Order(brief, await _keep(story.source, address, blobs))
+
+    def more(self) -> Mapping[str, UnaryMethod]:
+        """Return ListTemplates."""
+        return {"ListTemplates": self._list_templates}
+
+    async def _list_templates(self, _owner: str, request: Any) -> pb.ListTemplatesResponse:
+        start = _start(request.page_token)
+        end = start + min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        found = templates()
+        following = str(end) if end < len(found) else ""
+        return pb.ListTemplatesResponse(templates=found[start:end], next_page_token=following)
+
+
+@cache
+def templates() -> Sequence[pb.Template]:
+    """Return the templates, by name."""
+    text = (files("services.story") / "templates.json").read_text("utf-8")
+    listed = json_format.Parse(text, pb.ListTemplatesResponse())
+    return sorted(listed.templates, key=lambda template: template.name)
+
+
+def _start(token: str) -> int:
+    if token and not (token.isascii() and token.isdigit()):
+        problem = "not a page token: give `next_page_token` of the page before, as it was"
+        raise InvalidRequest(problem, (("page_token", problem),))
+    return int(token or 0)
+
+
+def _check_names(story: pb.StoryRequest) -> None:
+    seen: set[str] = set()
+    for index, person in enumerate(story.characters):
+        name = person.name.strip().lower()
+        if not name or name in seen:
+            problem = f"two characters are called {person.name!r}" if name else "a character needs a name"
+            raise InvalidRequest(problem, ((f"story.characters[{index}].name", problem),))
+        seen.add(name)
+
+
+async def _keep(source: pb.Source, address: Address, blobs: Blobs) -> SourceRef:
+    content = source.WhichOneof("content")
+    if content is None or source.HasField("stored"):
+        problem = "give the source as text or data; `stored` is set by the service"
+        raise InvalidRequest(problem, (("story.source", problem),))
+    data = decode(source.text.encode() if content == "text" else source.data).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    # The digest in the name keeps a second request with the same id from replacing the first one's source.
+    info = await blobs.put(f"{address.kind}/{address.id}/source-{digest[:16]}", data, SOURCE_TYPE)
+    return SourceRef(source.name, info.name, info.size_bytes, info.sha256)
