@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import structlog
 import uvloop
@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 Stop = asyncio.Event
 Part = Callable[[Journal, Stop], Awaitable[None]]
 """A server or a worker: runs on a journal until told to stop."""
+OpenPipeline = Callable[[], AbstractAsyncContextManager[Pipeline]]
 
 
 def run(journal: JournalSettings, *parts: Part) -> None:
@@ -86,21 +87,24 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
     return part
 
 
-def worker(codec: ProtoCodec, pipeline: Pipeline, settings: WorkerSettings, health: Listen | None = None) -> Part:
+def worker(
+    codec: ProtoCodec, open_pipeline: OpenPipeline, settings: WorkerSettings, health: Listen | None = None
+) -> Part:
     """Return a worker of a generator.
 
     Args:
         codec: Its events.
-        pipeline: Its stages.
+        open_pipeline: Opens its stages, and what they need, for as long as the worker works.
         settings: How the worker works.
         health: Where it answers health checks; None: nowhere.
     """
 
     async def part(journal: Journal, stop: Stop) -> None:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        shop = Workshop(name, pipeline, codec, journal.events, journal.blobs, journal.previews)
-        working = Worker(codec.kind.name, shop, journal.queue, journal.records, settings)
         async with AsyncExitStack() as stack:
+            pipeline = await stack.enter_async_context(open_pipeline())
+            shop = Workshop(name, pipeline, codec, journal.events, journal.blobs, journal.previews)
+            working = Worker(codec.kind.name, shop, journal.queue, journal.records, settings)
             if health is not None:
                 checks = {"": journal_check(journal)}
                 await stack.enter_async_context(serving(health, [], checks, lambda: None))

@@ -90,7 +90,7 @@ class Meter:
         """Return the progress at `now`; `done` once the run has succeeded."""
         fraction = 1.0 if done else max(self._progress.fraction, min(self._fraction(), _BEFORE_SUCCESS))
         remaining = None
-        if not done:
+        if self._plan and not done:
             remaining = self._forecast.remaining(self._plan, frozenset(self._finished), self._current(now))
         elapsed = self._worked_before + now - self._begun
         self._progress = replace(self._progress, fraction=fraction, elapsed=elapsed, remaining=remaining)

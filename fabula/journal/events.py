@@ -96,6 +96,11 @@ class JetStreamEventLog:
         except ApiFault as fault:
             raise unavailable(fault) from fault
 
+    async def deleted(self, address: Address) -> bool:
+        """Whether there was such a log, and it was deleted; see the port."""
+        newest = await self._reader.newest(address)
+        return newest is not None and is_tombstone(newest)
+
     async def listing(self, kind: str, owner: str) -> Sequence[FirstRecord]:
         """Return the first record of each of the owner's generations, newest first; see the port."""
         return await self._listings.of_owner(kind, owner)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fabula import logs
 from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
@@ -56,12 +58,16 @@ def story_worker(settings: WorkerSettings) -> Part:
     from services.story.authors import open_author  # noqa: PLC0415
     from services.story.pipeline import StoryPipeline  # noqa: PLC0415
 
+    @asynccontextmanager
+    async def open_pipeline() -> AsyncIterator[StoryPipeline]:
+        async with open_author(settings) as author:
+            yield StoryPipeline(author)
+
     health = None
     if settings.worker_port is not None:
         health = Listen(settings.worker_host, settings.worker_port, settings.drain_seconds)
-    pipeline = StoryPipeline(open_author(settings))
     engine = EngineWorkerSettings(settings.worker_slots, settings.lease_seconds)
-    return worker(StoryContract().codec, pipeline, engine, health)
+    return worker(StoryContract().codec, open_pipeline, engine, health)
 
 
 if __name__ == "__main__":

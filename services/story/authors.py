@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from fabula.backends.text_settings import open_text_model, parse_text_model
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fabula.backends.open_text_model import open_text_model
+from fabula.backends.text_settings import parse_text_model
 from fabula.settings import TextModelSettings
 from services.story.author import Author
 from services.story.grammar.author import GrammarAuthor
 from services.story.prompted import PromptedAuthor
 
 
-def open_author(settings: TextModelSettings) -> Author:
-    """Return the author that the settings ask for.
+@asynccontextmanager
+async def open_author(settings: TextModelSettings) -> AsyncIterator[Author]:
+    """Open the author that the settings ask for; a model is released when the block is left.
 
     Raises:
         InvalidRequest: the text model is named in a form that is not known.
@@ -23,6 +28,11 @@ def open_author(settings: TextModelSettings) -> Author:
         allow_download=settings.allow_download,
         continues=settings.text_continues,
     )
-    if named is None:
-        return GrammarAuthor(settings.grammar_words_per_second)
-    return PromptedAuthor(open_text_model(named))
+    model = open_text_model(named)
+    if model is None:
+        yield GrammarAuthor(settings.grammar_words_per_second)
+        return
+    try:
+        yield PromptedAuthor(model)
+    finally:
+        await model.close()
