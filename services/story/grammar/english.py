@@ -1,0 +1,115 @@
+"""The rules of English the grammar needs: articles, plurals, pasts, capitals. Knows nothing of stories."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import inflect
+
+_ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
+_TAG_VERBS = frozenset(
+    "said asked answered replied murmured muttered whispered wondered called cried told put went added agreed "
+    "admitted observed remarked wanted snapped sighed insisted repeated began offered".split()
+)
+_TAG_SUBJECT = r"(?:she|he|they|it|the [\w'’-]+(?: [\w'’-]+)?|[A-ZÀ-Ý][\w'’-]*)"
+_AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')
+_START = re.compile(r'(^|\n\n|[.!?…] |[.…]["”] |[.!?…]["”] (?=["“]))(["“]?)([a-zà-ÿ])')
+SENTENCE_END = re.compile(r'(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A-ZÀ-Ý0-9])')
+
+
+@cache
+def _engine() -> inflect.engine:
+    """Load `inflect` when the first article is needed: the import takes a moment."""
+    import inflect  # noqa: PLC0415 - a second of start-up that listing templates or planning nothing need not pay
+
+    return inflect.engine()
+
+
+@lru_cache(maxsize=4096)
+def indefinite(word: str) -> str:
+    """Return "a" or "an", as the sound of `word` wants it."""
+    return _engine().a(word).split(" ", 1)[0]
+
+
+@lru_cache(maxsize=1024)
+def singular(noun: str) -> str:
+    """Return the singular of a plural noun, or the noun itself."""
+    return _engine().singular_noun(noun) or noun  # type: ignore[arg-type]  # inflect's Word is a constrained str
+
+
+@lru_cache(maxsize=1024)
+def plural(noun: str) -> str:
+    """Return the plural of a noun."""
+    return _engine().plural_noun(noun)  # type: ignore[arg-type]  # inflect's Word is a constrained str
+
+
+def with_article(phrase: str) -> str:
+    """Put the right indefinite article before a noun phrase."""
+    return f"{indefinite(phrase)} {phrase}"
+
+
+def fix_articles(text: str) -> str:
+    """Make every "a" and "an" in `text` agree with the word that follows."""
+
+    def right(match: re.Match[str]) -> str:
+        article = indefinite(match[3])
+        return (article.capitalize() if match[1] == "A" else article) + match[2] + match[3]
+
+    return _ARTICLE.sub(right, text)
+
+
+def possessive(name: str) -> str:
+    """Return the genitive of a name: "Mira's", "the twins'"."""
+    plural_common = name.startswith("the ") and name.endswith("s") and not name.endswith("ss")
+    return name + ("'" if plural_common else "'s")
+
+
+def capitalise(text: str) -> str:
+    """Begin every sentence with a capital, except the tag that follows a question or a shout."""
+    text = _START.sub(lambda m: m[1] + m[2] + m[3].upper(), text)
+    return _AFTER_SHOUT.sub(_after_shout, text)
+
+
+def _after_shout(match: re.Match[str]) -> str:
+    """Decide whether what follows `?"` is the tag of that speech (small) or a new sentence (capital)."""
+    following = (match[2] + match[3]).split()
+    small = match[2][:1].islower()
+    if not small or any(word.lower() in _TAG_VERBS for word in following[:4]):
+        return match[0]
+    return f"{match[1]} {match[2][0].upper()}{match[2][1:]}{match[3]}"
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text into sentences, for telling whether one occurs twice."""
+    found: list[str] = []
+    for paragraph in text.split("\n\n"):
+        found.extend(part.strip() for part in SENTENCE_END.split(paragraph) if part.strip())
+    return found
+
+
+def sentence_key(sentence: str) -> str:
+    """Return what makes two sentences the same: their words, without quotes, points and case."""
+    return " ".join(re.findall(r"[\w'’-]+", sentence.lower()))
+
+
+def word_count(text: str) -> int:
+    """Count words as a reader would: pieces between white space."""
+    return len(text.split())
+
+
+def tidy(text: str) -> str:
+    """Mend spaces, articles and capitals of a rendered passage."""
+    text = re.sub(r"[ \t]+", " ", text)
+    text = re.sub(r" *\n\n *", "\n\n", text).strip()
+    text = re.sub(r" ([,.;:!?])", r"\1", text)
+    return capitalise(fix_articles(text))
+
+
+def join_names(names: list[str] | tuple[str, ...]) -> str:
+    """Join names as a list is spoken: "A", "A and B", "A, B and C"."""
+    if len(names) < 2:
+        return "".join(names)
+    return ", ".join(names[:-1]) + " and " + names[-1]
