@@ -61,5 +61,5 @@ CMD ["python", "-m", "services.story", "worker"]
 FROM base AS gateway
 COPY --from=build-gateway /opt/fabula /opt/fabula
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 CMD ["fabula", "health", "http://127.0.0.1:8080"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 CMD ["fabula", "health", "http://127.0.0.1:8080/healthz"]
 CMD ["python", "-m", "gateway"]
