@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fabula.errors import InvalidRequest
 
@@ -75,6 +75,19 @@ def _known_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise ValueError("should be auto, cpu, mps, cuda or cuda:N")
     return device
+
+
+def _split(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/?#\s@]+", origin):
+            raise ValueError(
+                "should be origins as browsers name them, https://HOST or http://HOST:PORT, commas between"
+            )
+    return origins
 
 
 def _home_of_data() -> Path:
@@ -218,6 +231,9 @@ class HttpSettings(StoryClientSettings, AuthSettings):
     http_port: Port = 8080
     """Port of the gateway: web page, REST, WebSocket and SSE."""
 
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origins)] = ()
+    """Origins of other sites whose pages may use the gateway, e.g. `https://stories.example`, with commas between."""
+
     keepalive_seconds: Seconds = 20.0
     """How often a silent connection is given a sign of life, in seconds."""
 
@@ -324,4 +340,6 @@ def _sentence(problem: ErrorDetails) -> str:
 def _plain(value: object) -> str | None:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(value)
     return None if value is None else str(value)

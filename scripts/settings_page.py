@@ -28,7 +28,7 @@ READERS: dict[str, type[Settings]] = {
 def default_of(field: FieldInfo) -> str:
     """Return the default as a person would write it; empty where the text explains it."""
     value = field.default
-    if value is PydanticUndefined or value is None or value == "":
+    if value is PydanticUndefined or value in {None, "", ()}:
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -196,12 +196,23 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """`as_environment` is read back to an equal object."""
-    settings = load(UpSettings, jwt_secret=SECRET, http_port=9000, nats_url="nats://n:1", allow_download=True)
+    settings = load(
+        UpSettings, jwt_secret=SECRET, http_port=9000, nats_url="nats://n:1", allowed_origins="https://a.example"
+    )
 
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
 
     assert settings == load(UpSettings)
+
+
+def test_origins_are_listed_with_commas() -> None:
+    """Spaces do not matter; what is no origin is refused."""
+    settings = load(GatewaySettings, allowed_origins="https://a.example, http://b.example:8000,")
+
+    assert ("https://a.example", "http://b.example:8000") == settings.allowed_origins
+    for wrong in ("a.example", "https://a.example/page", "https://", "*"):
+        assert ["FABULA_ALLOWED_ORIGINS"] == problems_of(GatewaySettings, allowed_origins=wrong)
 
 
 @pytest.mark.parametrize(
