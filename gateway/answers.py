@@ -1,0 +1,92 @@
+"""Errors as they read outside gRPC: one JSON shape for every status, one for every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fabula.errors import FabulaError, InvalidRequest
+from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, row_of
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What somebody is told went wrong.
+
+    Attributes:
+        code: Stable, in UPPER_SNAKE_CASE.
+        message: A sentence for people: what is wrong and what to do.
+        http: HTTP status.
+        close: WebSocket close code where it ends the socket.
+        retryable: Whether the same request may succeed later.
+        details: Values that the message mentions.
+        violations: (field path, what is wrong) pairs.
+    """
+
+    code: str
+    message: str
+    http: int
+    close: int
+    retryable: bool = False
+    details: dict[str, str] = field(default_factory=dict)
+    violations: tuple[tuple[str, str], ...] = ()
+
+    def as_response(self, headers: dict[str, str] | None = None) -> Response:
+        """Return the HTTP answer."""
+        error = {
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+            "details": self.details,
+            "violations": [{"field": name, "description": text} for name, text in self.violations],
+        }
+        headers = {"Cache-Control": "no-store", **(headers or {})}
+        if self.http in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            headers.setdefault("Retry-After", str(RETRY_SECONDS))
+        if self.http == HTTPStatus.UNAUTHORIZED:
+            headers.setdefault("WWW-Authenticate", "Bearer")
+        return JSONResponse({"error": error}, self.http, headers)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Return what to tell of an error. One that is not ours is told as INTERNAL, without its text, and logged."""
+    if not isinstance(error, FabulaError):
+        log.error("unexpected_error", exc_info=error)
+        error = FabulaError(INTERNAL_MESSAGE)
+    answer = row_of(WEB_ANSWER, error)
+    violations = error.violations if isinstance(error, InvalidRequest) else ()
+    return Problem(
+        error.code, error.message, answer.http, answer.close, error.retryable, dict(error.details), violations
+    )
+
+
+def http_problem(status: int, message: str) -> Problem:
+    """Return a problem of HTTP itself: no such page, wrong verb, too large, wrong media type."""
+    phrase = HTTPStatus(status)
+    return Problem(phrase.name, message, status, 1008)
+
+
+_HTTP_MESSAGES = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this address: /v1/openapi.json lists what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this address does not answer to this method: see the Allow header",
+}
+
+
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """Answer what the router or a door refuses in HTTP's own terms."""
+    status = int(getattr(error, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR))
+    detail = str(getattr(error, "detail", ""))
+    if detail == HTTPStatus(status).phrase:
+        detail = _HTTP_MESSAGES.get(HTTPStatus(status), detail)
+    return http_problem(status, detail).as_response(dict(getattr(error, "headers", None) or {}))
+
+
+async def on_fabula_error(_request: Request, error: Exception) -> Response:
+    """Answer an error of the taxonomy by its row in the table."""
+    return problem_of(error).as_response()

@@ -1,0 +1,128 @@
+"""Puts the gateway together: services, hub, doors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from fabula.api.gateway.v1 import gateway_pb2
+from fabula.errors import FabulaError
+from fabula.rpc.auth import Authenticator
+from fabula.rpc.client import Client, open_channel
+from fabula.rpc.kinds import KINDS, STORY
+from fabula.rpc.validation import warm
+from fabula.settings import GatewaySettings, is_loopback
+from gateway.answers import on_fabula_error, on_http_exception
+from gateway.doors import page
+from gateway.doors.operators import Operators
+from gateway.doors.rest import Rest
+from gateway.doors.sse import EventStreams, events_operation
+from gateway.doors.websocket import open_socket
+from gateway.house import House
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+from gateway.openapi import document
+from gateway.operations import Operation
+from gateway.origin import OriginGuard, OriginRule
+
+
+@asynccontextmanager
+async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
+    """Open the connections to the services, and close them in the end. Connects at the first call."""
+    addresses = {STORY.name: settings.story_address}
+    channels = {kind: open_channel(address) for kind, address in addresses.items()}
+    clients = {kind: Client(KINDS[kind], channel) for kind, channel in channels.items()}
+    metrics = Metrics()
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret is not None else None
+    warm([gateway_pb2.ClientFrame()])
+    try:
+        async with Hub(clients, metrics, settings.max_watchers) as hub:
+            yield House(settings, channels, clients, hub, Authenticator(secret), metrics)
+    finally:
+        for channel in channels.values():
+            await channel.close(None)
+
+
+def application(house: House) -> ASGIApp:
+    """Return the gateway as an ASGI application."""
+    settings = house.settings
+    allowed = settings.allowed_origins
+    loopback_only = is_loopback(settings.http_host) and not house.authenticator.required
+    middleware = [Middleware(OriginGuard, OriginRule(frozenset(allowed), loopback_only))]
+    if allowed:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=allowed,
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["authorization", "content-type", "last-event-id", "traceparent"],
+                expose_headers=["location", "retry-after"],
+            )
+        )
+    return Starlette(
+        routes=_routes(house),
+        middleware=middleware,
+        exception_handlers={
+            HTTPException: on_http_exception,
+            FabulaError: on_fabula_error,
+            Exception: on_fabula_error,
+        },
+    )
+
+
+def _routes(house: House) -> list[BaseRoute]:
+    async def websocket(socket: WebSocket) -> None:
+        await open_socket(house, socket)
+
+    operations = [*Rest(house).operations(), events_operation(EventStreams(house))]
+    description = document(operations)
+
+    async def openapi(_request: Request) -> Response:
+        return Response(description, media_type="application/json")
+
+    operators = Operators(house)
+    return [
+        *page.routes(),
+        Route("/healthz", operators.alive),
+        Route("/readyz", operators.ready),
+        Route("/metrics", operators.metrics),
+        Route("/v1/openapi.json", openapi),
+        WebSocketRoute("/v1/ws", websocket),
+        *_operation_routes(operations),
+    ]
+
+
+def _operation_routes(operations: list[Operation]) -> list[Route]:
+    """Return a route for each address; literal ones before those with parameters that would match them too."""
+    paths = sorted({operation.path for operation in operations}, key=lambda path: (path.count("{"), -len(path)))
+    routes = []
+    for path in paths:
+        endpoints = {operation.method: operation.endpoint for operation in operations if operation.path == path}
+        routes.append(Route(path, _ByMethod(endpoints), methods=list(endpoints)))
+    return routes
+
+
+class _ByMethod:
+    """Hands a request to the operation of its verb, so that one address answers 405 with all its verbs."""
+
+    def __init__(self, endpoints: Mapping[str, Any]) -> None:
+        self._apps: dict[str, ASGIApp] = {
+            method: request_response(endpoint) if inspect.isroutine(endpoint) else endpoint
+            for method, endpoint in endpoints.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        await self._apps[method](scope, receive, send)

@@ -1,0 +1,114 @@
+"""Reads request bodies: bounded while they are read, JSON or multipart with a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from fabula.errors import InvalidRequest
+from gateway.json_requests import parse_object
+
+MOST_BODY_BYTES = 2 * 1024 * 1024
+"""Largest request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a request."""
+
+    name: str
+    data: bytes
+
+
+async def read_json_or_form(request: Request) -> tuple[dict[str, Any], Upload | None]:
+    """Return the request's JSON object, and the file that came with it, if any.
+
+    Accepted are `application/json`, and `multipart/form-data` with a part `file` and a part `request` with the JSON.
+
+    Raises:
+        InvalidRequest: the body is not what its type says.
+        HTTPException: 413 if it is too large, 415 if it is of another type.
+    """
+    match media_type(request):
+        case "application/json":
+            return parse_object(b"".join([chunk async for chunk in _bounded(request)])), None
+        case "multipart/form-data":
+            return await _read_form(request)
+        case other:
+            raise HTTPException(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"the body is {other or 'of no type'}: send application/json, or multipart/form-data with a file",
+            )
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """Return the request's JSON object; an empty body reads as an empty object. Raises as `read_json_or_form`."""
+    body = b"".join([chunk async for chunk in _bounded(request)])
+    if not body:
+        return {}
+    if media_type(request) != "application/json":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json")
+    return parse_object(body)
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of a request's body, without parameters; empty if none is given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _bounded(request: Request) -> AsyncIterator[bytes]:
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdigit() else 0
+    if size > MOST_BODY_BYTES:
+        raise _too_large()
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MOST_BODY_BYTES:
+                raise _too_large()
+            yield chunk
+    except ClientDisconnect:
+        raise InvalidRequest("the body ended too early") from None
+
+
+def _too_large() -> HTTPException:
+    message = f"the body is larger than {MOST_BODY_BYTES // 1024} KiB"
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
+
+
+async def _read_form(request: Request) -> tuple[dict[str, Any], Upload | None]:
+    parser = MultiPartParser(
+        request.headers,
+        _bounded(request),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
+        max_files=1,
+        max_fields=1,
+        max_part_size=MOST_BODY_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
+    try:
+        return await _read_parts(form)
+    finally:
+        await form.close()
+
+
+async def _read_parts(form: FormData) -> tuple[dict[str, Any], Upload | None]:
+    unknown = tuple((name, "there is no such part") for name in form if name not in {"file", "request"})
+    if unknown:
+        raise InvalidRequest(f"unknown part {unknown[0][0]!r}; there are: file, request", unknown)
+    asked, file = form.get("request", "{}"), form.get("file")
+    if isinstance(file, str):
+        raise InvalidRequest("the part 'file' has no file name", (("file", "must be a file"),))
+    text = await asked.read() if isinstance(asked, UploadFile) else asked
+    content = parse_object(text, "the part 'request'")
+    return content, Upload(file.filename or "", await file.read()) if file is not None else None

@@ -1,0 +1,171 @@
+"""The door of server-sent events: one generation for each stream, resumed by `Last-Event-ID`.
+
+An event's id is its sequence, so an `EventSource` that loses its connection comes back with the right cursor by
+itself. The stream ends with an event `ended`; who comes back after that is answered 204, which stops an EventSource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.answers import problem_of
+from gateway.dialects import native
+from gateway.entries import Frame, SharedEntry
+from gateway.house import House
+from gateway.hub import Watch, Wish
+from gateway.identity import let_in
+from gateway.operations import Operation, Parameter
+from gateway.queries import flag, only, whole_number
+from gateway.race import race
+
+DOOR = "sse"
+DIALECT = "sse"
+RETRY_MILLISECONDS = 1000
+"""How long an EventSource waits before it connects again."""
+LARGEST_SEQUENCE = 2**32 - 1
+
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would gather events before it passes them on
+)
+COMMENT = b": still here\n\n"
+
+
+def wish_of(request: Request) -> Wish:
+    """Return what an event stream is asked for.
+
+    `Last-Event-ID` goes before `?after=`: a browser that reconnects sends the newest cursor in the header, while the
+    address still says what it said at first.
+
+    Raises:
+        InvalidRequest: a parameter is unknown, or a cursor is no number.
+    """
+    only(request.query_params, ("after", "snapshot", "conflate"))
+    after = whole_number("after", request.query_params.get("after"), LARGEST_SEQUENCE)
+    last = whole_number("Last-Event-ID", request.headers.get("last-event-id"), LARGEST_SEQUENCE)
+    return Wish(
+        (after if last is None else last) or 0,
+        snapshot=flag("snapshot", request.query_params.get("snapshot")),
+        conflate=flag("conflate", request.query_params.get("conflate")),
+    )
+
+
+def event_text(name: str, data: str, sequence: int = 0) -> str:
+    """Return one event as it stands in the stream; without a sequence it has no id, and the cursor stays."""
+    cursor = f"id: {sequence}\n" if sequence else ""
+    return f"{cursor}event: {name}\ndata: {data}\n\n"
+
+
+def opening_text(sequence: int) -> str:
+    """Return what comes at once: how soon to reconnect, and the cursor, so that even an early loss keeps it."""
+    cursor = f"id: {sequence}\n" if sequence else ""
+    return f"retry: {RETRY_MILLISECONDS}\n{cursor}\n"
+
+
+def _encode(entry: SharedEntry) -> Frame:
+    name, data = native.event_of(native.entry_frame(entry))
+    return event_text(name, data, entry.sequence).encode()
+
+
+class EventStreams:
+    """Answers `GET /v1/generations/{id}/events`, as an ASGI application."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a stream from its request to its end; what cannot be watched is refused before the stream begins."""
+        if scope["method"] == "HEAD":
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
+        request = Request(scope, receive)
+        visitor = let_in(self._house.authenticator, request.headers)
+        wish, generation_id = wish_of(request), request.path_params["id"]
+        with self._house.connection(DOOR):
+            async with self._house.hub.watch(visitor, generation_id, wish) as watch:
+                if watch.over:
+                    await Response(status_code=204)(scope, receive, send)
+                else:
+                    await _Stream(self._house, receive, send).run(generation_id, watch)
+
+
+class _Stream:
+    """One open stream."""
+
+    def __init__(self, house: House, receive: Receive, send: Send) -> None:
+        self._house = house
+        self._receive = receive
+        self._asgi_send = send
+        self._turn = asyncio.Lock()
+        self._used = 0.0
+        self._metrics = house.metrics.at(DOOR)
+
+    async def run(self, generation_id: str, watch: Watch) -> None:
+        """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
+        await self._asgi_send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        await self._send(opening_text(watch.sequence).encode())
+        await race(self._pump(generation_id, watch), self._until_gone(), self._keep_alive(), self._closing())
+        await self._asgi_send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self, generation_id: str, watch: Watch) -> None:
+        try:
+            async with aclosing(watch.batches()) as batches:
+                async for batch in batches:
+                    for entry in batch:
+                        await self._send(entry.frame(DIALECT, _encode))
+                        self._metrics.sent(entry)
+            frame, cursor = native.ended_frame(generation_id, watch.sequence), watch.sequence
+        except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
+            problem = problem_of(error)
+            self._house.metrics.errors.labels(DOOR, problem.code).inc()
+            frame, cursor = native.error_frame("", generation_id, problem), 0
+        await self._send(event_text(*native.event_of(frame), cursor).encode())
+
+    async def _send(self, frame: Frame) -> None:
+        async with self._turn:
+            await self._asgi_send({"type": "http.response.body", "body": frame, "more_body": True})
+            self._used = asyncio.get_running_loop().time()
+
+    async def _keep_alive(self) -> None:
+        loop, seconds = asyncio.get_running_loop(), self._house.settings.keepalive_seconds
+        while True:
+            if loop.time() - self._used >= seconds:
+                await self._send(COMMENT)
+            await asyncio.sleep(max(0.01, seconds - (loop.time() - self._used)))
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _closing(self) -> None:
+        await self._house.closing.wait()
+
+
+def events_operation(streams: EventStreams) -> Operation:
+    """Return the operation of this door, for routes and OpenAPI."""
+    cursor, switch = (
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE},
+        {"type": "string", "enum": ["0", "1"]},
+    )
+    return Operation(
+        "GET",
+        "/v1/generations/{id}/events",
+        "watchGeneration",
+        "Watch a generation as server-sent events; 204 if its run has ended and the cursor is at its end.",
+        streams,
+        media_type="text/event-stream",
+        parameters=(
+            Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
+            Parameter("snapshot", "Begin with one folded event instead of the history.", switch),
+            Parameter("conflate", "Spare superseded progress.", switch),
+            Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
+        ),
+        errors=(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),
+    )

@@ -1,0 +1,71 @@
+"""What all doors share: the services, the hub, who is let in, what is counted, and whether the gateway is closing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+
+from fabula.errors import NotFound, ResourceExhausted, Unavailable
+from fabula.rpc.auth import Authenticator
+from fabula.rpc.client import Client
+from fabula.rpc.kinds import kind_of
+from fabula.settings import GatewaySettings
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+
+
+@dataclass(slots=True)
+class House:
+    """The inside of the gateway, as doors see it.
+
+    Attributes:
+        settings: The process's settings.
+        channels: The connections to the services, by kind.
+        clients: The services, by kind.
+        hub: Opens watches.
+        authenticator: Tells who is asking.
+        metrics: What is counted.
+        draining: Set when the process has been asked to stop: it is not ready for more.
+        closing: Set when streams have to end.
+    """
+
+    settings: GatewaySettings
+    channels: Mapping[str, grpc.aio.Channel]
+    clients: Mapping[str, Client]
+    hub: Hub
+    authenticator: Authenticator
+    metrics: Metrics
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: int = 0
+
+    def client_of(self, generation_id: str) -> Client:
+        """Return the service that a generation belongs to. Raises `NotFound` for what is no id of ours."""
+        kind = kind_of(generation_id)
+        client = self.clients.get(kind.name) if kind is not None else None
+        if client is None:
+            raise NotFound("there is no such generation", id=generation_id)
+        return client
+
+    @contextmanager
+    def connection(self, door: str) -> Iterator[None]:
+        """Count a long connection for as long as it is open.
+
+        Raises:
+            ResourceExhausted: there are too many.
+            Unavailable: the gateway is closing.
+        """
+        if self.closing.is_set():
+            raise Unavailable("the gateway is being restarted: connect again")
+        if self.connections >= self.settings.max_connections:
+            raise ResourceExhausted("too many connections are open: close some, or try again later")
+        self.connections += 1
+        with self.metrics.connections.labels(door).track_inprogress():
+            try:
+                yield
+            finally:
+                self.connections -= 1

@@ -1,0 +1,64 @@
+"""The REST operations as data: routes are made of them, and so is the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.responses import Response
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter or header of an operation.
+
+    Attributes:
+        name: As it is written.
+        description: What it is for.
+        schema: JSON schema of its value.
+        place: "query" or "header".
+    """
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    place: str = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One verb at one address.
+
+    Attributes:
+        method: The verb.
+        path: The address, with `{id}` for a generation's id.
+        name: Unique name, e.g. "startStory".
+        summary: What it does, in a line.
+        endpoint: Carries it out: a function, or an ASGI application.
+        body: Message whose proto3 JSON is the request's body; None: there is no body.
+        takes_file: Whether the body may be multipart with a file instead.
+        answer: Message whose proto3 JSON is the answer; None: there is none.
+        status: Of the answer.
+        media_type: Of the answer.
+        parameters: Query parameters and headers.
+        errors: Statuses it may fail with, beside 400, 401, 403, 500 and 503.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    endpoint: Any
+    body: type[Message] | None = None
+    takes_file: bool = False
+    answer: type[Message] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    media_type: str = "application/json"
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[HTTPStatus, ...] = ()

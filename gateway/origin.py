@@ -1,0 +1,109 @@
+"""Keeps foreign pages out: a browser sends its user's requests wherever a page wants, this machine included.
+
+Without authentication, being reachable is all it takes, so two things are checked. `Origin`: a page of another site
+may neither open a WebSocket nor call the API (cross-site WebSocket hijacking, request forgery). `Host`: on loopback
+only this machine's own names are answered, since a foreign name can be made to resolve to 127.0.0.1 (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from fabula.errors import FabulaError, PermissionDenied
+from fabula.settings import is_loopback
+from gateway.answers import problem_of
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRule:
+    """Which pages and which names are answered.
+
+    Attributes:
+        allowed: Origins that may come in beside the gateway's own, e.g. "https://stories.example".
+        loopback_only: Whether only names of this machine are answered.
+    """
+
+    allowed: frozenset[str]
+    loopback_only: bool
+
+    def check(self, headers: Headers) -> None:
+        """Check one request.
+
+        Raises:
+            PermissionDenied: it comes from a page of another site, or was sent to a name that is not ours.
+        """
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self.loopback_only and not (_is_local(host) or host in self._allowed_hosts()):
+            raise PermissionDenied(
+                f"this gateway answers to this machine's own names only, not to {host!r}: open it as 127.0.0.1 or "
+                "localhost, or allow the origin by FABULA_ALLOWED_ORIGINS",
+                host=host,
+            )
+        if origin is not None and origin not in self.allowed and not _same_host(origin, host):
+            raise PermissionDenied(
+                f"pages of {origin} may not use this gateway: allow the origin by FABULA_ALLOWED_ORIGINS",
+                origin=origin,
+            )
+
+    def _allowed_hosts(self) -> frozenset[str]:
+        return frozenset(urlsplit(origin).netloc for origin in self.allowed)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) or name.endswith(".localhost")
+
+
+def _same_host(origin: str, host: str) -> bool:
+    """Say whether a page of this origin was loaded from the host it now calls.
+
+    The scheme is left out of the comparison except for its default port: a proxy before the gateway may speak TLS.
+    """
+    try:
+        page = urlsplit(origin)
+        called = urlsplit(f"{page.scheme}://{host}")
+        default = _DEFAULT_PORTS.get(page.scheme)
+        return bool(page.hostname) and (page.hostname, page.port or default) == (
+            called.hostname,
+            called.port or default,
+        )
+    except ValueError:
+        return False
+
+
+class OriginGuard:
+    """ASGI middleware: applies the rule to every request and every WebSocket handshake."""
+
+    def __init__(self, app: ASGIApp, rule: OriginRule) -> None:
+        self._app = app
+        self._rule = rule
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it with 403."""
+        if scope["type"] in {"http", "websocket"}:
+            try:
+                self._rule.check(Headers(scope=scope))
+            except FabulaError as error:
+                await _refuse(error, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _refuse(error: FabulaError, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem_of(error).as_response()
+    if scope["type"] == "websocket":
+        websocket = WebSocket(scope, receive, send)
+        await websocket.receive()  # the handshake, which is answered as plain HTTP
+        await websocket.send_denial_response(response)
+    else:
+        await response(scope, receive, send)

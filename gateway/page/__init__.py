@@ -1,0 +1,1 @@
+"""The plain page, as files."""

@@ -1,0 +1,86 @@
+"""Runs the gateway under uvicorn, and ends it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from fabula.settings import GatewaySettings
+from gateway.app import application, open_house
+from gateway.house import House
+
+log = structlog.get_logger(__name__)
+
+MOST_NOTICE_SECONDS = 1.0
+"""How long the gateway says that it is not ready before it stops to listen: load balancers look before they send."""
+PING_TIMEOUT_SECONDS = 20.0
+"""A client that does not answer a ping for so long is gone."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends in steps: says so at `/readyz`, stops to listen, ends its streams with a call to come back, waits."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        settings = house.settings
+        super().__init__(
+            uvicorn.Config(
+                application(house),
+                host=settings.http_host,
+                port=settings.http_port,
+                loop="none",
+                ws="websockets-sansio",
+                ws_max_size=settings.ws_message_bytes,
+                ws_ping_interval=settings.keepalive_seconds,
+                ws_ping_timeout=PING_TIMEOUT_SECONDS,
+                ws_per_message_deflate=False,  # one frame's bytes serve every socket; deflate costs twice the time
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; unlike uvicorn's own, a clean end is exit code 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Begin to end; asked a second time, end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._house.draining.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in steps, within the settings' drain time."""
+        self._house.draining.set()
+        log.info("draining", connections=self._house.connections)
+        if self._house.connections and not self.force_exit:
+            await asyncio.sleep(min(MOST_NOTICE_SECONDS, self._house.settings.drain_seconds / 10))
+        for server in self.servers:
+            server.close()
+        self._house.closing.set()
+        await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Run the gateway until it is asked to stop."""
+    async with open_house(settings) as house:
+        log.info("gateway_starting", address=f"http://{settings.http_host}:{settings.http_port}")
+        await DrainingServer(house).serve()
