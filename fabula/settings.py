@@ -151,9 +151,6 @@ class ConnectedSettings(Settings):
     lease_seconds: Annotated[float, Field(ge=0.5, le=600)] = 2.0
     """A job whose worker gives no sign of life for so long is handed to another, in seconds."""
 
-    retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    """Age at which what is stored is removed, in days. Not set: it is kept until it is deleted."""
-
 
 class JournalSettings(ConnectedSettings):
     """Where the journal is, for processes that do not bring their own."""
