@@ -67,6 +67,7 @@ proof: setup ## Count long: kills, cuts and restarts by the hundred (an hour or 
 # --- parts of `make check` --------------------------------------------------------------------------------------
 
 .PHONY: check-format check-lint check-types check-imports check-contract check-sizes check-docs
+check-format check-lint check-types check-imports check-contract check-sizes check-docs: $(INSTALLED_DEV) $(GENERATED)
 check-format:
 	$(call say,Format: ruff format)
 	@$(BIN)/ruff format --check
