@@ -51,7 +51,7 @@ def become(command: Sequence[str]) -> None:
     """Replace this process by `command`, with an empty standard input."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - there is no shell, and none is wanted
+        os.execvp(command[0], list(command))  # noqa: S606 - there is no shell, and none is wanted
     except OSError as error:
         sys.stderr.write(f"{command[0]} cannot be started: {error.strerror}\n")
         raise SystemExit(NOT_STARTED) from None

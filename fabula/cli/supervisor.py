@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from fabula.cli import orphanless
 from fabula.cli.output_lines import read_lines
@@ -236,7 +237,7 @@ class Keeper:
         )
 
     async def _probe(self) -> None:
-        while not await self.service.ready():
+        while not await self.service.ready():  # noqa: ASYNC110 - another process; there is no event
             await asyncio.sleep(PROBE_SECONDS)
         if not self._stopping.is_set():
             self._change(Phase.READY)
@@ -252,25 +253,31 @@ class Keeper:
             return f"{name} does not start: it ends with exit code {status.exit_code}; its output above says why."
         return f"{name} was not ready within {self.service.start_seconds:g} s; its output (`--verbose`) may say why."
 
-    def _change(self, phase: Phase, **changes: int | float | None) -> None:
+    def _change(self, phase: Phase, **changes: float | None) -> None:
         values = {"pid": self.status.pid, "restarts": self.status.restarts, "exit_code": self.status.exit_code}
         self.status = Status(self.service.name, phase, **{**values, **changes})  # type: ignore[arg-type]  # as named
         self._observer.changed(self.status)
 
 
 class Supervisor:
-    """Runs services that depend on each other; made by `supervise`.
+    """Runs services that depend on each other, as an asynchronous context manager.
+
+    On entering, the services are started, each when the one before is ready; inside they are kept running; on
+    leaving they are stopped in reverse. Entering raises `Unavailable` where a service does not become ready; those
+    before it are stopped again.
 
     Args:
         services: In the order of dependency.
         observer: Is told what happens.
-        lifeline: The reading end of a pipe that ends with this process.
         backoff: How patient it is with what dies.
     """
 
-    def __init__(self, services: Sequence[Service], observer: Observer, lifeline: int, backoff: Backoff) -> None:
-        self._keepers = [Keeper(service, observer, lifeline, backoff) for service in services]
-        self._keeping: list[asyncio.Task[None]] = []
+    def __init__(self, services: Sequence[Service], observer: Observer, backoff: Backoff | None = None) -> None:
+        self._services = services
+        self._observer = observer
+        self._backoff = backoff or Backoff()
+        self._keepers: list[Keeper] = []
+        self._running = self._run()
 
     @property
     def statuses(self) -> tuple[Status, ...]:
@@ -282,48 +289,42 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.kill()
 
-    async def _start(self, tasks: asyncio.TaskGroup) -> None:
-        for keeper in self._keepers:
-            self._keeping.append(tasks.create_task(keeper.keep()))
-            await keeper.until_ready()
+    async def __aenter__(self) -> Self:
+        await self._running.__aenter__()
+        return self
 
-    async def _stop(self) -> None:
-        for keeper, keeping in reversed(list(zip(self._keepers, self._keeping, strict=False))):
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._running.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        lifeline, held = os.pipe()
+        self._keepers = [Keeper(service, self._observer, lifeline, self._backoff) for service in self._services]
+        keeping: list[asyncio.Task[None]] = []
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    for keeper in self._keepers:
+                        keeping.append(tasks.create_task(keeper.keep()))
+                        await keeper.until_ready()
+                    yield
+                except Exception as error:  # noqa: BLE001 - raised below as it is, not in a group
+                    failure = error
+                finally:
+                    await self._stop(keeping)
+        finally:
+            os.close(held)
+            os.close(lifeline)
+        if failure is not None:
+            raise failure
+
+    async def _stop(self, keeping: Sequence[asyncio.Task[None]]) -> None:
+        for keeper, task in reversed(list(zip(self._keepers, keeping, strict=False))):
             keeper.stop()
-            await asyncio.wait({keeping})
-
-
-@asynccontextmanager
-async def supervise(
-    services: Sequence[Service], observer: Observer, backoff: Backoff | None = None
-) -> AsyncIterator[Supervisor]:
-    """Start the services, each when the one before is ready; keep them running inside; stop them after.
-
-    Args:
-        services: In the order of dependency; stopped in reverse.
-        observer: Is told what happens.
-        backoff: How patient it is with what dies.
-
-    Raises:
-        Unavailable: a service does not become ready; those before it are stopped again.
-    """
-    lifeline, held = os.pipe()
-    supervisor = Supervisor(services, observer, lifeline, backoff or Backoff())
-    failure: Exception | None = None
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            try:
-                await supervisor._start(tasks)  # noqa: SLF001 - the same unit
-                yield supervisor
-            except Exception as error:  # noqa: BLE001 - raised below as it is, not in a group
-                failure = error
-            finally:
-                await supervisor._stop()  # noqa: SLF001 - the same unit
-    finally:
-        os.close(held)
-        os.close(lifeline)
-    if failure is not None:
-        raise failure
+            await asyncio.wait({task})
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

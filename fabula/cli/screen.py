@@ -1,0 +1,151 @@
+"""A story on a terminal: the text as it is written, and a progress bar beneath it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fabula.api.generation.v1.generation_pb2 import Progress, State
+from fabula.cli.rendering import clock, remaining
+from fabula.cli.telling import Heading, Item, Passage, Remark, Teller
+
+WIDEST = 88
+"""Longer lines are hard to read."""
+
+REFRESHES_PER_SECOND = 8.0
+STYLES = {"info": "dim", "good": "bold green", "warning": "yellow", "error": "bold red"}
+ENDED = (State.STATE_SUCCEEDED, State.STATE_FAILED, State.STATE_CANCELLED)
+
+
+class Typesetter:
+    """Breaks text that comes in pieces into lines; a line is given out when nothing can change it any more.
+
+    Args:
+        width: Columns of a line.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.rest = ""
+        """The line that is still being written."""
+
+    def add(self, text: str) -> list[str]:
+        """Take the next piece, and return the lines that are complete now."""
+        *paragraphs, last = (self.rest + text).split("\n")
+        done = [line for paragraph in paragraphs for line in self._wrap(paragraph)]
+        *full, self.rest = self._wrap(last)
+        return done + full
+
+    def finish(self) -> list[str]:
+        """Return what is left."""
+        left, self.rest = self.rest, ""
+        return [left.rstrip()] if left.strip() else []
+
+    def _wrap(self, text: str) -> list[str]:
+        """Return the lines of a paragraph, at least one; the last one keeps the space it ends with."""
+        lines = [line.plain.rstrip() for line in Text(text).wrap(_MEASURE, self._width)] or [""]
+        lines[-1] += text[len(text.rstrip()) :]
+        return lines
+
+
+_MEASURE = Console(file=sys.stderr, width=WIDEST)
+"""Text is measured without regard to where it goes."""
+
+
+class ScreenView:
+    """Shows a story on the terminal that standard error is.
+
+    Args:
+        into_file: Whether standard output goes elsewhere: then the finished story goes there, and no text here.
+        console: The terminal; standard error if absent.
+    """
+
+    def __init__(self, *, into_file: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._into_file = into_file
+        self._teller = Teller()
+        self._lines = Typesetter(min(self._console.width, WIDEST))
+        self._progress = Progress()
+        self._state: int = State.STATE_UNSPECIFIED
+        self._known_at = time.monotonic()
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def show(self, response: Any) -> None:
+        """Show what the response brings."""
+        event = response.event
+        if event.state in ENDED:
+            self.close()
+        self._progress, self._state, self._known_at = event.progress, event.state, time.monotonic()
+        for item in self._teller.tell(response):
+            self._show(item)
+        if self._into_file and event.WhichOneof("body") == "succeeded":
+            sys.stdout.write(response.story.text)
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+        self._print_lines(self._lines.finish())
+        self._live.stop()
+
+    def _show(self, item: Item) -> None:
+        match item:
+            case Passage(text):
+                if not self._into_file:
+                    self._print_lines(self._lines.add(text))
+            case Heading(text):
+                if not self._into_file:
+                    self._print_lines([*self._lines.finish(), ""])
+                    self._console.print(Text(text, "bold"), soft_wrap=True)
+                    self._print_lines([""])
+            case Remark(text, level, detail):
+                if not detail:
+                    self._print_lines(self._lines.finish())
+                    self._console.print(Text(text, STYLES[level]), soft_wrap=True)
+
+    def _print_lines(self, lines: list[str]) -> None:
+        if lines:
+            self._console.print(Text("\n".join(line.rstrip() for line in lines)), soft_wrap=True)
+
+    def _render(self) -> RenderableType:
+        rows: list[RenderableType] = [Text(self._lines.rest.rstrip())] if self._lines.rest.strip() else []
+        return Group(*rows, self._bar(), self._doing())
+
+    def _bar(self) -> Table:
+        passed = time.monotonic() - self._known_at if self._state == State.STATE_RUNNING else 0.0
+        elapsed = self._progress.elapsed.ToTimedelta().total_seconds() + passed
+        bar = Table.grid(padding=(0, 1), expand=False)
+        bar.add_column(width=min(40, self._console.width // 2))
+        bar.add_column(no_wrap=True)
+        bar.add_row(
+            ProgressBar(total=1.0, completed=self._progress.fraction),
+            f"{int(self._progress.fraction * 100):3d}%  {clock(elapsed)}, left: {remaining(self._progress, passed)}",
+        )
+        return bar
+
+    def _doing(self) -> Text:
+        progress = self._progress
+        match self._state:
+            case State.STATE_PAUSED:
+                text = "Paused"
+            case State.STATE_QUEUED if progress.HasField("queue_position"):
+                text = f"Waiting; {progress.queue_position} go before" if progress.queue_position else "Waiting; next"
+            case State.STATE_QUEUED | State.STATE_UNSPECIFIED:
+                text = "Waiting"
+            case _:
+                text = ": ".join(part for part in (", ".join(progress.active_agents), progress.message) if part)
+        return Text(text, "dim", no_wrap=True, overflow="ellipsis")
