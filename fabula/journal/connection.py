@@ -106,6 +106,8 @@ class Link:
         self._outages.closing = True
         with suppress(nats.errors.Error, OSError, AssertionError):  # nats-py asserts that it was ever connected
             await self._client.close()
+        self._outages.connected.set()  # nobody waits for it any more
+        self._ask_again()
 
     async def until_answered(self, ask: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
         """Return what `ask` returns, asking again whenever the connection was lost meanwhile.
@@ -117,6 +119,8 @@ class Link:
             async with asyncio.timeout(self.settings.answer_seconds if seconds is None else seconds):
                 while True:
                     await self._outages.connected.wait()
+                    if self._client.is_closed:
+                        raise Unavailable("The journal is closed.")
                     with suppress(nats.errors.NoRespondersError, _ConnectionCameBack):
                         return await self._once(ask)
                     await asyncio.sleep(_PAUSE_SECONDS)

@@ -27,6 +27,8 @@ logger = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 30.0
+_GREETING_SECONDS = 0.5
+"""A NATS server speaks first; whoever is silent for so long is something else."""
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -168,7 +170,8 @@ class EmbeddedServer:
         except OSError:
             return None
         try:
-            words, _, info = (await reader.readline()).partition(b" ")
+            async with asyncio.timeout(_GREETING_SECONDS):
+                words, _, info = (await reader.readline()).partition(b" ")
             greeting: dict[str, Any] = json.loads(info) if words == b"INFO" else {}
         except (OSError, ValueError):
             return None

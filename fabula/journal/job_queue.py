@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 import nats.errors
+import structlog
 from nats.aio.msg import Msg
 
 from fabula.engine.ports import Address, Job
@@ -23,9 +24,12 @@ from fabula.journal.paging import Pager
 from fabula.journal.stored import OWNER
 from fabula.journal.waiting import WaitingLine
 
+logger = structlog.get_logger(__name__)
+
 _NANOSECONDS = 1_000_000_000
 _NOBODY_WAITS = frozenset({"404", "408"})
 _PAUSE_SECONDS = 0.1
+_CONFIRM_SECONDS = 1.0
 
 
 class JetStreamJobQueue:
@@ -138,14 +142,29 @@ class JetStreamJob:
         """Take the job off the queue; see the port.
 
         JetStream takes the acknowledgement of a delivery that has long expired, too, even while another worker has
-        the job: that is why only the holder of the log may call this.
+        the job: that is why only the holder of the log may call this. If the server was killed right after it had
+        handed out the job, it knows nothing of that: then the job comes again, to be found finished.
         """
-        await self.link.request(self.reply, b"+ACK")
+        await self._confirm(b"+ACK")
 
     async def give_back(self, delay_seconds: float = 0.0) -> None:
         """Let another worker have it; see the port."""
         delay = json.dumps({"delay": int(delay_seconds * _NANOSECONDS)})
-        await self.link.request(self.reply, f"-NAK {delay}".encode() if delay_seconds > 0 else b"-NAK")
+        await self._confirm(f"-NAK {delay}".encode() if delay_seconds > 0 else b"-NAK")
+
+    async def _confirm(self, word: bytes) -> None:
+        """Say the word and wait until the server has taken it, or does not know what it is about."""
+
+        async def ask() -> bool:
+            try:
+                async with asyncio.timeout(_CONFIRM_SECONDS):
+                    await self.link.request_once(self.reply, word)
+            except TimeoutError:
+                return False
+            return True
+
+        if not await self.link.until_answered(ask):
+            logger.info("job_unknown_to_queue", generation_id=self.address.id, revision=self.revision)
 
 
 def consumer_name(kind: str) -> str:
