@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from fabula.engine.events import (
     Advanced,
     Body,
@@ -20,6 +22,9 @@ from fabula.engine.history import StageView
 from fabula.engine.meter import Meter
 from fabula.engine.pipeline import Stage
 from fabula.engine.ports import Address, Blobs, Entry, Previews
+from fabula.errors import FabulaError
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -117,4 +122,11 @@ class PreviewSender:
             self._wake.clear()
             if self._newest is not None:
                 entry, self._newest = self._newest, None
-                await self._previews.publish(self._address, entry)
+                await self._publish(entry)
+
+    async def _publish(self, entry: Entry) -> None:
+        """Publish, or drop what the store does not take: a preview is never worth the work it shows."""
+        try:
+            await self._previews.publish(self._address, entry)
+        except FabulaError as error:
+            _log.warning("preview_dropped", generation_id=self._address.id, reason=error.message)

@@ -104,7 +104,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A worker has taken the job; `attempt` counts claims since the last finished stage."""
+    """A worker has taken the job; `attempt` counts who has had the stage at hand, from 1, hand-backs left out."""
 
     worker: str
     attempt: int

@@ -18,6 +18,7 @@ KEPT_SAMPLES = 40
 
 _UNKNOWN_SHARE = 0.05
 _OWN_PACE_FROM = 0.1
+_UNKNOWN_SPREAD = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Pace:
         low = int(place)
         high = min(low + 1, len(ordered) - 1)
         return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+    @property
+    def spread(self) -> float:
+        """How many times the median the ninth decile is; a guess where nothing was sampled."""
+        median = self.quantile(0.5) if self.samples else 0.0
+        return self.quantile(0.9) / median if median > 0 else _UNKNOWN_SPREAD
 
 
 Paces = Mapping[str, Pace]
@@ -95,8 +102,7 @@ class Forecast:
         pace = self.paces.get(stage.role)
         if current.done >= _OWN_PACE_FROM:
             own = current.seconds / current.done
-            spread = (pace.quantile(0.9) / max(pace.quantile(0.5), 1e-9)) if pace else 1.5
-            return _Span(own * left, own * left * spread)
+            return _Span(own * left, own * left * (pace.spread if pace else _UNKNOWN_SPREAD))
         if pace is None or not pace.samples:
             return None
         units = max(1, stage.units)

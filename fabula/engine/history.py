@@ -23,7 +23,6 @@ from fabula.engine.events import (
     Pending,
     Progress,
     Released,
-    Resumed,
     Retried,
     StageFinished,
     StageRestarted,
@@ -47,6 +46,7 @@ class StageView:
         output: Its checkpoint, once finished.
         elapsed: Its working time in seconds, once finished.
         units: Units it did, once finished.
+        begun: Working time of the run, in seconds, when the stage began.
     """
 
     name: str
@@ -55,6 +55,7 @@ class StageView:
     output: object = None
     elapsed: float = 0.0
     units: int = 0
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Snapshot:
         progress: After the last event.
         pending: What is asked for and not carried out.
         run: Which run this is, from 1.
-        attempt: Claims since the last finished stage (or the run's start), hand-backs not counted.
+        attempt: Workers that have had the stage at hand, hand-backs not counted; the next claim's number less one.
         stages: The stages begun in this run or kept from earlier ones, in order.
         queued_sequence: Sequence of the last event that queued the generation.
         failure: Why the last run failed; only in FAILED.
@@ -159,25 +160,35 @@ class History:
 
     def _apply_to_stages(self, event: Event) -> None:
         match event.body:
-            case StageStarted(stage=name) | StageRestarted(stage=name):
-                self._open(name)
+            case StageStarted(stage=name):
+                if name in self._stages:
+                    raise LogCorrupted(f"event {event.sequence} starts stage {name!r}, which has begun before")
+                self._open(name, event.progress.elapsed)
+            case StageRestarted(stage=name):
+                self._at_work(event, name)
+                self._open(name, event.progress.elapsed)
             case TextDelta(stage=name, offset=offset, text=text):
-                if name not in self._stages:
-                    raise LogCorrupted(f"event {event.sequence} writes to stage {name!r}, which has not begun")
+                self._at_work(event, name)
                 if offset != self._lengths[name]:
                     raise LogCorrupted(f"event {event.sequence} writes at {offset}, not at {self._lengths[name]}")
                 self._texts[name].append(text)
                 self._lengths[name] += len(text)
             case StageFinished(stage=name, output=output, elapsed=elapsed, units=units):
-                if name not in self._stages:
-                    raise LogCorrupted(f"event {event.sequence} finishes stage {name!r}, which has not begun")
-                view = self._stages[name]
+                view = self._at_work(event, name)
                 self._stages[name] = replace(view, finished=True, output=output, elapsed=elapsed, units=units)
             case Retried(from_stage=first):
                 self._drop_from(first)
 
-    def _open(self, name: str) -> None:
-        self._stages[name] = StageView(name)
+    def _at_work(self, event: Event, name: str) -> StageView:
+        """Return the stage that an event belongs to, which must have begun and not be finished."""
+        view = self._stages.get(name)
+        if view is None or view.finished:
+            problem = "has not begun" if view is None else "is finished"
+            raise LogCorrupted(f"event {event.sequence} is of stage {name!r}, which {problem}")
+        return view
+
+    def _open(self, name: str, begun: float) -> None:
+        self._stages[name] = StageView(name, begun=begun)
         self._texts[name] = []
         self._lengths[name] = 0
 
@@ -208,7 +219,9 @@ def _changes(head: Snapshot, event: Event) -> dict[str, Any]:
             return {"attempt": attempt}
         case Released():
             return {"attempt": max(0, head.attempt - 1)}
-        case StageFinished() | Paused() | Resumed():
+        case StageFinished():
+            return {"attempt": 1}  # who finished it is the first to have the next one
+        case Paused():
             return {"attempt": 0}
         case Retried():
             return {"attempt": 0, "run": head.run + 1, "failure": None, "failed_stage": ""}

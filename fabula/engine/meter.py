@@ -33,22 +33,36 @@ class Meter:
         self._worked_before = start.elapsed
         self._begun = now
         self._stage_begun = now
+        self._resting = False
         self.measured: list[tuple[str, float, int]] = []
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage that is at work, or was last; empty before the first."""
+        return self._progress.stage
 
     def plan(self, stages: Sequence[Stage], finished: Sequence[str]) -> None:
         """Take over a plan, and which of its stages are finished."""
         self._plan = stages
         self._finished = set(finished)
 
-    def begin(self, stage: Stage, now: float) -> None:
-        """Begin a stage."""
+    def begin(self, stage: Stage, now: float, *, before: float = 0.0, step: int | None = None) -> None:
+        """Begin a stage.
+
+        Args:
+            stage: The stage.
+            now: The time.
+            before: Seconds it was worked at by somebody whose work goes on here.
+            step: How far they came.
+        """
         self._stage = stage
-        self._stage_begun = now
+        self._stage_begun = now - before
+        self._resting = False
         self._progress = replace(
             self._progress,
             stage=stage.name,
             message=stage.message,
-            step=0 if stage.units else None,
+            step=step if step is not None else 0 if stage.units else None,
             steps=stage.units or None,
             active_agents=stage.agents,
         )
@@ -73,28 +87,37 @@ class Meter:
             return 0.0, 0
         stage, seconds, units = self._stage, now - self._stage_begun, self._progress.step or 0
         self._finished.add(stage.name)
-        self.measured.append((stage.role, seconds, units))
+        counted = units or stage.units  # a stage that never said how far it was did what it was expected to do
+        self.measured.append((stage.role, seconds, counted))
         paces = dict(self._forecast.paces)
-        paces[stage.role] = paces.get(stage.role, Pace()).add(seconds, units)
+        paces[stage.role] = paces.get(stage.role, Pace()).add(seconds, counted)
         self._forecast = Forecast(paces)
         self._stage = None
         self._progress = replace(self._progress, active_agents=(), step=None, steps=None)
         return seconds, units
 
     def rest(self) -> None:
-        """Nobody works any more: the run pauses or ends."""
-        self._stage = None
+        """Nobody works any more, and no time is left: the run pauses or ends, unless it goes on after all."""
+        self._resting = True
         self._progress = replace(self._progress, active_agents=())
+
+    def go_on(self) -> None:
+        """The stage that was at work before the rest is at work again."""
+        self._resting = False
+        if self._stage is not None:
+            self._progress = replace(self._progress, active_agents=self._stage.agents)
 
     def read(self, now: float, *, done: bool = False) -> Progress:
         """Return the progress at `now`; `done` once the run has succeeded."""
         fraction = 1.0 if done else max(self._progress.fraction, min(self._fraction(), _BEFORE_SUCCESS))
         remaining = None
-        if self._plan and not done:
+        if self._plan and not done and not self._resting:
             remaining = self._forecast.remaining(self._plan, frozenset(self._finished), self._current(now))
         elapsed = self._worked_before + now - self._begun
-        self._progress = replace(self._progress, fraction=fraction, elapsed=elapsed, remaining=remaining)
-        return self._progress
+        progress = replace(self._progress, fraction=fraction, elapsed=elapsed, remaining=remaining)
+        if not done:  # a success that a cancel has outrun must leave no trace
+            self._progress = progress
+        return progress
 
     def _current(self, now: float) -> Current:
         if self._stage is None:

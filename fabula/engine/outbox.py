@@ -10,10 +10,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fabula.engine.events import Advanced, Body, Progress, TextDelta
+from fabula.engine.events import Advanced, Body, LogLine, Progress, StageFinished, TextDelta
+
+OVERHEAD = 512
+"""What an event without its text counts for: about what its progress takes when it is stored."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
     """One event on its way into the log; its sequence is given when it is appended."""
 
@@ -24,8 +27,14 @@ class Draft:
 
     @property
     def size(self) -> int:
-        """Characters of text in it: what makes a record large."""
-        return len(self.body.text) if isinstance(self.body, TextDelta) else 0
+        """About how large it makes a record: the characters of its text, and something for the rest."""
+        match self.body:
+            case TextDelta(text=text):
+                return OVERHEAD + len(text) + sum(map(len, self._more))
+            case LogLine(message=message):
+                return OVERHEAD + len(message)
+            case _:
+                return OVERHEAD
 
     def join(self, text: str, progress: Progress) -> None:
         """Add text that follows."""
@@ -47,7 +56,7 @@ class Outbox:
         self._drafts: deque[Draft] = deque()
         self._text: Draft | None = None
         self._progress: Draft | None = None
-        self.characters = 0
+        self.size = 0
 
     def __len__(self) -> int:
         """Count the drafts that wait."""
@@ -61,49 +70,60 @@ class Outbox:
             case Advanced():
                 self._put_progress(body, progress, time)
             case _:
-                self._drafts.append(Draft(body, progress, time))
+                self._add(Draft(body, progress, time))
                 self._text = self._progress = None
 
+    def _add(self, draft: Draft) -> None:
+        self._drafts.append(draft)
+        self.size += draft.size
+
     def _put_text(self, body: TextDelta, progress: Progress, time: datetime) -> None:
-        self.characters += len(body.text)
         open_text = self._text
         if open_text is not None and isinstance(open_text.body, TextDelta) and open_text.body.stage == body.stage:
             open_text.join(body.text, progress)
+            self.size += len(body.text)
             self._drop_progress()  # it would stand behind newer progress
             return
         self._text = Draft(body, progress, time)
-        self._drafts.append(self._text)
+        self._add(self._text)
 
     def _put_progress(self, body: Advanced, progress: Progress, time: datetime) -> None:
         self._drop_progress()
         self._progress = Draft(body, progress, time)
-        self._drafts.append(self._progress)
+        self._add(self._progress)
 
     def _drop_progress(self) -> None:
         if self._progress is not None:
             self._drafts.remove(self._progress)
+            self.size -= self._progress.size
             self._progress = None
 
-    def take(self, most_characters: int) -> tuple[Draft, ...]:
-        """Remove and return drafts from the front: at least one, and about `most_characters` of text."""
+    def take(self, most: int) -> tuple[Draft, ...]:
+        """Remove and return drafts from the front: at least one, and of a size of at most `most` where that can be.
+
+        Text is split to fit. A checkpoint is taken alone: its output may be as large as all the text before it.
+        """
         taken: list[Draft] = []
-        characters = 0
-        while self._drafts and (not taken or characters < most_characters):
-            draft = self._drafts.popleft().sealed()
-            if draft.size > most_characters:
-                draft, rest = _split(draft, most_characters)
-                self._drafts.appendleft(rest)
-            characters += draft.size
-            taken.append(draft)
-        self.characters -= characters
+        room = most
         self._text = self._progress = None
+        while self._drafts:
+            draft = self._drafts[0].sealed()
+            if draft.size > room and isinstance(draft.body, TextDelta) and room > OVERHEAD:
+                draft, self._drafts[0] = _split(draft, draft.body, room - OVERHEAD)
+                self.size += OVERHEAD
+            elif taken and (draft.size > room or isinstance(draft.body, StageFinished)):
+                break
+            else:
+                self._drafts.popleft()
+            taken.append(draft)
+            room -= draft.size
+            if isinstance(draft.body, StageFinished):
+                break
+        self.size -= most - room
         return tuple(taken)
 
 
-def _split(draft: Draft, at: int) -> tuple[Draft, Draft]:
-    body = draft.body
-    if not isinstance(body, TextDelta):
-        raise TypeError("only text can be split")
+def _split(draft: Draft, body: TextDelta, at: int) -> tuple[Draft, Draft]:
     first = TextDelta(body.stage, body.offset, body.text[:at])
     second = TextDelta(body.stage, body.offset + at, body.text[at:])
     return Draft(first, draft.progress, draft.time), Draft(second, draft.progress, draft.time)

@@ -29,12 +29,12 @@ from fabula.engine.events import (
     Succeeded,
 )
 from fabula.engine.forecast import Forecast
-from fabula.engine.history import Snapshot
+from fabula.engine.history import Snapshot, StageView
 from fabula.engine.meter import Meter
 from fabula.engine.pipeline import Pipeline, Stage
 from fabula.engine.ports import Address, Blobs, EventCodec, EventLog, Previews
 from fabula.engine.writer import FenceLost, LogEnd, LogWriter, describe
-from fabula.errors import FabulaError
+from fabula.errors import FabulaError, Unavailable
 
 MOST_DEATHS = 3
 """Workers that may die on a job between two finished stages before it is given up."""
@@ -112,23 +112,52 @@ class Run:
         return self._meter.measured
 
     async def execute(self) -> Outcome:
-        """Do the work; return what becomes of the job."""
-        outcome = Outcome.LOST
+        """Do the work; return what becomes of the job.
+
+        A fault outside the stages (a plan that cannot be made, an output that cannot be stored) fails the run.
+        """
+        outcome, fault = Outcome.LOST, None
         try:
-            async with asyncio.TaskGroup() as tasks:
-                background = [tasks.create_task(self._writer.run()), tasks.create_task(self._previews.run())]
-                ended = await self._perform()
-                await self._writer.flush()
-                outcome = ended
-                for task in background:
-                    task.cancel()
-        except* FenceLost:
-            _log.info("generation_lost", generation_id=self._claim.address.id, worker=self._shop.worker)
+            outcome = await self._take_turn()
+        except* (FenceLost, Unavailable) as lost:
+            self._tell_lost(lost)
+        except* Exception as faults:  # noqa: BLE001 - whatever it is, the log says that the run has failed
+            fault = faults
+        return outcome if fault is None else await self._give_up(fault)
+
+    async def _take_turn(self) -> Outcome:
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._writer.run()), tasks.create_task(self._previews.run())]
+            outcome = await self._perform()
+            await self._writer.flush()
+            for task in background:
+                task.cancel()
         return outcome
 
+    async def _give_up(self, fault: BaseException) -> Outcome:
+        """Fail the run behind what is stored, or end it as cancelled if that is asked for."""
+        _log.error("run_failed", generation_id=self._claim.address.id, exc_info=fault)
+        self._writer.discard()
+        error = cause_of(fault)
+        failed = Failed(failure_of(error), self._meter.stage, _retryable(error))
+        outcome = None
+        try:
+            while outcome is None:
+                pending = self._writer.pending
+                outcome = await self._end(Cancelled() if pending is Pending.CANCEL else failed, pending)
+        except (FenceLost, Unavailable) as lost:
+            self._tell_lost(lost)
+            return Outcome.LOST
+        return outcome
+
+    def _tell_lost(self, error: BaseException) -> None:
+        reason = "somebody else has it" if isinstance(cause_of(error), FenceLost) else "the journal is away"
+        _log.info("generation_lost", generation_id=self._claim.address.id, worker=self._shop.worker, reason=reason)
+
     def release(self) -> None:
-        """Stop at once and hand the job back."""
+        """Stop at once and hand the job back; if the journal is away, leave the job to its lease."""
         self._releasing = True
+        self._writer.hurry()
         self._interrupt()
 
     def look(self) -> None:
@@ -159,12 +188,14 @@ class Run:
         attempt = self._claim.snapshot.attempt + 1
         self._emit(Claimed(self._shop.worker, attempt))
         await self._writer.flush()  # nothing is begun before the claim is ours
-        if attempt > MOST_DEATHS:
-            self._emit(Failed(_too_many_deaths(attempt - 1), self._claim.snapshot.progress.stage))
-            return Outcome.DONE
         outcome = None
         while outcome is None:
-            outcome = await (self._obey() if self._must_stop() else self._go_on())
+            if self._must_stop():
+                outcome = await self._obey()
+            elif attempt > MOST_DEATHS:
+                outcome = await self._end(Failed(_too_many_deaths(attempt - 1), self._meter.stage))
+            else:
+                outcome = await self._go_on()
         return outcome
 
     async def _go_on(self) -> Outcome | None:
@@ -200,7 +231,8 @@ class Run:
         for attempt in range(stage.retries.times + 1):
             try:
                 finished, output = await self._interruptible(stage.run(desk, dict(self._outputs)))
-            except Exception as error:  # noqa: BLE001 - a stage may fail in any way; the log says how
+            except Exception as failure:  # noqa: BLE001 - a stage may fail in any way; the log says how
+                error = cause_of(failure)
                 again = attempt < stage.retries.times and _retryable(error)
                 self._report(stage, error, again=again)
                 if not again:
@@ -214,7 +246,11 @@ class Run:
         raise AssertionError("the last attempt ends the loop")
 
     async def _interruptible(self, work: Awaitable[T]) -> tuple[bool, T | None]:
-        """Await `work` until it ends (True and its result) or is interrupted (False and None)."""
+        """Await `work` until it ends (True and its result) or is interrupted (False and None).
+
+        Whatever error an interrupted work ends with, it was interrupted. A work that ends as cancelled though nobody
+        has cancelled this task has failed.
+        """
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -222,29 +258,44 @@ class Run:
                 if self._must_stop():
                     self._interrupt()
                 return True, await work
-        except TimeoutError:
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("the work was cancelled from within") from None
+        except Exception as error:
             if not scope.expired():
                 raise
+            if not isinstance(error, TimeoutError):
+                _log.warning("interrupted_work_failed", generation_id=self._claim.address.id, reason=describe(error))
             return False, None
         finally:
             self._scope = None
 
     def _sit_down(self, stage: Stage) -> Desk:
         """Begin the stage, or go on with it where it was interrupted."""
-        self._meter.begin(stage, time.monotonic())
         desk = self._desk
         if desk is None or desk.stage.name != stage.name:
             shop, address = self._shop, self._claim.address
             desk = Desk(stage, address, shop.blobs, self._timings, self._meter, self._emit, self._show)
-            view = self._claim.snapshot.stages.get(stage.name)
             self._desk = desk
+            view = self._claim.snapshot.stages.get(stage.name)
             if view is None or view.finished:
+                self._meter.begin(stage, time.monotonic())
                 self._emit(StageStarted(stage.name, stage.agents))
                 return desk
             desk.take_up(view)
+            self._take_time_up(stage, view)
+        self._meter.go_on()
         if not stage.continues:
             desk.restart("the work was interrupted")
         return desk
+
+    def _take_time_up(self, stage: Stage, view: StageView) -> None:
+        """Have the meter go on with a stage that another worker has begun."""
+        held = self._claim.snapshot.progress
+        step = held.step if held.stage == stage.name else None
+        self._meter.begin(stage, time.monotonic(), before=max(0.0, held.elapsed - view.begun), step=step)
 
     def _rise(self, stage: Stage, output: object) -> None:
         """Finish the stage."""
@@ -254,7 +305,7 @@ class Run:
         self._desk = None
         self._emit(StageFinished(stage.name, output, seconds, units))
 
-    def _report(self, stage: Stage, error: Exception, *, again: bool) -> None:
+    def _report(self, stage: Stage, error: BaseException, *, again: bool) -> None:
         _log.warning(
             "stage_failed",
             generation_id=self._claim.address.id,
@@ -272,6 +323,13 @@ class Run:
         if waited and not desk.stage.continues:
             desk.restart("the stage failed and is tried again")
         return waited
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the one error that groups of tasks have wrapped; the first where there are several."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def failure_of(error: BaseException) -> Failure:

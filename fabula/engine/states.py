@@ -5,6 +5,7 @@ Everything that decides on states asks this module. Pure.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from fabula.engine.events import (
@@ -14,11 +15,13 @@ from fabula.engine.events import (
     Cancelled,
     CancelRequested,
     Claimed,
+    Event,
     Failed,
     LogLine,
     Paused,
     PauseRequested,
     Pending,
+    Progress,
     Released,
     Resumed,
     Retried,
@@ -84,6 +87,24 @@ def next_pending(pending: Pending, body: Body) -> Pending:
             return Pending.NOTHING
         case _:
             return pending
+
+
+def next_event(last: Event, body: Body, progress: Progress, time: datetime) -> Event:
+    """Return the event that follows `last` in its log when `body` happens at `time`.
+
+    Raises:
+        LogCorrupted: the table does not allow it.
+    """
+    return Event(
+        sequence=last.sequence + 1,
+        body=body,
+        state=next_state(last.state, body),
+        progress=progress,
+        pending=next_pending(last.pending, body),
+        run=last.run + 1 if isinstance(body, Retried) else last.run,
+        time=time,
+        trace_id=last.trace_id,
+    )
 
 
 def enqueues(state: State | None, body: Body) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -12,15 +12,21 @@ import structlog
 from fabula.engine.forecast import Forecast, Pace
 from fabula.engine.history import History
 from fabula.engine.ports import GenerationId, Job, JobQueue, Records
-from fabula.engine.run import Claim, Outcome, Run, Workshop
-from fabula.engine.writer import LogEnd
-from fabula.errors import LogCorrupted, Superseded, Unavailable
+from fabula.engine.run import Claim, Outcome, Run, Workshop, cause_of
+from fabula.engine.writer import LogEnd, describe
+from fabula.errors import FabulaError, LogCorrupted, Superseded, Unavailable
 
 CLAIM_SECONDS = 5.0
 """How long one request for a job waits; a shutdown interrupts it."""
 
 ALIVE_SECONDS = 10
 """A worker that has not said it is alive for this long is taken for dead."""
+
+RETRY_SECONDS = 0.5
+"""Wait before the journal is asked again after it did not answer."""
+
+FAULT_SECONDS = 15.0
+"""Wait before a job is handed out again that has met a fault nobody foresaw."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +71,7 @@ class Worker:
         self._queue = queue
         self._records = records
         self._settings = settings
-        self._held: dict[GenerationId, _Held] = {}
+        self._held: dict[int, _Held] = {}  # by revision: a generation that is queued again is another job
         self._free = asyncio.Semaphore(settings.slots)
         self._stopping = asyncio.Event()
 
@@ -101,34 +107,45 @@ class Worker:
         job = None
         try:
             job = await self._queue.claim(self._kind, CLAIM_SECONDS)
-        except Unavailable as error:
-            _log.warning("claim_waits", reason=error.message)
-            await asyncio.sleep(0.5)
+        except Exception as error:  # noqa: BLE001 - those that are at work must not suffer from it
+            _warn("claim_waits", error)
+            await asyncio.sleep(RETRY_SECONDS)
         finally:
             if job is None:
                 self._free.release()
         return job
 
     async def _handle(self, job: Job) -> None:
-        id_ = job.address.id
+        """Do what one delivery asks for. Nothing that goes wrong in it reaches the other jobs."""
         try:
-            if (held := self._held.get(id_)) is not None:
+            if (held := self._held.get(job.revision)) is not None:
                 held.job = job  # our own claim had lapsed; the work goes on under the new one
-                return
-            self._held[id_] = held = _Held(job)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    renewing = tasks.create_task(self._renew(held))
-                    await self._work(held)
-                    renewing.cancel()
-            finally:
-                del self._held[id_]
-        except* Unavailable as errors:
-            _log.warning("job_dropped", generation_id=id_, reason=str(errors.exceptions[0]))
+            else:
+                await self._hold(_Held(job))
+        except* Unavailable as errors:  # the lease lapses, and the job is delivered again
+            _warn("job_dropped", cause_of(errors), generation_id=job.address.id)
+        except* Exception as errors:  # noqa: BLE001 - logged once, here; every other job goes on
+            _log.error("job_failed", generation_id=job.address.id, exc_info=errors)
+            with suppress(Unavailable):
+                await job.give_back(FAULT_SECONDS)
         finally:
             self._free.release()
 
+    async def _hold(self, held: _Held) -> None:
+        """Work at a job, and keep the claim to it alive meanwhile."""
+        self._held[held.job.revision] = held
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                renewing = tasks.create_task(self._renew(held))
+                await self._work(held)
+                renewing.cancel()
+        finally:
+            del self._held[held.job.revision]
+
     async def _work(self, held: _Held) -> None:
+        if self._stopping.is_set():
+            await held.job.give_back()
+            return
         try:
             claim = await self._read(held.job)
         except LogCorrupted as error:
@@ -137,7 +154,7 @@ class Worker:
         if claim is None:
             await held.job.done()
             return
-        paces = await self._paces()
+        _, paces = await self._paces()
         held.run = Run(self._shop, claim, Forecast(paces))
         if self._stopping.is_set():
             held.run.release()
@@ -173,12 +190,21 @@ class Worker:
                 await held.job.renew()
 
     async def _listen(self) -> None:
-        """Pass on requests of users to the runs they concern."""
-        async for id_ in self._shop.log.controls(self._kind):
-            concerned = list(self._held.values()) if id_ is None else [self._held.get(id_)]
-            for held in concerned:
-                if held is not None and held.run is not None:
-                    held.run.look()
+        """Pass on requests of users to the runs they concern, for as long as the worker works."""
+        while True:
+            try:
+                async with aclosing(self._shop.log.controls(self._kind)) as news:
+                    async for id_ in news:
+                        self._look(id_)
+            except Unavailable as error:
+                _warn("listening_waits", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _look(self, concerned: GenerationId | None) -> None:
+        """Have the runs of a generation look for requests; all runs if it is None."""
+        for held in self._held.values():
+            if held.run is not None and concerned in (None, held.job.address.id):
+                held.run.look()
 
     async def _show_life(self) -> None:
         while True:
@@ -190,19 +216,35 @@ class Worker:
         model = "".join(c if c.isalnum() else "-" for c in self._shop.pipeline.model.lower())
         return f"pace.{self._kind}.{model}"
 
-    async def _paces(self) -> dict[str, Pace]:
+    async def _paces(self) -> tuple[int, dict[str, Pace]]:
+        """Return what is known, and the revision under which it is kept (0: nothing is)."""
         stored = await self._records.get(self._pace_key())
-        roles = json.loads(stored.value) if stored is not None else {}
-        return {role: Pace(tuple(samples)) for role, samples in roles.items()}
+        if stored is None:
+            return 0, {}
+        return stored.revision, _paces_in(stored.value)
 
     async def _keep_paces(self, measured: list[tuple[str, float, int]]) -> None:
         """Add what was measured to what is known; another worker that writes at the same time goes first."""
         while measured:
-            stored = await self._records.get(self._pace_key())
-            paces = await self._paces()
+            revision, paces = await self._paces()
             for role, seconds, units in measured:
                 paces[role] = paces.get(role, Pace()).add(seconds, units)
             value = json.dumps({role: pace.samples for role, pace in paces.items()}).encode()
             with suppress(Superseded):
-                await self._records.put(self._pace_key(), value, after=stored.revision if stored else 0)
+                await self._records.put(self._pace_key(), value, after=revision)
                 return
+
+
+def _paces_in(value: bytes) -> dict[str, Pace]:
+    """Return the paces that a record holds; none if it holds anything else: no work must wait for a forecast."""
+    try:
+        return {role: Pace(tuple(map(float, samples))) for role, samples in json.loads(value).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        _warn("paces_unreadable", error)
+        return {}
+
+
+def _warn(event: str, error: BaseException, **fields: str) -> None:
+    """Log what a later try can mend; with its traceback if nobody foresaw it."""
+    foreseen = isinstance(error, FabulaError)
+    _log.warning(event, reason=describe(error), exc_info=None if foreseen else error, **fields)

@@ -25,17 +25,18 @@ from fabula.engine.events import (
     Progress,
     Resumed,
     State,
+    TextDelta,
 )
 from fabula.engine.outbox import Draft, Outbox
 from fabula.engine.ports import Address, EventCodec, EventLog, Record
-from fabula.engine.states import next_pending, next_state
+from fabula.engine.states import next_event
 from fabula.errors import FabulaError, LogCorrupted, ResourceExhausted, Superseded, Unavailable
 
-RECORD_CHARACTERS = 128 * 1024
-"""Text in one record at most; in UTF-8 that stays well below what the store accepts."""
+RECORD_SIZE = 128 * 1024
+"""Size of one record at most (see `Draft.size`); in UTF-8 that stays well below what the store accepts."""
 
-BACKLOG_CHARACTERS = 8 * 1024 * 1024
-"""Text that waits for the store at most, before the stage is told to give up."""
+BACKLOG_SIZE = 8 * 1024 * 1024
+"""Size of what waits for the store at most, before the stage is told to give up."""
 
 RETRY_SECONDS = 0.25
 """Wait before an append is made again when the store does not answer."""
@@ -86,6 +87,7 @@ class LogWriter:
         self._turn = asyncio.Lock()
         self._append_id = ""
         self._look = False
+        self._patient = True
         self._failure: BaseException | None = None
 
     @property
@@ -99,7 +101,7 @@ class LogWriter:
         Raises:
             ResourceExhausted: the store has been away for so long that no more text can be held for it.
         """
-        if self._outbox.characters > BACKLOG_CHARACTERS:
+        if self._outbox.size > BACKLOG_SIZE and isinstance(body, TextDelta | LogLine):
             raise ResourceExhausted("the journal has been away too long: the text that waits for it fills its buffer")
         self._outbox.put(body, progress, datetime.now(UTC))
         self._idle.clear()
@@ -131,6 +133,15 @@ class LogWriter:
                     return True
         return False
 
+    def discard(self) -> None:
+        """Forget what could not be stored, so that the run can be concluded all the same; `run` has ended before."""
+        self._outbox = Outbox()
+        self._failure = None
+
+    def hurry(self) -> None:
+        """Wait for a store that is away no more: `run` and `conclude` raise `Unavailable` then."""
+        self._patient = False
+
     def look(self) -> None:
         """Look for requests in the log that no append has met yet. Never waits."""
         self._look = True
@@ -153,7 +164,7 @@ class LogWriter:
 
     async def _work_off(self) -> None:
         while self._outbox:
-            drafts = self._outbox.take(RECORD_CHARACTERS)
+            drafts = self._outbox.take(RECORD_SIZE)
             while not await self._append(drafts):
                 pass
         if self._look:
@@ -181,6 +192,8 @@ class LogWriter:
                 return True
 
     async def _wait_for_store(self, error: Unavailable) -> None:
+        if not self._patient:
+            raise error
         _log.warning("append_waits", generation_id=self._address.id, reason=error.message)
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -189,19 +202,9 @@ class LogWriter:
         head = self._head
         for draft in drafts:
             try:
-                state = next_state(head.state, draft.body)
+                head = next_event(head, draft.body, draft.progress, draft.time)
             except LogCorrupted:
                 raise FenceLost from None  # somebody else has moved the state under us
-            head = Event(
-                sequence=head.sequence + 1,
-                body=draft.body,
-                state=state,
-                progress=draft.progress,
-                pending=next_pending(head.pending, draft.body),
-                run=head.run,
-                time=draft.time,
-                trace_id=head.trace_id,
-            )
             events.append(head)
         return events
 

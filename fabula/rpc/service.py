@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from fabula.engine.events import Accepted, Body, Event, Failed, Progress, State
+from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
 from fabula.engine.history import History, Snapshot
 from fabula.engine.ids import address_of, is_generation_id
 from fabula.engine.ports import Address, Blobs, Entry, EventLog, GenerationId, Purpose, Record, Tag
-from fabula.engine.states import Command, decide, enqueues, next_pending, next_state
+from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.errors import AlreadyExists, InvalidRequest, NotFound, Superseded, Unavailable
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
@@ -282,20 +282,12 @@ class GenerationService:
 
 def _next_event(last: Event, body: Body) -> Event:
     """Return the event with which a server carries out what a caller asks."""
-    state = next_state(last.state, body)
     progress = last.progress
-    if state is not State.RUNNING:
+    if isinstance(body, Retried):
+        progress = Progress()  # a run of its own, from its first second
+    elif next_state(last.state, body) is not State.RUNNING:
         progress = replace(progress, active_agents=(), queue_position=None, remaining=None)
-    return Event(
-        sequence=last.sequence + 1,
-        body=body,
-        state=state,
-        progress=replace(progress, fraction=0.0) if state is State.QUEUED and last.state is State.FAILED else progress,
-        pending=next_pending(last.pending, body),
-        run=last.run + 1 if last.state is State.FAILED else last.run,
-        time=datetime.now(UTC),
-        trace_id=last.trace_id,
-    )
+    return next_event(last, body, progress, datetime.now(UTC))
 
 
 def _conflated(batch: Sequence[Entry]) -> list[Entry]:
