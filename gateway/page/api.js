@@ -1,0 +1,43 @@
+// The gateway's REST side.
+
+export class Problem extends Error {
+  constructor({ code, message, violations = [] }) {
+    super(message);
+    this.code = code;
+    this.violations = violations;
+  }
+}
+
+export const token = () => sessionStorage.getItem("token") || "";
+export const keepToken = (value) => sessionStorage.setItem("token", value.trim());
+
+async function call(method, path, body) {
+  const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+  if (body && !(body instanceof FormData)) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body });
+  } catch {
+    throw new Problem({ code: "UNREACHABLE", message: "Fabula does not answer. Is it running?" });
+  }
+  const content = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(content?.error ?? { code: "INTERNAL", message: `HTTP ${response.status}` });
+  return content;
+}
+
+export const listStories = (pageToken = "") => call("GET", `/v1/stories?pageSize=20&pageToken=${encodeURIComponent(pageToken)}`);
+export const listTemplates = () => call("GET", "/v1/stories/templates?pageSize=100");
+export const getStory = (id) => call("GET", `/v1/generations/${encodeURIComponent(id)}`);
+export const command = (id, verb) => call("POST", `/v1/generations/${encodeURIComponent(id)}:${verb}`);
+export const deleteStory = (id) => call("DELETE", `/v1/generations/${encodeURIComponent(id)}`);
+
+export function startStory(request, file) {
+  if (!file) return call("POST", "/v1/stories", request);
+  const form = new FormData();
+  form.append("request", JSON.stringify(request));
+  form.append("file", file, file.name);
+  return call("POST", "/v1/stories", form);
+}
