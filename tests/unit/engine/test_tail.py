@@ -70,10 +70,13 @@ async def until_taken_in(tail: Tail, sequence: int) -> None:
     await until(lambda: tail.last_sequence >= sequence)
 
 
-async def sequences(tail: Tail, after_sequence: int = 0) -> list[int]:
-    """Watch to the end; return the sequences seen."""
+async def sequences(tail: Tail, after_sequence: int = 0, seen: list[int] | None = None) -> list[int]:
+    """Watch to the end; return the sequences seen, and note each in `seen` on the way."""
+    seen = [] if seen is None else seen
     async with aclosing(tail.watch(after_sequence)) as batches:
-        return [entry.sequence async for batch in batches for entry in batch]
+        async for batch in batches:
+            seen += [entry.sequence for entry in batch]
+    return seen
 
 
 async def test_every_watcher_sees_the_whole_log_whenever_it_comes() -> None:
@@ -176,8 +179,7 @@ async def test_an_error_of_the_source_ends_every_watch_with_it() -> None:
         for _ in range(3):
             seen: list[int] = []
             with pytest.raises(NotFound, match="it was deleted"):
-                async for batch in tail.watch(0):
-                    seen += [entry.sequence for entry in batch]
+                await sequences(tail, 0, seen)
             assert [1] == seen
         assert tail.closed
 
