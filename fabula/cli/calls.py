@@ -213,18 +213,19 @@ def _print_table(found: Sequence[Generation]) -> None:
     if not found:
         _say('No stories yet. Begin one with: fabula story "A keeper finds a door in the sea"')
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("id", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("when", no_wrap=True)
-    table.add_column("title", no_wrap=True, overflow="ellipsis")
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for _ in range(4):
+        table.add_column(no_wrap=True)
     now = datetime.now(UTC)
     for generation in found:
         id_, state, percent, when, title = _row(generation, age(created(generation), now))
         style = STATE_STYLES.get(state_name(generation.state), "")
-        table.add_row(id_, Text(state, style), percent, when, title)
-    Console(highlight=False).print(table)
+        name = Text(title or "(no title)", "bold")
+        # Title and id share a column, so that both can be read on a terminal of 80 columns.
+        name.truncate(max(len(id_), console.width - 40), overflow="ellipsis")
+        table.add_row(Text.assemble(name, "\n", (id_, "dim")), Text(state, style), percent, when)
+    console.print(table)
 
 
 def _headline(generation: Generation, story: Any) -> str:

@@ -59,11 +59,14 @@ def exit_of(error: FabulaError) -> Exit:
 
 def lines_of(error: FabulaError) -> Iterator[str]:
     """Yield what a person is told: what is wrong, where, and what to do."""
-    yield f"Error: {error.message[:1].upper()}{error.message[1:]}"
-    if isinstance(error, errors.InvalidRequest):
-        for path, problem in error.violations:
-            if problem not in error.message:
-                yield f"  {path}: {problem}"
+    violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
+    if violations and error.message.startswith(violations[0][0]):
+        # A server's answer: its message is the first of them, and counts the others.
+        yield "Error: The request cannot be accepted:"
+        for path, wrong in violations:
+            yield f"  {path.removeprefix('story.')}: {wrong}"
+    else:
+        yield f"Error: {error.message[:1].upper()}{error.message[1:]}"
     if advice := _ADVICE.get(type(error)):
         yield advice
 

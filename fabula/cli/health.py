@@ -56,7 +56,7 @@ def ask_http(url: str, timeout: float = TIMEOUT_SECONDS) -> tuple[int, str]:
 
 
 def ask_grpc(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) -> str:
-    """Return the status a gRPC server gives for a service, e.g. "NOT_SERVING". Raises `InvalidRequest`, `Unavailable`."""
+    """Return the status a gRPC server gives for a service: "SERVING" etc. Raises `InvalidRequest`, `Unavailable`."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise InvalidRequest(f"{address!r} is no address: HOST:PORT or http://HOST:PORT/healthz is expected.")
@@ -72,10 +72,9 @@ def ask_grpc(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) 
             response_deserializer=answer_type.FromString,
         )
         try:
-            return answer_type.ServingStatus.Name(
-                ask(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status
-            )
+            status = ask(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status
         except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:  # type: ignore[attr-defined]  # is a Call as well
+            if error.code() is grpc.StatusCode.NOT_FOUND:
                 return "SERVICE_UNKNOWN"
-            raise Unavailable(f"{address} does not answer: {error.details()}.") from error  # type: ignore[attr-defined]
+            raise Unavailable(f"{address} does not answer: {error.details()}.") from error
+    return str(answer_type.ServingStatus.Name(status))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,8 +20,13 @@ NAME_WIDTH = 12
 COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
 STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red", "critical": "bold red"}
 
-NEWS = frozenset({"turn_ended", "model_loading", "model_ready", "nats_server_restarted"})
-"""Entries of level info that are shown without `--verbose`: those that tell what is being made."""
+NEWS = {
+    "turn_ended": "{generation_id}: {outcome}",
+    "model_loading": "loading {model}",
+    "model_ready": "{model} is loaded ({seconds} s)",
+    "nats_server_restarted": "nats-server is back (process {pid})",
+}
+"""Entries of level info that are shown without `--verbose`, and how: those that tell what is being made."""
 
 _META = ("event", "level", "timestamp", "process", "logger", "exception")
 
@@ -69,6 +75,9 @@ def from_fields(process: str, fields: Mapping[str, Any]) -> Entry:
     event = str(fields["event"])
     pairs = [f"{key}={_short(value)}" for key, value in fields.items() if key not in _META]
     text = " ".join([event.replace("_", " ") if re.fullmatch(r"[a-z0-9_]+", event) else event, *pairs])
+    if event in NEWS:
+        with suppress(KeyError):
+            text = NEWS[event].format_map(fields)
     if fields.get("exception"):
         text = f"{text}\n{fields['exception']}"
     return Entry(process, text, level, event in NEWS, _time_of_day(str(fields.get("timestamp", ""))))

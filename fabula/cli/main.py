@@ -54,6 +54,7 @@ def _commands(address: str | None, token: str | None, *, as_json: bool = False) 
 
 @app.command(rich_help_panel=SYSTEM)
 def up(
+    *,
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Folder for everything that is kept. [env: FABULA_DATA_DIR]", show_default=False),
@@ -100,6 +101,7 @@ def up(
 @app.command(rich_help_panel=RUNNING)
 def story(
     premise: Annotated[str, typer.Argument(help="What it is about, in your words.", show_default=False)] = "",
+    *,
     title: Annotated[str | None, typer.Option(help="Wanted title.", show_default=False)] = None,
     genre: Annotated[str | None, typer.Option(help="E.g. fantasy.", show_default=False)] = None,
     tone: Annotated[str | None, typer.Option(help="E.g. funny.", show_default=False)] = None,
@@ -109,8 +111,8 @@ def story(
         list[str] | None,
         typer.Option(metavar="NAME: DESCRIPTION", help="Who must occur; may be repeated.", show_default=False),
     ] = None,
-    words: Annotated[int | None, typer.Option(help="Wanted length.", show_default=False)] = None,
-    chapters: Annotated[int | None, typer.Option(help="Wanted number of chapters.", show_default=False)] = None,
+    words: Annotated[int | None, typer.Option(min=0, help="Wanted length.", show_default=False)] = None,
+    chapters: Annotated[int | None, typer.Option(min=0, help="Wanted number of chapters.", show_default=False)] = None,
     instructions: Annotated[
         str | None, typer.Option(help="Your own prompt for the author.", show_default=False)
     ] = None,
@@ -123,8 +125,12 @@ def story(
     template: Annotated[
         str | None, typer.Option(metavar="NAME", help="Start from one of `fabula templates`.", show_default=False)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes it repeatable.", show_default=False)] = None,
-    revisions: Annotated[int | None, typer.Option(help="How often it is revised at most.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Makes it repeatable.", show_default=False)
+    ] = None,
+    revisions: Annotated[
+        int | None, typer.Option(min=0, help="How often it is revised at most.", show_default=False)
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="For language models.", show_default=False)] = None,
     top_p: Annotated[float | None, typer.Option(help="For language models.", show_default=False)] = None,
     request_id: Annotated[
@@ -199,6 +205,7 @@ def list_(
 @app.command(rich_help_panel=RUNNING)
 def show(
     id_: Id,
+    *,
     outline: Annotated[bool, typer.Option("--outline", help="The plan.")] = False,
     reviews: Annotated[bool, typer.Option("--reviews", help="What the Critic said.")] = False,
     address: Address = None,
@@ -278,11 +285,11 @@ def health(
 
 
 @app.command(rich_help_panel=SYSTEM)
-def doctor(address: Address = None, token: Token = None, as_json: Json = False) -> None:
+def doctor(address: Address = None, as_json: Json = False) -> None:
     """Look at what is installed, reachable and loaded, and say what to do about what is not."""
     from fabula.cli.doctor import doctor as look
 
-    raise typer.Exit(look(address, token, as_json=as_json))
+    raise typer.Exit(look(address, as_json=as_json))
 
 
 @app.command(rich_help_panel=SYSTEM)

@@ -72,6 +72,7 @@ class ScreenView:
         self._into_file = into_file
         self._teller = Teller()
         self._lines = Typesetter(min(self._console.width, WIDEST))
+        self._in_text = False
         self._progress = Progress()
         self._state: int = State.STATE_UNSPECIFIED
         self._known_at = time.monotonic()
@@ -99,23 +100,28 @@ class ScreenView:
 
     def close(self) -> None:
         """Take the progress bar away."""
-        self._print_lines(self._lines.finish())
+        self._end_text()
         self._live.stop()
 
     def _show(self, item: Item) -> None:
         match item:
             case Passage(text):
                 if not self._into_file:
+                    self._in_text = True
                     self._print_lines(self._lines.add(text))
             case Heading(text):
                 if not self._into_file:
-                    self._print_lines([*self._lines.finish(), ""])
-                    self._console.print(Text(text, "bold"), soft_wrap=True)
-                    self._print_lines([""])
+                    self._end_text()
+                    self._console.print(Text(f"{text}\n", "bold"), soft_wrap=True)
             case Remark(text, level, detail):
                 if not detail:
-                    self._print_lines(self._lines.finish())
+                    self._end_text()
                     self._console.print(Text(text, STYLES[level]), soft_wrap=True)
+
+    def _end_text(self) -> None:
+        if self._in_text:
+            self._print_lines([*self._lines.finish(), ""])
+            self._in_text = False
 
     def _print_lines(self, lines: list[str]) -> None:
         if lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,6 @@ class Teller:
     """Turns a story's events into what its watcher is told. Remembers what it needs from event to event."""
 
     def __init__(self) -> None:
-        self._title = ""
         self._chapters: dict[int, str] = {}
         self._writing = ""
         self._tenth = 0
@@ -57,41 +56,32 @@ class Teller:
         """Yield what a WatchProgressResponse brings."""
         event = response.event
         kind = event.WhichOneof("body")
-        body = getattr(event, kind) if kind else None
+        if kind in _SIMPLE:
+            yield _SIMPLE[kind](event, getattr(event, kind))
+            return
         match kind:
-            case "accepted":
-                yield Remark(f"Accepted as {event.generation_id}", detail=True)
-            case "claimed":
-                attempt = f", attempt {body.attempt}" if body.attempt > 1 else ""
-                yield Remark(f"A worker has taken it{attempt}", "warning" if attempt else "info", detail=not attempt)
-            case "released":
-                yield Remark("The worker has handed it back; it waits for the next one", "warning")
             case "stage_started":
-                yield from self._started(body, event.progress)
+                yield self._started(event.stage_started, event.progress)
             case "stage_restarted":
                 self._writing = ""
-                yield Remark(f"{body.stage} begins again: {body.reason}", "warning")
+                yield Remark(f"{event.stage_restarted.stage} begins again: {event.stage_restarted.reason}", "warning")
             case "text_delta":
-                yield from self._text(body)
+                yield from self._text(event.text_delta)
             case "stage_finished":
-                yield from self._finished(response, body)
+                yield self._finished(response, event.stage_finished)
             case "advanced":
-                yield from self._advanced(event)
-            case "log_line":
-                yield Remark(body.message, _LEVELS.get(body.level, "info"))
+                yield from self._advanced(event.progress)
             case "snapshot":
-                yield from self._so_far(body)
+                yield from self._so_far(event.snapshot)
             case "reset":
-                yield Remark(f"Starting over: {body.reason}", "warning")
-                yield from self._so_far(body.snapshot)
-            case "waiting":
-                yield Remark(f"Waiting; {event.progress.queue_position} go before", detail=True)
+                yield Remark(f"Starting over: {event.reset.reason}", "warning")
+                yield from self._so_far(event.reset.snapshot)
             case _:
-                yield from self._turned(kind, body, response)
+                yield from self._turned(kind, response)
 
-    def _started(self, body: Any, progress: Any) -> Iterator[Item]:
+    def _started(self, body: Any, progress: Any) -> Item:
         agents = f"{', '.join(body.agents)}: " if body.agents else ""
-        yield Remark(f"{agents}{progress.message or body.stage}", detail=True)
+        return Remark(f"{agents}{progress.message or body.stage}", detail=True)
 
     def _text(self, body: Any) -> Iterator[Item]:
         if body.stage != self._writing:
@@ -103,33 +93,31 @@ class Teller:
         number = stage.rpartition("-")[2]
         if stage.startswith(WRITE) and number.isdigit():
             title = self._chapters.get(int(number), "")
+            if len(self._chapters) == 1 and title:
+                return title
             return f"{number}. {title}" if title else f"Chapter {number}"
         return f"Revision {number}" if stage.startswith(REVISE) else stage
 
-    def _finished(self, response: Any, body: Any) -> Iterator[Item]:
+    def _finished(self, response: Any, body: Any) -> Item:
         took = duration(body.elapsed.ToTimedelta().total_seconds())
         match response.WhichOneof("output"):
             case "outline":
                 outline = response.outline
-                self._title = outline.title
                 self._chapters = {chapter.number: chapter.title for chapter in outline.chapters}
-                count = f"{len(outline.chapters)} chapter{'s' if len(outline.chapters) != 1 else ''}"
-                yield Remark(f"Outline: “{outline.title}”, {count} ({took})")
+                return Remark(f"Outline: “{outline.title}”, {_count(len(outline.chapters), 'chapter')} ({took})")
             case "review" if response.review.accepted:
-                yield Remark(f"The Critic accepts it ({took})")
+                return Remark(f"The Critic accepts it ({took})")
             case "review":
-                found = len(response.review.findings)
-                yield Remark(f"The Critic found {found} thing{'s' if found != 1 else ''} to mend ({took})")
+                return Remark(f"The Critic found {_count(len(response.review.findings), 'thing')} to mend ({took})")
             case _:
-                yield Remark(f"{body.stage} finished ({took})", detail=True)
+                return Remark(f"{body.stage} finished ({took})", detail=True)
 
-    def _advanced(self, event: Any) -> Iterator[Item]:
-        tenth = int(event.progress.fraction * 10)
+    def _advanced(self, progress: Any) -> Iterator[Item]:
+        tenth = int(progress.fraction * 10)
         if tenth > self._tenth:
             self._tenth = tenth
-            steps = event.progress
-            of = f", {steps.step} of {steps.steps}" if steps.HasField("step") and steps.HasField("steps") else ""
-            yield Remark(f"{steps.stage}{of}", detail=True)
+            of = f", {progress.step} of {progress.steps}" if progress.HasField("steps") else ""
+            yield Remark(f"{progress.stage}{of}", detail=True)
 
     def _so_far(self, snapshot: Any) -> Iterator[Item]:
         for view in snapshot.stages:
@@ -138,29 +126,52 @@ class Teller:
                 yield Heading(self._heading(view.stage))
                 yield Passage(view.text)
 
-    def _turned(self, kind: str | None, body: Any, response: Any) -> Iterator[Item]:
-        id_ = response.event.generation_id
+    def _turned(self, kind: str | None, response: Any) -> Iterator[Item]:
+        event, story = response.event, response.story
         match kind:
-            case "cancel_requested":
-                yield Remark("Cancel asked for")
-            case "pause_requested":
-                yield Remark("Pause asked for")
-            case "paused":
-                yield Remark(f"Paused. Go on with: fabula resume {id_}", "warning")
-            case "resumed":
-                yield Remark("Goes on")
             case "retried":
                 self._writing, self._tenth = "", 0
-                yield Remark(f"A new run begins with {body.from_stage or 'the stage that failed'}")
+                yield Remark(f"A new run begins with {event.retried.from_stage or 'the stage that failed'}")
             case "succeeded":
-                story = response.story
                 yield Remark(f"Finished: “{story.title}”, {story.word_count} words, by {story.model}", "good")
             case "failed":
-                stage = f" in {body.stage}" if body.stage else ""
-                yield Remark(f"Failed{stage}: {body.failure.message} [{body.failure.code}]", "error")
-                yield Remark(f"Try again with: fabula retry {id_}", "error")
-            case "cancelled":
-                yield Remark("Cancelled", "warning")
+                failed = event.failed
+                stage = f" in {failed.stage}" if failed.stage else ""
+                yield Remark(f"Failed{stage}: {failed.failure.message} [{failed.failure.code}]", "error")
+                yield Remark(f"Try again with: fabula retry {event.generation_id}", "error")
+
+
+def _claimed(_event: Any, body: Any) -> Item:
+    if body.attempt > 1:
+        return Remark(f"Another worker has taken it, attempt {body.attempt}", "warning")
+    return Remark("A worker has taken it", detail=True)
+
+
+def _waiting(event: Any, _body: Any) -> Item:
+    before = event.progress.queue_position
+    return Remark(f"Waiting; {before} before it" if before else "Waiting; it is next", detail=True)
+
+
+def _log_line(_event: Any, body: Any) -> Item:
+    return Remark(body.message, _LEVELS.get(body.level, "info"))
 
 
 _LEVELS = {LogLevel.LOG_LEVEL_WARNING: "warning", LogLevel.LOG_LEVEL_ERROR: "error"}
+
+_SIMPLE: dict[str | None, Callable[[Any, Any], Item]] = {
+    "accepted": lambda event, _: Remark(f"Accepted as {event.generation_id}", detail=True),
+    "claimed": _claimed,
+    "released": lambda _event, _body: Remark("The worker has handed it back; it waits for the next one", "warning"),
+    "log_line": _log_line,
+    "waiting": _waiting,
+    "cancel_requested": lambda _event, _body: Remark("Cancel asked for"),
+    "pause_requested": lambda _event, _body: Remark("Pause asked for"),
+    "paused": lambda event, _: Remark(f"Paused. Go on with: fabula resume {event.generation_id}", "warning"),
+    "resumed": lambda _event, _body: Remark("Goes on"),
+    "cancelled": lambda _event, _body: Remark("Cancelled", "warning"),
+}
+"""Events whose remark needs nothing from the events before."""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -88,10 +88,13 @@ class House:
         with self._data_dir_locked():
             async with self._journal_url() as nats_url:
                 self._supervisor = Supervisor(services_of(settings, nats_url), self._log)
-                async with beside(self._keep_status_file()), self._supervisor:
-                    self._ready = True
-                    yield
-            remove_status(settings.data_dir)
+                try:
+                    async with beside(self._keep_status_file()), self._supervisor:
+                        self._ready = True
+                        yield
+                finally:
+                    remove_status(settings.data_dir)
+        self._log.say("all has stopped")
 
     @property
     def status(self) -> UpStatus:
@@ -155,10 +158,7 @@ class House:
 
 def banner(settings: UpSettings, status: UpStatus) -> Text:
     """Return what a person wants to know when everything is ready."""
-    if settings.text_model:
-        author = settings.text_model
-    else:
-        author = "the bundled story grammar: no language model, no download, no key"
+    author = settings.text_model or "the bundled story grammar: no language model, no download, no key"
     journal = "a private nats-server" if status.nats_url else "the NATS server of FABULA_NATS_URL"
     rows = (
         ("story service", f"{status.story_address} (gRPC)"),

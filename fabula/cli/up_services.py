@@ -29,32 +29,21 @@ def services_of(settings: UpSettings, nats_url: str) -> tuple[Service, ...]:
         command = (sys.executable, "-m", *module)
         return Service(name, command, ready, environment, stop_seconds=settings.drain_seconds + KILL_AFTER_SECONDS)
 
+    # The whole server serves when the journal answers; its story service when a worker is alive as well.
     return (
-        service("story-server", _answers(story), "services.story", "server"),
-        service("story-worker", _serves(story), "services.story", "worker"),
+        service("story-server", _serves(story), "services.story", "server"),
+        service("story-worker", _serves(story, STORY_SERVICE), "services.story", "worker"),
         service("gateway", _is_ok(f"{http}/readyz"), "gateway"),
     )
 
 
-def _answers(address: str) -> Callable[[], Awaitable[bool]]:
-    """Return a check whether a gRPC server answers at all: it serves only when there is a worker as well."""
-
+def _serves(address: str, service: str = "") -> Callable[[], Awaitable[bool]]:
     async def ready() -> bool:
         try:
-            await asyncio.to_thread(health.ask_grpc, address, "", PROBE_TIMEOUT_SECONDS)
+            status = await asyncio.to_thread(health.ask_grpc, address, service, PROBE_TIMEOUT_SECONDS)
         except Unavailable:
             return False
-        return True
-
-    return ready
-
-
-def _serves(address: str) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        try:
-            return "SERVING" == await asyncio.to_thread(health.ask_grpc, address, STORY_SERVICE, PROBE_TIMEOUT_SECONDS)
-        except Unavailable:
-            return False
+        return status == "SERVING"
 
     return ready
 

@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 
 from fabula.api.generation.v1.generation_pb2 import State
 from fabula.cli.exits import Exit
-from fabula.cli.telling import Passage, Remark, Teller
+from fabula.cli.telling import Remark, Teller
 
 
 class View(Protocol):
@@ -132,6 +132,3 @@ def view_of(*, as_json: bool) -> View:
 
         return ScreenView(into_file=True)
     return PlainView()
-
-
-__all__ = ["JsonView", "Passage", "PlainView", "View", "Watch", "to_json", "view_of"]

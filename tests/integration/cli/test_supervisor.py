@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fabula.cli import orphanless
-from fabula.cli.supervisor import Backoff, Phase, Service, Status, supervise
+from fabula.cli.supervisor import Backoff, Phase, Service, Status, Supervisor
 from fabula.errors import Unavailable
 
 QUICK = Backoff(first_seconds=0.02, longest_seconds=0.1)
@@ -76,7 +76,7 @@ def alive(pid: int) -> bool:
 async def until_gone(*pids: int) -> None:
     """Wait until the processes are gone."""
     async with asyncio.timeout(10):
-        while any(alive(pid) for pid in pids):
+        while any(alive(pid) for pid in pids):  # noqa: ASYNC110 - other processes; there is no event
             await asyncio.sleep(0.02)
 
 
@@ -84,7 +84,7 @@ async def test_services_start_in_order_and_stop_in_reverse() -> None:
     """Each is started when the one before is ready, and stopped when the one after is gone."""
     diary = Diary()
 
-    async with supervise([python(diary, name, STAY) for name in "abc"], diary) as supervisor:
+    async with Supervisor([python(diary, name, STAY) for name in "abc"], diary) as supervisor:
         assert [Phase.READY] * 3 == [status.phase for status in supervisor.statuses]
 
     started = diary.phases(Phase.STARTING, Phase.READY)
@@ -95,10 +95,10 @@ async def test_services_start_in_order_and_stop_in_reverse() -> None:
 
 
 async def test_a_dead_process_is_started_again_and_the_others_stay() -> None:
-    """kill -9 of one leaves the others as they are."""
+    """A kill -9 of one leaves the others as they are."""
     diary = Diary()
 
-    async with supervise([python(diary, name, STAY) for name in "ab"], diary, QUICK) as supervisor:
+    async with Supervisor([python(diary, name, STAY) for name in "ab"], diary, QUICK) as supervisor:
         first, other = (status.pid for status in supervisor.statuses)
         assert first is not None
         os.kill(first, signal.SIGKILL)
@@ -115,7 +115,7 @@ async def test_a_process_that_keeps_dying_is_left_alone_longer_and_longer() -> N
     diary = Diary()
     service = python(diary, "a", "print('up', flush=True); import time; time.sleep(0.05); raise SystemExit(3)")
 
-    async with supervise([service], diary, QUICK):
+    async with Supervisor([service], diary, QUICK):
         await diary.until(lambda: len(diary.phases(Phase.DEAD)) == 5)
 
     waits = [status.wait_seconds for status in diary.statuses if status.phase is Phase.DEAD]
@@ -138,7 +138,7 @@ async def test_a_process_that_ignores_the_request_is_killed() -> None:
     """Who does not end in time after SIGTERM is ended."""
     diary = Diary()
 
-    async with supervise([python(diary, "a", STUBBORN, stop_seconds=0.2)], diary) as supervisor:
+    async with Supervisor([python(diary, "a", STUBBORN, stop_seconds=0.2)], diary) as supervisor:
         pid = supervisor.statuses[0].pid
 
     assert pid is not None
@@ -149,7 +149,7 @@ async def test_kill_ends_everything_at_once() -> None:
     """The second Ctrl-C does not wait for anybody."""
     diary = Diary()
 
-    async with supervise([python(diary, "a", STUBBORN, stop_seconds=60)], diary) as supervisor:
+    async with Supervisor([python(diary, "a", STUBBORN, stop_seconds=60)], diary) as supervisor:
         supervisor.kill()
 
     assert Phase.STOPPED == diary.statuses[-1].phase
@@ -161,7 +161,7 @@ async def test_a_service_that_refuses_its_settings_is_not_tried_again() -> None:
     refusing = python(diary, "b", "raise SystemExit(2)")
 
     with pytest.raises(Unavailable, match="b does not start: it ends with exit code 2"):
-        async with supervise([python(diary, "a", STAY), refusing], diary):
+        async with Supervisor([python(diary, "a", STAY), refusing], diary):
             pytest.fail("it must not come here")
 
     assert [("a", Phase.STOPPED), ("b", Phase.STOPPED)] == sorted(diary.phases(Phase.STOPPED))
@@ -172,7 +172,7 @@ async def test_what_goes_wrong_inside_comes_out_as_it_is() -> None:
     diary = Diary()
 
     with pytest.raises(ValueError, match="mine"):
-        async with supervise([python(diary, "a", STAY)], diary):
+        async with Supervisor([python(diary, "a", STAY)], diary):
             raise ValueError("mine")
 
     assert Phase.STOPPED == diary.statuses[-1].phase
@@ -188,7 +188,7 @@ async def test_output_comes_line_by_line_and_a_grandchild_that_holds_it_open_is_
     """
     diary = Diary()
 
-    async with supervise([python(diary, "a", textwrap.dedent(code))], diary):
+    async with Supervisor([python(diary, "a", textwrap.dedent(code))], diary):
         await diary.until(lambda: bool(diary.phases(Phase.DEAD)))
 
     texts = [text for _, text in diary.lines]
@@ -200,11 +200,11 @@ async def test_output_comes_line_by_line_and_a_grandchild_that_holds_it_open_is_
 PARENT = """
 import asyncio, sys
 from tests.integration.cli.test_supervisor import STUBBORN, Diary, python
-from fabula.cli.supervisor import supervise
+from fabula.cli.supervisor import Supervisor
 
 async def main():
     diary = Diary()
-    async with supervise([python(diary, name, STUBBORN) for name in "ab"], diary) as supervisor:
+    async with Supervisor([python(diary, name, STUBBORN) for name in "ab"], diary) as supervisor:
         print(*(status.pid for status in supervisor.statuses), flush=True)
         await asyncio.sleep(60)
 
@@ -213,8 +213,8 @@ asyncio.run(main())
 
 
 async def test_no_child_outlives_a_killed_supervisor() -> None:
-    """kill -9 of the supervisor ends its children, even those that ignore requests."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    """A kill -9 of the supervisor ends its children, even those that ignore requests."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
     assert parent.stdout is not None
     children = [int(pid) for pid in parent.stdout.readline().split()]
     parent.kill()
@@ -229,7 +229,7 @@ async def test_without_the_kernels_help_a_sidekick_ends_the_child() -> None:
         f"import sys; sys.path.insert(0, {str(Path(orphanless.__file__).parent)!r}); import orphanless; "
         f"orphanless.end_with_parent_by_pipe(); orphanless.become([sys.executable, '-c', {STUBBORN!r}])"
     )
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
     assert child.stdout is not None
     assert child.stdin is not None
     assert child.stdout.readline() == "up\n"
@@ -239,7 +239,7 @@ async def test_without_the_kernels_help_a_sidekick_ends_the_child() -> None:
     child.stdout.close()
 
 
-async def test_a_command_that_does_not_exist_is_said_so() -> None:
+def test_a_command_that_does_not_exist_is_said_so() -> None:
     """The message names the command, on the service's output."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", orphanless.__file__, str(os.getpid()), "no-such-program"],
