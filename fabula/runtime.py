@@ -21,7 +21,7 @@ from fabula.journal.journal import Journal, connect
 from fabula.journal.settings import JournalSettings
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.codec import ProtoCodec
-from fabula.rpc.edge import handlers
+from fabula.rpc.edge import Edge
 from fabula.rpc.server import Check, Listen, serving
 from fabula.rpc.service import Contract, GenerationService
 from fabula.rpc.tails import Tails
@@ -78,9 +78,9 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
         kind = contract.kind
         async with Tails(journal.events, journal.previews, journal.queue, contract.codec) as tails:
             service = GenerationService(contract, journal.events, journal.blobs, tails)
-            generic = handlers(service, contract.more(), auth)
+            edge = Edge(service, contract.more(), auth)
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
-            async with serving(listen, [generic], checks, tails.drain) as running:
+            async with serving(listen, [edge.handler()], checks, edge.drain) as running:
                 _log.info("serving", service=kind.service, host=listen.host, port=running.port)
                 await stop.wait()
 

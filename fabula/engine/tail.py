@@ -119,11 +119,15 @@ class Tail:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    async def watch(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+    async def watch(self, after_sequence: int, known: int = 0) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield every entry after the cursor, in order, each once, until the run has ended and all was yielded.
 
         Ephemeral entries come in between, only the newest of each tag, and none that the state has left behind.
         Raises what the source raised.
+
+        Args:
+            after_sequence: The cursor.
+            known: A sequence that the log is known to have: an earlier run that ended before it is not the end.
         """
         cursor, seen = after_sequence, 0
         while True:
@@ -134,8 +138,9 @@ class Tail:
                         cursor = batch[-1].sequence
                         yield batch
                 continue
-            if self._terminal or self._closed:
-                if self._ended is not None and not self._terminal:
+            ended = self._terminal and cursor == self._last >= known
+            if ended or self._closed:
+                if self._ended is not None and not ended:
                     raise self._ended.with_traceback(None)  # many raise it: it must not gather all their frames
                 return
             fresh = [entry for version, entry in self._ephemeral.values() if version > seen]

@@ -5,8 +5,10 @@ Requests come as bytes, so that what cannot be decoded is answered as the invali
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,12 +16,15 @@ import structlog
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from fabula.errors import FabulaError, InvalidRequest
+from fabula.errors import FabulaError, InvalidRequest, Unavailable
 from fabula.rpc.auth import Authenticator, bearer
 from fabula.rpc.errors import to_status
-from fabula.rpc.kinds import Kind
 from fabula.rpc.service import Call, GenerationService, UnaryMethod
 from fabula.rpc.validation import validate, warm
+
+DRAINING = "the server is shutting down: watch again, from the last event you have"
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 _log = structlog.get_logger(__name__)
 
@@ -29,43 +34,50 @@ Context = Any
 """A grpc.aio.ServicerContext: its type parameters say nothing about identity serialisers."""
 
 
-def handlers(
-    service: GenerationService, more: Mapping[str, UnaryMethod], auth: Authenticator
-) -> grpc.GenericRpcHandler[Any, Any]:
-    """Return all rpcs of a service, ready for a server."""
-    kind = service.kind
-    unary: dict[str, Unary] = {
-        "StartGeneration": service.start,
-        "GetGeneration": service.get,
-        "ListGenerations": service.list,
-        "CancelGeneration": service.cancel,
-        "PauseGeneration": service.pause,
-        "ResumeGeneration": service.resume,
-        "RetryGeneration": service.retry,
-        "DeleteGeneration": service.delete,
-        **{rpc: _without_trace(method) for rpc, method in more.items()},
-    }
-    streaming: dict[str, Streaming] = {"WatchProgress": service.watch, "WatchGenerations": service.watch_all}
-    edge = _Edge(kind, auth)
-    warm(kind.request(rpc)() for rpc in (*unary, *streaming))
-    table = {rpc: edge.unary(rpc, method) for rpc, method in unary.items()}
-    table |= {rpc: edge.streaming(rpc, method) for rpc, method in streaming.items()}
-    return grpc.method_handlers_generic_handler(kind.service, table)
+class Edge:
+    """All rpcs of a service, ready for a server.
 
+    Args:
+        service: Those that every generator has.
+        more: Those of this one alone.
+        auth: Tells who calls.
+    """
 
-def _without_trace(method: UnaryMethod) -> Unary:
-    async def call(caller: Call, request: Any) -> Any:
-        return await method(caller.owner, request)
-
-    return call
-
-
-class _Edge:
-    def __init__(self, kind: Kind, auth: Authenticator) -> None:
-        self._kind = kind
+    def __init__(self, service: GenerationService, more: Mapping[str, UnaryMethod], auth: Authenticator) -> None:
+        self._service = service
+        self._more = more
+        self._kind = service.kind
         self._auth = auth
+        self._streams: set[asyncio.Timeout] = set()
+        self._draining = False
 
-    def unary(self, rpc: str, method: Unary) -> grpc.RpcMethodHandler[Any, Any]:
+    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
+        """Return what a server is given."""
+        service = self._service
+        unary: dict[str, Unary] = {
+            "StartGeneration": service.start,
+            "GetGeneration": service.get,
+            "ListGenerations": service.list,
+            "CancelGeneration": service.cancel,
+            "PauseGeneration": service.pause,
+            "ResumeGeneration": service.resume,
+            "RetryGeneration": service.retry,
+            "DeleteGeneration": service.delete,
+            **{rpc: _without_trace(method) for rpc, method in self._more.items()},
+        }
+        streaming: dict[str, Streaming] = {"WatchProgress": service.watch, "WatchGenerations": service.watch_all}
+        warm(self._kind.request(rpc)() for rpc in (*unary, *streaming))
+        table = {rpc: self._unary(rpc, method) for rpc, method in unary.items()}
+        table |= {rpc: self._streaming(rpc, method) for rpc, method in streaming.items()}
+        return grpc.method_handlers_generic_handler(self._kind.service, table)
+
+    def drain(self) -> None:
+        """End all streams, whatever they wait for: their cursors are good at the next server. Refuse new ones."""
+        self._draining = True
+        for scope in self._streams:
+            scope.reschedule(0)
+
+    def _unary(self, rpc: str, method: Unary) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> bytes:
             try:
                 call, request = self._enter(rpc, data, context)
@@ -78,21 +90,36 @@ class _Edge:
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
-    def streaming(self, rpc: str, method: Streaming) -> grpc.RpcMethodHandler[Any, Any]:
+    def _streaming(self, rpc: str, method: Streaming) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> None:
             try:
                 call, request = self._enter(rpc, data, context)
-                # Tells the client at once that the stream stands, though its first event may be far.
-                await context.send_initial_metadata(())
-                async with aclosing(method(call, request)) as messages:
-                    async for message in messages:
-                        await context.write(message)
+                async with self._until_drained():
+                    # Tells the client at once that the stream stands, though its first event may be far.
+                    await context.send_initial_metadata(())
+                    async with aclosing(method(call, request)) as messages:
+                        async for message in messages:
+                            await context.write(message)
             except grpc.aio.BaseError:
                 raise
             except Exception as error:  # noqa: BLE001 - the edge tells every error
                 await _refuse(context, rpc, error)
 
         return grpc.unary_stream_rpc_method_handler(handle)
+
+    @asynccontextmanager
+    async def _until_drained(self) -> AsyncIterator[None]:
+        scope = asyncio.timeout(0 if self._draining else None)
+        try:
+            async with scope:
+                self._streams.add(scope)
+                yield
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise Unavailable(DRAINING) from None
+        finally:
+            self._streams.discard(scope)
 
     def _enter(self, rpc: str, data: bytes, context: Context) -> tuple[Call, Any]:
         metadata = tuple(context.invocation_metadata() or ())
@@ -105,12 +132,19 @@ class _Edge:
         return Call(owner, _trace_id(metadata)), request
 
 
+def _without_trace(method: UnaryMethod) -> Unary:
+    async def call(caller: Call, request: Any) -> Any:
+        return await method(caller.owner, request)
+
+    return call
+
+
 def _trace_id(metadata: tuple[tuple[str, str | bytes], ...]) -> str:
     """Return the trace id of a W3C traceparent: version, trace id, parent id and flags, joined by hyphens."""
     for key, value in metadata:
         if key == "traceparent" and isinstance(value, str):
             parts = value.split("-")
-            if len(parts) >= 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef"):
+            if len(parts) >= 4 and _TRACE_ID.fullmatch(parts[1]):
                 return parts[1]
     return ""
 

@@ -112,6 +112,7 @@ class GenerationService:
     async def _started_before(self, address: Address, digest: str) -> tuple[Event, Event]:
         last = await self._log.last(address)
         if last is None:
+            await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")  # what this very request has just kept
             raise AlreadyExists("this request id belonged to a generation that was deleted: draw a new one")
         first = await self._summaries.first(address)
         if not isinstance(first.body, Accepted) or first.body.request_digest != digest:
@@ -219,16 +220,17 @@ class GenerationService:
             if not request.wait_for_start:
                 raise _not_found(address.id)
             record = await self._wait_for_start(address)
-        if cursor > record.last_sequence:
-            reason = f"the cursor {cursor} is ahead of the log, which ends at {record.last_sequence}"
-            snapshot, _, _ = await self._fold(address)
-            yield self._codec.encode_snapshot(address.id, snapshot, reset=reason)
-            cursor = snapshot.sequence
-        elif request.snapshot and not cursor:
-            snapshot, _, _ = await self._fold(address)
-            yield self._codec.encode_snapshot(address.id, snapshot)
-            cursor = snapshot.sequence
-        async with self._tails.open(address, cursor) as tail, aclosing(tail.watch(cursor)) as batches:
+        known = record.last_sequence
+        ahead = f"the cursor {cursor} is ahead of the log, which ends at {known}" if cursor > known else ""
+        over = record.entries[-1].tag is Tag.TERMINAL and cursor == known
+        if ahead or (request.snapshot and not cursor):
+            snapshot, _, newest = await self._fold(address)
+            yield self._codec.encode_snapshot(address.id, snapshot, reset=ahead)
+            cursor = known = snapshot.sequence
+            over = newest.state.terminal
+        if over:
+            return
+        async with self._tails.open(address, cursor) as tail, aclosing(tail.watch(cursor, known)) as batches:
             async for batch in batches:
                 for entry in _conflated(batch) if request.conflate else batch:
                     yield entry.data

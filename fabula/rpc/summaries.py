@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
+import hashlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Event, Failed
-from fabula.engine.ports import Address, EventLog, FirstRecord, GenerationId, Record
+from fabula.engine.ports import Address, EventLog, FirstRecord, GenerationId, Record, Tag
 from fabula.errors import InvalidRequest, NotFound
 from fabula.rpc.codec import PENDING, STATES, ProtoCodec, fill_failure, fill_progress, timestamp
 from fabula.rpc.kinds import Kind
@@ -21,7 +20,7 @@ DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
 
 FEED_SECONDS = 0.25
-"""How often a feed tells of the same generation at most."""
+"""How often a feed tells of the same generation's text and progress at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ class Summaries:
     async def page(self, owner: str, size: int, token: str, states: set[Any]) -> Page:
         """Return a page of the owner's generations, in any of `states` (all if empty)."""
         size = min(size or DEFAULT_PAGE, LARGEST_PAGE)
-        listing = _older_than(await self._log.listing(self._kind.name, owner), token)
+        scope = _scope(owner, states)
+        listing = _older_than(await self._log.listing(self._kind.name, owner), token, scope)
         found: list[tuple[int, pb.Generation]] = []
         for start in range(0, len(listing), LARGEST_PAGE):
             for first, generation in await self._read(listing[start : start + LARGEST_PAGE]):
@@ -84,7 +84,7 @@ class Summaries:
                     found.append((first.record.revision, generation))
             if len(found) > size:
                 break
-        token = _token(found[size - 1][0]) if len(found) > size else ""
+        token = f"{found[size - 1][0]}-{scope}" if len(found) > size else ""
         return Page([generation for _, generation in found[:size]], token)
 
     async def _read(self, firsts: Sequence[FirstRecord]) -> list[tuple[FirstRecord, pb.Generation]]:
@@ -99,53 +99,75 @@ class Summaries:
 
     async def watch(self, owner: str) -> AsyncGenerator[tuple[pb.Generation, bool], None]:
         """Yield the owner's generations, newest first, then each that changes; True: it was deleted."""
-        changed: set[GenerationId | None] = {None}
-        news = asyncio.Event()
-        news.set()
-        async with asyncio.TaskGroup() as tasks:
-            feeding = tasks.create_task(self._feed(owner, changed, news))
-            try:
-                known: set[GenerationId] = set()
-                while True:
-                    await news.wait()
-                    news.clear()
-                    ids, everything = {id_ for id_ in changed if id_}, None in changed
-                    changed.clear()
-                    for generation, deleted in await self._changes(owner, None if everything else ids, known):
-                        yield generation, deleted
-                    await asyncio.sleep(FEED_SECONDS)
-            finally:
-                feeding.cancel()
+        feed = _Feed()
+        async with aclosing(self._log.feed(self._kind.name, owner)) as changes:
+            async for change in changes:
+                if change is None:
+                    for told in feed.catch_up(await self._all(owner)):
+                        yield told
+                    continue
+                id_, record = change
+                if record is None:
+                    for told in feed.deleted(id_):
+                        yield told
+                elif feed.wants(id_, record):
+                    first = await self._first_or_none(Address(self._kind.name, owner, id_))
+                    if first is not None:
+                        yield feed.tell(self.message(id_, first, self._codec.decode(record.entries[-1])))
 
-    async def _feed(self, owner: str, changed: set[GenerationId | None], news: asyncio.Event) -> None:
-        async with aclosing(self._log.feed(self._kind.name, owner)) as feed:
-            async for change in feed:
-                changed.add(change[0] if change is not None else None)
-                news.set()
-
-    async def _changes(
-        self, owner: str, ids: set[GenerationId] | None, known: set[GenerationId]
-    ) -> list[tuple[pb.Generation, bool]]:
+    async def _all(self, owner: str) -> list[pb.Generation]:
         listing = await self._log.listing(self._kind.name, owner)
-        wanted = [first for first in listing if ids is None or first.address.id in ids]
-        found = [generation for _, generation in await self._read(wanted)]
-        there = {first.address.id for first in listing}
-        gone = (known if ids is None else known & ids) - there
-        known.update(there)
-        known.difference_update(gone)
-        return [(generation, False) for generation in found] + [(pb.Generation(id=id_), True) for id_ in gone]
+        return [generation for _, generation in await self._read(listing)]
+
+    async def _first_or_none(self, address: Address) -> Event | None:
+        try:
+            return await self.first(address)
+        except NotFound:  # deleted meanwhile: the feed is about to say so
+            return None
 
 
-def _older_than(listing: Sequence[FirstRecord], token: str) -> Sequence[FirstRecord]:
+class _Feed:
+    """What one watcher of an owner's generations has been told."""
+
+    def __init__(self) -> None:
+        self._sequences: dict[str, int] = {}
+        self._times: dict[str, float] = {}
+
+    def catch_up(self, generations: Sequence[pb.Generation]) -> list[tuple[pb.Generation, bool]]:
+        """Return what is news in a list of all there are."""
+        gone = self._sequences.keys() - {generation.id for generation in generations}
+        news = [one for one in generations if self._sequences.get(one.id, 0) < one.last_sequence]
+        return [self.tell(one) for one in news] + [told for id_ in gone for told in self.deleted(id_)]
+
+    def wants(self, id_: GenerationId, record: Record) -> bool:
+        """Whether a record is news. Text and progress are so only now and then; every change of state is."""
+        if record.last_sequence <= self._sequences.get(id_, 0):
+            return False
+        passing = all(entry.tag in (Tag.TEXT, Tag.PROGRESS) for entry in record.entries)
+        return not passing or time.monotonic() - self._times.get(id_, 0.0) >= FEED_SECONDS
+
+    def tell(self, generation: pb.Generation) -> tuple[pb.Generation, bool]:
+        """Note that the watcher is told of this."""
+        self._sequences[generation.id] = generation.last_sequence
+        self._times[generation.id] = time.monotonic()
+        return generation, False
+
+    def deleted(self, id_: str) -> list[tuple[pb.Generation, bool]]:
+        """Return that a generation is gone, if the watcher knew of it."""
+        self._times.pop(id_, None)
+        return [(pb.Generation(id=id_), True)] if self._sequences.pop(id_, None) else []
+
+
+def _older_than(listing: Sequence[FirstRecord], token: str, scope: str) -> Sequence[FirstRecord]:
+    """Return what follows the page that gave this token. Its scope tells a token of this list from any other."""
     if not token:
         return listing
-    try:
-        revision = int(base64.urlsafe_b64decode(token.encode("ascii")))
-    except (ValueError, binascii.Error):
-        problem = "not a page token: give `next_page_token` of the page before, as it was"
-        raise InvalidRequest(problem, (("page_token", problem),)) from None
-    return [first for first in listing if first.record.revision < revision]
+    revision, _, of = token.partition("-")
+    if of != scope or not (revision.isascii() and revision.isdigit()):
+        problem = "not a page token of this list: give `next_page_token` of the page before, and the same `states`"
+        raise InvalidRequest(problem, (("page_token", problem),))
+    return [first for first in listing if first.record.revision < int(revision)]
 
 
-def _token(revision: int) -> str:
-    return base64.urlsafe_b64encode(str(revision).encode()).decode("ascii")
+def _scope(owner: str, states: set[Any]) -> str:
+    return hashlib.sha256(f"{owner}\0{sorted(states)}".encode()).hexdigest()[:16]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Self
+
+import structlog
 
 from fabula.engine.events import State
 from fabula.engine.ports import Address, Entry, EventLog, JobQueue, Previews, Record
@@ -16,6 +18,8 @@ from fabula.rpc.codec import ProtoCodec
 
 QUEUE_LOOK_SECONDS = 1.0
 """How often a waiting generation's place in the queue is looked up while somebody watches it."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,14 @@ def _after(record: Record, sequence: int) -> Sequence[Entry]:
     if record.first_sequence > sequence:
         return record.entries
     return [entry for entry in record.entries if entry.sequence > sequence]
+
+
+async def _contained(show: Awaitable[None], address: Address) -> None:
+    """Await what is shown beside the log. Where it fails, the log goes on without it, and all other logs with it."""
+    try:
+        await show
+    except Exception:  # noqa: BLE001 - one log's fault must not end the others' watchers
+        _log.exception("show_failed", generation_id=address.id)
 
 
 @dataclass(slots=True)
@@ -82,11 +94,6 @@ class Tails:
             shared.task.cancel()
         await self._tasks.__aexit__(None, None, None)
 
-    def drain(self) -> None:
-        """End all watchers, with their cursors good for the next server."""
-        for shared in self._shared.values():
-            shared.tail.fail(Unavailable("the server is shutting down: watch again, from the last event you have"))
-
     @asynccontextmanager
     async def open(self, address: Address, after_sequence: int) -> AsyncIterator[Tail]:
         """Share the generation's tail; the first watcher begins it at its cursor, the last one to leave ends it."""
@@ -105,8 +112,8 @@ class Tails:
 
     async def _feed(self, address: Address, tail: Tail) -> None:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(self._show_previews(address, tail))]
-            beside.append(tasks.create_task(self._show_queue(address, tail)))
+            shows = (self._show_previews(address, tail), self._show_queue(address, tail))
+            beside = [tasks.create_task(_contained(show, address)) for show in shows]
             await tail.feed()
             for task in beside:
                 task.cancel()
