@@ -53,7 +53,7 @@ def cast(brief: Brief) -> World:
     cameos = _cameos(facts, groups, thing)
     world = World(
         seed=seed, genre=genre, tone=tone, plot=plot, persons=persons, extras=extras, thing=thing, home=home, far=far,
-        deed=facts.deed, want=facts.want, cameos=cameos, flags=flags,
+        deed=facts.deed, want=facts.want, cameos=cameos, together=_together(facts), flags=flags,
         stated=_stated(facts, folk, persons, thing, home),
         quirk=random.choice(data.quirks), saying=random.choice(data.sayings),
     )  # fmt: skip
@@ -159,6 +159,8 @@ def _folk(brief: Brief, facts: Facts) -> list[_Folk]:
 
 
 def _same_person(one: _Folk, other: _Folk) -> bool:
+    if "?" in (one.name, other.name):
+        return False
     if one.name and other.name:
         return bool(set(one.name.lower().split()) & set(other.name.lower().split()))
     return bool(one.noun) and one.noun.rsplit(" ", 1)[-1] == other.noun.rsplit(" ", 1)[-1] and one.name == other.name == ""
@@ -199,7 +201,7 @@ def _folk_of(noun: Noun) -> list[_Folk]:
     if not noun.name and (noun.plural or noun.count > 1):
         one = known.base(noun.head)
         phrase = " ".join([*noun.phrase.split()[:-1], one])
-        count = min(noun.count, 4) if noun.count > 1 else (2 if one == "twin" else 1)
+        count = min(noun.count, 3) if noun.count > 1 else (2 if one == "twin" else 1)
         invented = "?" if noun.count > 1 or one == "twin" else ""
         return [_Folk(invented, one, phrase, noun.kind, noun.pronoun, noun.detail, villain=one in _VILLAINS) for _ in range(count)]
     phrase = noun.phrase if noun.head != noun.name else ""
@@ -290,6 +292,8 @@ def _invent(key: str, roles: tuple[Role, ...], names: _Names, random: Random, pr
     if role.name == "-":
         name = f"the {role.noun}"
         return Person(key, name, name, role.noun, gender, with_article(role.noun), role.habit, "friend")
+    if role.name and key == "rival":
+        return Person(key, role.name, role.name.rsplit(" ", 1)[-1], role.noun, gender, with_article(role.noun), role.habit, role.name)
     first = role.name or names.first(gender)
     full = first if role.name else (f"{first} {names.family()}" if names._family else first)
     return Person(key, full, first, role.noun, gender, with_article(role.noun), role.habit, first)
@@ -384,6 +388,19 @@ def _stated(facts: Facts, folk: Sequence[_Folk], persons: Mapping[str, Person], 
     return tuple(words)
 
 
+def _together(facts: Facts) -> str:
+    """Return how the first beings are spoken of if they are several of one kind."""
+    first = next((noun for noun in facts.beings if noun.kind != "group"), None)
+    if first is None or first.name:
+        return ""
+    if first.head in {"twins", "twin"}:
+        return "a pair of twins"
+    if first.count < 2:
+        return ""
+    numbers = {count: word for word, count in vocabulary().numbers.items()}
+    return f"{numbers[first.count]} {first.phrase}"
+
+
 def _flags(
     brief: Brief, facts: Facts, genre: Genre, tone: Tone, plot: Plot, persons: Mapping[str, Person],
     extras: tuple[str, ...], thing: Thing, folk: Sequence[_Folk],
@@ -405,7 +422,10 @@ def _flags(
         "animal": hero.kind != "person",
         "rivalnamed": persons["rival"].named,
         "invented": not folk,
-        "together": sum(one.name == "?" for one in folk) > 1 and folk[0].name == "?",
+        "together": bool(_together(facts)) and bool(folk) and folk[0].name == "?",
+        "friendbeast": not persons["friend"].named,
+        "state": bool(re.match(r"(?:was|were|had|wanted|could|would|did|lived|kept|might|should|haunted|ran|guarded|taught|worked|collected|"
+                           r"owned|waited|loved|shared|sold|carried|hated|knew|carved|wrote|served|sewed|searched)\b", facts.deed)),
         f"genre_{genre.key}": True,
         f"tone_{tone.key}": True,
         f"plot_{plot.key}": True,

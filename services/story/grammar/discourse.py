@@ -15,6 +15,9 @@ REFLEXIVE = {"she": "herself", "he": "himself", "they": "themself", "it": "itsel
 _END = re.compile(r'[.!?…]["”]?(?=\s|$)')
 
 
+_INVERTED = re.compile(r"(?:said|thought|asked|answered|wondered) $")  # "said she" is of another age
+
+
 @dataclass(frozen=True, slots=True)
 class _Mention:
     person: Person
@@ -38,11 +41,12 @@ class Discourse:
     _sentence: int = 0
     _mentions: list[_Mention] = field(default_factory=list)
     _epithets: int = 0
+    _tail: str = ""
 
     def copy(self) -> Discourse:
         """Return the same state to go on from."""
         return Discourse(
-            set(self.met), self.quoting, self.plural_verb, self._sentence, list(self._mentions), self._epithets
+            set(self.met), self.quoting, self.plural_verb, self._sentence, list(self._mentions), self._epithets, self._tail
         )
 
     def hear(self, text: str) -> None:
@@ -52,6 +56,7 @@ class Discourse:
         if text.count('"') % 2:
             self.quoting = not self.quoting
         self._sentence += len(_END.findall(text))
+        self._tail = text[-12:]
 
     def paragraph(self) -> None:
         """Begin a paragraph: everybody has to be named again."""
@@ -66,7 +71,7 @@ class Discourse:
 
     def clear_reference(self, person: Person, *, subject: bool) -> bool:
         """Tell whether a pronoun would be understood as `person`."""
-        if self.quoting:
+        if self.quoting or (subject and _INVERTED.search(self._tail)):
             return False
         recent = [mention for mention in self._mentions if self._sentence - mention.sentence <= 1]
         if not any(mention.person.key == person.key for mention in recent):
@@ -93,5 +98,5 @@ class Discourse:
         epithet = person.named and bool(person.noun) and not first and not self.quoting
         self._epithets = self._epithets + 1 if epithet else self._epithets
         if epithet and self._epithets % 4 == 0 and random.random() < 0.7:
-            return f"the {person.noun.rsplit(' ', 1)[-1]}" if random.random() < 0.6 else f"the {person.noun}"
+            return f"the {person.noun}"
         return person.short

@@ -101,11 +101,12 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One step of a plot: `core` tells it briefly; `scene` and `more` dwell on it."""
+    """One step of a plot: `core` tells it, `brief` in one breath; `scene` and `more` dwell on it."""
 
     name: str
     summary: tuple[Passage, ...]
     titles: tuple[Passage, ...]
+    brief: tuple[Passage, ...]
     core: tuple[Passage, ...]
     scene: tuple[Passage, ...]
     more: tuple[Passage, ...]
@@ -264,6 +265,7 @@ def _beat(table: _Table) -> Beat:
         name=table.text("name"),
         summary=table.passages("summary"),
         titles=table.passages("titles"),
+        brief=table.passages("brief", needed=False),
         core=table.passages("core"),
         scene=table.passages("scene", needed=False),
         more=table.passages("more", needed=False),

@@ -93,8 +93,7 @@ class Realiser:
                 case Slot():
                     value = self._slot(node)
                     told.append(value)
-                    if value.endswith((".", "!", "?")):
-                        self._discourse.hear(value)
+                    self._discourse.hear(value)
         return told
 
     def _slot(self, slot: Slot) -> str:
@@ -266,7 +265,9 @@ class Realiser:
         world = self._world
         if slot.role == "was":
             return "were" if self._discourse.plural_verb else "was"
-        fixed = {"want": world.want, "mark": world.thing.mark, "deed": world.deed, **self._scene.words}
+        if slot.role == "want" and not world.want:
+            return "".join(self._nodes(world.plot.want.nodes))
+        fixed = {"want": world.want, "mark": world.thing.mark, "deed": world.deed, "together": world.together, **self._scene.words}
         if slot.role in fixed:
             return fixed[slot.role]
         return self._draw(slot.role)

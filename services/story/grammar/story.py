@@ -21,6 +21,9 @@ _Card = TypeVar("_Card")
 MOST_CHAPTERS = 24
 _WORDS_PER_CHAPTER = 550
 _TRIES = 14  # other wordings tried for one passage before another passage is taken
+_BRIEF_BELOW = 340  # words of a story that begins with its hero, not with the place
+_BARE_BELOW = 230  # words of a story that ends with its plot
+_TINY_BELOW = 130  # words of a story that has room for one person
 _ROUNDS = 7  # fittings of one chapter to its length
 
 
@@ -106,6 +109,7 @@ class Planner:
         self._chapters = chapters
         self._random = Random(f"{world.seed}/plan")
         self._used: dict[str, set[str]] = {}
+        self._brief: set[str] = set()
 
     def parts(self) -> list[Part]:
         """Return the chapters in order."""
@@ -117,7 +121,7 @@ class Planner:
     def _units(self) -> list[tuple[Beat, Scene]]:
         """List the plot's beats, with as many episodes in the middle as the length needs."""
         world = self._world
-        beats = [beat for beat in world.plot.beats if self._words >= 190 or not beat.skippable]
+        beats = self._own_beats()
         units = [(beat, Scene()) for beat in beats]
         room = self._words * 1.25 - sum(_beat_words(beat, world) for beat in beats) - 70 * self._chapters - 200
         episodes: list[tuple[Beat, Scene]] = []
@@ -126,6 +130,34 @@ class Planner:
             episodes.append(episode)
             room -= _beat_words(episode[0], world)
         return _spread(units, episodes, world.plot.middle)
+
+    def _own_beats(self) -> list[Beat]:
+        """Return the plot's beats, without those that a short story has no room for."""
+        beats = list(self._world.plot.beats)
+        room = self._words - self._frame()
+        while sum(_about_bank(self._core(beat)) for beat in beats) > room:
+            inner = beats[1:-1]
+            long = [beat for beat in [*inner, beats[0], beats[-1]] if beat.name not in self._brief and beat.brief]
+            droppable = [beat for beat in inner if beat.skippable or self._words < _TINY_BELOW]
+            if long:
+                self._brief.add(long[0].name)
+            elif droppable:
+                beats.remove(max(droppable, key=lambda beat: (beat.skippable, _about_bank(self._core(beat)))))
+            else:
+                break
+        return beats
+
+    def _frame(self) -> float:
+        """Estimate the words that a story needs beside its beats."""
+        world = self._world
+        known = 28.0 * (bool(world.deed) or "want" in world.flags)
+        people = 25.0 + 32 * (self._words >= _TINY_BELOW) + 20 * len(world.extras) + 20 * ("pet" in world.flags)
+        ends = 40.0 * (self._words >= _BARE_BELOW) + 35 * (self._words >= _BRIEF_BELOW)
+        return known + people + 16 * len(world.cameos) + ends + 30 * (self._chapters - 1)
+
+    def _core(self, beat: Beat) -> tuple[Passage, ...]:
+        """Return the passages that tell a beat: in one breath if the story is short."""
+        return _fitting(beat.brief if beat.name in self._brief else beat.core, self._world)
 
     def _episode(self, number: int, earlier: Sequence[Beat]) -> tuple[Beat, Scene]:
         """Choose an episode that was told least and not just now, with fresh people and places."""
@@ -194,14 +226,13 @@ class Planner:
                 moves.append(Move("quirk.echo", world.quirk.echo, 3, after="quirk.plant"))
                 moves.append(Move("saying.echo", world.saying.echo, 3, after="saying.plant"))
             return moves
-        friend_level = 1 if self._words >= 130 else 2
-        moves = [self._move("opening", "opening", 1 if self._words >= 110 else 2), self._move("hero", "hero", 1)]
+        moves = [self._move("opening", "opening", 1 if self._words >= _BRIEF_BELOW else 2), self._move("hero", "hero", 1)]
+        moves.append(self._move("friend", "friend", 1 if self._words >= _TINY_BELOW else 3))
         moves.append(Move("quirk.plant", _fitting(world.quirk.plant, world), 2))
-        moves.append(self._move("friend", "friend", friend_level))
         moves.extend(self._company())
         moves.append(Move("saying.plant", _fitting(world.saying.plant, world), 2))
         if "deed" in world.flags:
-            moves.append(self._move("incite", "incite", 1))
+            moves.append(self._move("incite", "incite_state" if "state" in world.flags else "incite", 1))
         elif "want" in world.flags:
             moves.append(self._move("incite", "incite_want", 1))
         return moves
@@ -218,7 +249,9 @@ class Planner:
 
     def _beat_moves(self, key: str, beat: Beat, scene: Scene, *, first: bool) -> list[Move]:
         world = self._world
-        moves = [Move(f"{key}.core", _fitting(beat.core, world), 1, scene)]
+        moves = [Move(f"{key}.core", self._core(beat), 1, scene)]
+        if beat.name in self._brief:
+            return [*moves, self._move(f"{key}.aside", "aside", 3), Move(f"{key}.more", _fitting(beat.more, world), 4)]
         moves.append(Move(f"{key}.scene", _fitting(beat.scene, world), 2, scene))
         if not first:
             moves.append(self._move(f"{key}.aside", "aside", 4))
@@ -235,8 +268,12 @@ class Planner:
             self._move("company.end", "company_end", 3) if "extras" in world.flags else Move("none", (), 9),
             Move("quirk.pay", _fitting(world.quirk.pay, world), 2, after="quirk.plant"),
             Move("saying.pay", _fitting(world.saying.pay, world), 2, after="saying.plant"),
-            self._move("closing", "closing", 1),
+            self._move("closing", "closing", 1 if self._words >= _BARE_BELOW else 2),
         ]
+
+
+def _about_bank(bank: Sequence[Passage]) -> float:
+    return sum(passage.words for passage in bank) / len(bank) if bank else 0.0
 
 
 def _beat_words(beat: Beat, world: World) -> float:
@@ -396,7 +433,9 @@ def compose(brief: Brief) -> Story:
         aim = round(min(max(due, part.words * 0.75), part.words * 1.25))
         text = teller.tell(part, aim)
         done += word_count(text)
-        told.append(Told(heading.chapter(part), heading.summary(part), aim, text))
+        alone = len(parts) == 1
+        title = heading.chapter(part, brief, single=alone)
+        told.append(Told(title, heading.summary(part, single=alone), aim, text))
     return Story(heading.story(brief), heading.logline(), world, tuple(told))
 
 
@@ -427,7 +466,7 @@ class _Headings:
             random = Random(f"{world.seed}/heading/{key}/{attempt}")
             memory = Memory(introduced={"thing"})
             text = Realiser(world, memory).tell(random.choice(fitting), scene or Scene(), random)
-            if text not in self._used:
+            if text not in self._used or key in {"title", "logline"}:
                 break
         self._used.add(text)
         return text
@@ -442,11 +481,15 @@ class _Headings:
         bank = self._data.banks["logline"] if "deed" in world.flags else world.plot.logline
         return self._tell(bank, "logline")
 
-    def chapter(self, part: Part) -> str:
+    def chapter(self, part: Part, brief: Brief, *, single: bool) -> str:
         beat, scene = self._beat(part)
+        if single:
+            return self.story(brief)
         return headline(self._tell(beat.titles, f"chapter{part.number}", scene))
 
-    def summary(self, part: Part) -> str:
+    def summary(self, part: Part, *, single: bool) -> str:
+        if single:
+            return self.logline()
         beat, scene = self._beat(part)
         return self._tell(beat.summary, f"summary{part.number}", scene)
 
@@ -454,7 +497,7 @@ class _Headings:
         """Return the beat that gives a chapter its name: the plot's own before an episode."""
         own = {beat.name: beat for beat in self._world.plot.beats}
         episodes = {beat.name: beat for beat in self._data.episodes}
-        for name, scene in zip(reversed(part.beats), reversed(part.scenes), strict=True):
+        for name, scene in zip(part.beats, part.scenes, strict=True):
             if name in own:
                 return own[name], scene
         return episodes[part.beats[0]], part.scenes[0]

@@ -75,6 +75,7 @@ class World:
         deed: The premise's deed in the past tense ("found a map"); may be empty.
         want: What the hero wants, as an infinitive without "to".
         cameos: Other things, places or groups of the premise that must occur, as definite phrases.
+        together: How several people of one kind are spoken of ("two robots"); empty if the hero is one of a kind.
         flags: Conditions that passages may ask for.
         stated: Words of the premise that the story must contain.
         quirk: The hero's habit.
@@ -93,6 +94,7 @@ class World:
     deed: str
     want: str
     cameos: tuple[str, ...]
+    together: str
     flags: frozenset[str]
     stated: tuple[str, ...]
     quirk: Thread

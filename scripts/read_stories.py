@@ -1,0 +1,80 @@
+"""Measure the bundled author over a file of premises, and print stories to read.
+
+    python scripts/read_stories.py                        # the table over the 100 premises
+    python scripts/read_stories.py --read 0 7 22          # three of the stories in full
+    python scripts/read_stories.py --premises tests/unit/story/grammar/premises_dev.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from services.story.domain import Brief, Character
+from services.story.grammar.story import Story, compose
+from tests.unit.story.grammar.measure import faults, text_of
+
+PREMISES = Path(__file__).parents[1] / "tests/unit/story/grammar/premises.json"
+ASKED = ("premise", "source", "title", "genre", "tone", "audience", "language", "words")
+
+
+def brief_of(entry: dict[str, object], seed: int) -> Brief:
+    """Make the brief that an entry of the file asks for."""
+    people = entry.get("characters", [])
+    characters = tuple(Character(**person) for person in people)  # type: ignore[attr-defined]  # read from JSON
+    return Brief(**{key: entry[key] for key in ASKED if key in entry}, characters=characters, seed=seed)  # type: ignore[arg-type]  # the same
+
+
+def show(story: Story) -> None:
+    """Print a story in full."""
+    world = story.world
+    print(f"\n# {story.title}\n[{world.genre.key}, {world.tone.key}, {world.plot.key}] {story.logline}\n")
+    for chapter in story.chapters:
+        if len(story.chapters) > 1:
+            print(f"## {chapter.title}\n({chapter.summary})\n")
+        print(chapter.text + "\n")
+
+
+def main() -> None:
+    """Measure, or print what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--premises", type=Path, default=PREMISES)
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds to measure each premise with")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the stories printed")
+    parser.add_argument("--read", type=int, nargs="*", help="numbers of stories to print in full")
+    chosen = parser.parse_args()
+    entries = json.loads(chosen.premises.read_text(encoding="utf-8"))
+    if chosen.read:
+        for number in chosen.read:
+            print(f"\n===== {number}: {entries[number].get('premise') or entries[number]['source'][:80]}")
+            show(compose(brief_of(entries[number], chosen.seed)))
+        return
+    measure(entries, chosen.seeds)
+
+
+def measure(entries: list[dict[str, object]], seeds: int) -> None:
+    """Print the table of faults and lengths."""
+    counts: dict[str, int] = {}
+    lengths: list[float] = []
+    started = time.perf_counter()
+    for number, entry in enumerate(entries):
+        for seed in range(seeds):
+            story = compose(brief_of(entry, seed))
+            lengths.append(len(text_of(story).split()) / int(str(entry["words"])))
+            for kind, what in faults(story, entry):
+                counts[kind] = counts.get(kind, 0) + 1
+                print(f"{number:3} seed {seed} {kind}: {what[:110]}")
+    took = time.perf_counter() - started
+    print(f"\nstories {len(lengths)}, {took:.1f} s")
+    for kind in ("person", "place", "thing", "repeat", "slot", "article", "space", "quotes", "capital", "length", "chapter"):
+        print(f"{kind:8} {counts.get(kind, 0)}")
+    print(f"length / wanted: {min(lengths):.2f} to {max(lengths):.2f}, mean {sum(lengths) / len(lengths):.2f}")
+
+
+if __name__ == "__main__":
+    main()
