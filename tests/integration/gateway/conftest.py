@@ -1,0 +1,70 @@
+"""A gateway under its real server, before a story service that serves scripted logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+import pytest
+
+from fabula.settings import GatewaySettings, load
+from gateway.app import open_house
+from gateway.house import House
+from gateway.server import DrainingServer
+from tests.integration.gateway.clients import Gateway
+from tests.scripted_service import ScriptedServer, ScriptedStories
+from tests.system import free_port
+
+OpenGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    """A story service without authentication."""
+    running = ScriptedServer(ScriptedStories())
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def stories(server: ScriptedServer) -> ScriptedStories:
+    """What the story service serves."""
+    return server.stories
+
+
+@asynccontextmanager
+async def running_gateway(address: str, **settings: object) -> AsyncIterator[Gateway]:
+    """Run a gateway before the service at this address while the block lasts."""
+    values: dict[str, object] = {"story_address": address, "http_port": free_port(), "drain_seconds": 2.0, **settings}
+    async with open_house(load(GatewaySettings, **values)) as house, asyncio.TaskGroup() as tasks:
+        server = DrainingServer(house)
+        serving = tasks.create_task(server.serve())
+        async with asyncio.timeout(10):
+            while not server.started:
+                await asyncio.sleep(0.005)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.settings.http_port}", timeout=20) as http:
+            yield Gateway(house, server, http)
+        server.stop()
+        await serving
+
+
+@pytest.fixture
+def open_gateway() -> OpenGateway:
+    """Run a gateway with settings of the test's own."""
+    return running_gateway
+
+
+@pytest.fixture
+async def gateway(server: ScriptedServer) -> AsyncIterator[Gateway]:
+    """A gateway with default settings."""
+    async with running_gateway(server.address) as running:
+        yield running
+
+
+@pytest.fixture
+def house(gateway: Gateway) -> House:
+    """The inside of the gateway."""
+    return gateway.house
