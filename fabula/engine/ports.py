@@ -144,6 +144,10 @@ class EventLog(Protocol):
         """
         ...
 
+    async def first(self, address: Address) -> Record | None:
+        """Return the oldest record, or None for an unknown or deleted generation."""
+        ...
+
     async def last(self, address: Address) -> Record | None:
         """Return the newest record (never a stale one), or None for an unknown or deleted generation."""
         ...

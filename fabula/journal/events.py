@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from fabula.journal.stored import APPEND, OWNER, SEQUENCE, record_of
 
 _FENCE = "Nats-Expected-Last-Subject-Sequence"
 _FENCE_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+_PAUSE_SECONDS = 0.005
 _UNDECIDED = 10164
 _REFUSED_BY_FENCE = frozenset({10071, _UNDECIDED})
 """JetStream's codes for a lost fence; the second while a cluster has not yet agreed on the write before."""
@@ -46,12 +48,24 @@ class JetStreamEventLog:
         payload = framing.encode(entries)
         headers = _headers(address, entries[0].sequence, after, append_id, purpose)
         self._check_size(payload, headers)
-        try:
-            return await self._link.store(subjects.log(address, purpose), payload, headers)
-        except ApiFault as fault:
-            if fault.err_code not in _REFUSED_BY_FENCE:
-                raise unavailable(fault) from fault
-            return await self._already_stored(address, after, append_id, undecided=fault.err_code == _UNDECIDED)
+        deadline = asyncio.get_running_loop().time() + self._link.settings.answer_seconds
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                return await self._link.store(subjects.log(address, purpose), payload, headers)
+            except ApiFault as fault:
+                if fault.err_code not in _REFUSED_BY_FENCE:
+                    raise unavailable(fault) from fault
+                undecided = fault.err_code == _UNDECIDED
+            revision = await self._already_stored(address, after, append_id, undecided=undecided)
+            if revision is not None:
+                return revision
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise Unavailable("The cluster does not decide on the write before this one; call again.")
+
+    async def first(self, address: Address) -> Record | None:
+        """Return the oldest record; see the port."""
+        oldest = await self._reader.next_after(address, 0)
+        return None if oldest is None or is_tombstone(oldest) else record_of(oldest)
 
     async def last(self, address: Address) -> Record | None:
         """Return the newest record; see the port."""
@@ -109,8 +123,10 @@ class JetStreamEventLog:
         """Return the newest record of each address; see the port."""
         return await lasts(self._pager, addresses)
 
-    async def _already_stored(self, address: Address, after: int, append_id: str, *, undecided: bool) -> int:
+    async def _already_stored(self, address: Address, after: int, append_id: str, *, undecided: bool) -> int | None:
         """Return the revision under which this very append was stored before its answer was lost.
+
+        None: the cluster is still deciding on what will follow `after`; it may be this very append.
 
         The server compares fences before it could know a duplicate, so a repeated append is refused as well. What
         follows `after` tells the two apart, even if others have written since.
@@ -119,7 +135,7 @@ class JetStreamEventLog:
         if following is not None and following.headers.get(APPEND) == append_id:
             return following.revision
         if following is None and undecided:
-            raise Unavailable("The cluster has not decided on the write before this one; call again.")
+            return None
         raise Superseded(
             f"Somebody else wrote to the log of {address.id} after revision {after}: read on and decide again.",
             generation_id=address.id,

@@ -67,10 +67,10 @@ class Summaries:
 
     async def first(self, address: Address) -> Event:
         """Return a log's first event. Raises `NotFound` if there is none."""
-        async with aclosing(self._log.read(address)) as records:
-            async for record in records:
-                return self._codec.decode(record.entries[0])
-        raise NotFound("there is no such generation", id=address.id)
+        record = await self._log.first(address)
+        if record is None:
+            raise NotFound("there is no such generation", id=address.id)
+        return self._codec.decode(record.entries[0])
 
     async def page(self, owner: str, size: int, token: str, states: set[Any]) -> Page:
         """Return a page of the owner's generations, in any of `states` (all if empty)."""
