@@ -101,12 +101,15 @@ class ProtoCodec:
         response = self._response()
         try:
             response.ParseFromString(entry.data)
+            return self._event_of(response)
         except DecodeError as error:
             raise LogCorrupted(f"entry {entry.sequence} cannot be read: {error}") from error
+        except (KeyError, ValueError, OverflowError) as error:
+            raise LogCorrupted(f"entry {entry.sequence} has no event that this version knows") from error
+
+    def _event_of(self, response: Any) -> Event:
         wire = response.event
         name = wire.WhichOneof("body")
-        if name not in _BODIES_BACK or wire.state not in _STATES_BACK:
-            raise LogCorrupted(f"entry {entry.sequence} has no event that this version knows")
         field = response.WhichOneof("output")
         output = self.outputs.from_message(getattr(response, field)) if field else None
         return Event(
