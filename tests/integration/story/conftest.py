@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -24,13 +24,14 @@ async def house(nats_url: str) -> AsyncIterator[House]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def idle_house(nats_url: str) -> AsyncIterator[House]:
-    """A server with authentication and no worker: what is started waits."""
-    async with open_house(nats_url, working=False) as opened:
+async def idle_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """A server with authentication and no worker, on a NATS server of its own: what is started waits."""
+    async with EmbeddedServer(tmp_path_factory.mktemp("nats")) as nats, open_house(nats.url, working=False) as opened:
         yield opened
 
 
 @pytest.fixture
-def user(house: House) -> User:
+def user(house: House) -> Iterator[User]:
     """A caller nobody knows yet."""
-    return house.user()
+    yield house.user()
+    house.release()

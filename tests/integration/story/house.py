@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -93,6 +93,17 @@ class User:
         response = await self.call("ListGenerations", **fields)
         return [generation.id for generation in response.generations]
 
+    async def log_so_far(self, id_: str) -> list[Any]:
+        """Return what the log has at this moment."""
+        length = (await self.get(id_)).last_sequence
+        return await first(self.watch(generation_id=id_), length)
+
+    async def reaches_any(self, id_: str, *states: gen.State.ValueType, seconds: float = 20.0) -> None:
+        """Wait until the generation is in one of these states."""
+        async with asyncio.timeout(seconds):
+            while (await self.get(id_)).state not in states:
+                await asyncio.sleep(0.02)
+
     async def reaches(self, id_: str, state: gen.State.ValueType, seconds: float = 20.0) -> Any:
         """Wait until the generation is in a state; return it in short."""
         async with asyncio.timeout(seconds):
@@ -117,9 +128,7 @@ class House:
     journal: Journal
     port: int
     model: ScriptedModel
-    stack: AsyncExitStack
     channel: grpc.aio.Channel
-    names: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -133,6 +142,11 @@ class House:
     def user_with(self, some_token: str) -> User:
         """Return a caller with this very token."""
         return User(Client(STORY, self.channel), Caller(some_token))
+
+    def release(self) -> None:
+        """Let every story go on that a test has left waiting: they hold the worker's slots."""
+        for script in self.model.scripts.values():
+            script.go.set()
 
     def script(self, **fields: Any) -> Script:
         """Write a script for one story."""
@@ -172,7 +186,7 @@ async def open_house(nats_url: str, *, working: bool = True, drain_seconds: floa
             await stack.enter_async_context(running(working_part(model), settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)
-        yield House(settings, journal, listen.port, model, stack, channel)
+        yield House(settings, journal, listen.port, model, channel)
 
 
 def working_part(model: ScriptedModel) -> Any:
@@ -203,8 +217,8 @@ def text_of(responses: list[Any], stage: str) -> str:
         if event.HasField("text_delta") and event.text_delta.stage == stage:
             assert sum(map(len, parts)) == event.text_delta.offset
             parts.append(event.text_delta.text)
-        elif event.HasField("stage_restarted") and event.stage_restarted.stage == stage:
-            parts.clear()
+        elif stage in (event.stage_started.stage, event.stage_restarted.stage):
+            parts.clear()  # begun again: what it wrote before is void
     return "".join(parts)
 
 

@@ -15,8 +15,17 @@ from dataclasses import dataclass, field
 from fabula.backends.text import JsonSchema, Message, Sampling
 from fabula.errors import FabulaError
 
-PIECES = tuple(f"Ann counted boat number {count} in the harbour of the morning town. " for count in range(1, 9))
-"""Some sixty words, no two sentences alike."""
+PIECES = (
+    "Ann came down to the harbour before the gulls were up. ",
+    "Nine boats lay there, and the smallest was green. ",
+    "She counted them once with her finger and once with her eyes. ",
+    "The tenth was missing, as it was every Thursday.\n\n",
+    "“Where does it go?” she asked the old man who mended nets. ",
+    "He pointed at the fog with his needle and said nothing. ",
+    "So Ann took the green boat and rowed. ",
+    "At noon there were ten again, and one of them was wet inside.",
+)
+"""Some seventy words, no two sentences alike."""
 
 
 @dataclass(slots=True)
