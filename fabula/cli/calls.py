@@ -75,7 +75,7 @@ class Commands:
             _say(watch.how_to_come_back().rstrip())
             return Exit.DETACHED
 
-    def list(self, states: Sequence[int], limit: int) -> Exit:
+    def list(self, states: Sequence[State.ValueType], limit: int) -> Exit:
         """List stories, newest first."""
         found: list[Generation] = []
 

@@ -66,9 +66,14 @@ def lines_of(error: FabulaError) -> Iterator[str]:
         for path, wrong in violations:
             yield f"  {path.removeprefix('story.')}: {wrong}"
     else:
-        yield f"Error: {error.message[:1].upper()}{error.message[1:]}"
+        yield f"Error: {_sentence(error.message)}"
     if advice := _ADVICE.get(type(error)):
         yield advice
+
+
+def _sentence(message: str) -> str:
+    """Return a message as a sentence begins; an address or a path at its start stays as it is."""
+    return f"{message[:1].upper()}{message[1:]}" if message.partition(" ")[0].isalpha() else message
 
 
 _ADVICE: dict[type[FabulaError], str] = {

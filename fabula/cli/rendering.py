@@ -52,12 +52,12 @@ def remaining(progress: Progress, passed: float = 0.0) -> str:
     return low if low == high else f"{low}–{high}"
 
 
-def state_name(state: State) -> str:
+def state_name(state: State.ValueType) -> str:
     """Return a state in lower case: `running`."""
     return State.Name(state).removeprefix("STATE_").lower()
 
 
-def state_number(name: str) -> State:
+def state_number(name: str) -> State.ValueType:
     """Return the state of this name. Raises `KeyError`."""
     return State.Value(f"STATE_{name.upper()}")
 

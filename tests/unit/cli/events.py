@@ -22,7 +22,7 @@ def response(
     sequence: int,
     body: dict[str, Any],
     *,
-    state: State = State.STATE_RUNNING,
+    state: State.ValueType = State.STATE_RUNNING,
     output: dict[str, Any] | None = None,
     **progress: Any,
 ) -> WatchProgressResponse:

@@ -63,7 +63,7 @@ async def test_json_is_one_object_a_line_and_nothing_else(capsys: pytest.Capture
         (State.STATE_RUNNING, Exit.UNAVAILABLE),
     ],
 )
-async def test_the_exit_code_tells_how_it_ended(state: State, expected: Exit) -> None:
+async def test_the_exit_code_tells_how_it_ended(state: State.ValueType, expected: Exit) -> None:
     """A stream that ends without an end is a server that went away."""
     assert expected == await Watch(ID, JsonView()).follow(stream([response(1, {"cancelled": {}}, state=state)]))
 
