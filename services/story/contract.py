@@ -17,7 +17,7 @@ from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
 from fabula.rpc.service import UnaryMethod
 from services.story.codec import SOURCE_TYPE, StoryCodec, brief_from_message
-from services.story.domain import Order, SourceRef
+from services.story.domain import Brief, Order, SourceRef
 from services.story.source import decode
 
 DEFAULT_PAGE = 20
@@ -47,6 +47,7 @@ class StoryContract:
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
         brief = brief_from_message(story, seed=seed)
         if not story.HasField("source"):
+            _check_premise(brief)
             return Order(brief)
         return Order(brief, await _keep(story.source, address, blobs))
 
@@ -75,6 +76,13 @@ def _start(token: str) -> int:
         problem = "not a page token: give `next_page_token` of the page before, as it was"
         raise InvalidRequest(problem, (("page_token", problem),))
     return int(token or 0)
+
+
+def _check_premise(brief: Brief) -> None:
+    """Refuse a premise of which nothing is left without white space, in whatever sense of the word."""
+    if not any(character.isprintable() and not character.isspace() for character in brief.premise):
+        problem = "the premise says nothing: give one, or a source text"
+        raise InvalidRequest(problem, (("story.premise", problem),))
 
 
 def _check_names(story: pb.StoryRequest) -> None:
