@@ -38,12 +38,14 @@ async def up(settings: UpSettings, *, verbose: bool) -> Exit:
     """
     console = Console(stderr=True, highlight=False)
     printer: Printer = JsonPrinter(console) if settings.log_format == "json" else LogPrinter(console, verbose=verbose)
-    house = House(settings, Log(printer))
+    log = Log(printer)
+    house = House(settings, log)
     house.stop_at_signals()
     with suppress(asyncio.CancelledError):  # a signal; nobody else cancels this task
         async with house.running():
             Console(highlight=False).print(banner(settings, house.status), soft_wrap=True)
             await asyncio.Event().wait()
+    log.say("all has stopped")
     return Exit.SUCCESS
 
 
@@ -94,7 +96,6 @@ class House:
                         yield
                 finally:
                     remove_status(settings.data_dir)
-        self._log.say("all has stopped")
 
     @property
     def status(self) -> UpStatus:

@@ -21,6 +21,8 @@ from fabula.cli.health import ask_http
 from fabula.rpc.kinds import STORY
 from tests.system import FABULA, POLL_SECONDS, System, free_port, json_lines
 
+pytestmark = pytest.mark.timeout(180)  # whole systems are started; a busy machine takes its time
+
 PREMISE = "Mara, a lighthouse keeper, finds a door in the sea"
 SLOW = 8.0
 """Words per second, for what must be caught in the middle."""
@@ -55,7 +57,8 @@ def look(system: System, id_: str) -> GetGenerationResponse:
             request_serializer=GetGenerationRequest.SerializeToString,
             response_deserializer=GetGenerationResponse.FromString,
         )
-        return get(GetGenerationRequest(generation_id=id_), timeout=10)
+        answer: GetGenerationResponse = get(GetGenerationRequest(generation_id=id_), timeout=10)
+    return answer
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

@@ -42,7 +42,8 @@ def test_the_time_left_runs_down_and_stops_at_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "expected"), [(5, "5 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (2e5, "2 d ago")]
+    ("passed", "expected"),
+    [(5, "5 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (2e5, "2 d ago")],
 )
 def test_an_age_is_told_in_one_unit(passed: float, expected: str) -> None:
     """The largest that fits."""
