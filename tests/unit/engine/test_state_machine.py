@@ -52,6 +52,10 @@ PLAN = (
 )
 
 
+COMMANDS = [*[Command.RESUME, Command.RETRY, Command.PAUSE] * 6, Command.DELETE, Command.CANCEL]
+SELDOM = st.integers(0, 7).map(lambda drawn: drawn == 7)
+
+
 @dataclass
 class Worker:
     """One worker's turn: what it has read, what it does, what it has not stored yet."""
@@ -109,7 +113,7 @@ class Generation(RuleBasedStateMachine):
         """A user starts it."""
         self._store(log_of())
 
-    @rule(command=st.sampled_from(Command), stage=st.sampled_from(["", *(stage.name for stage in PLAN)]))
+    @rule(command=st.sampled_from(COMMANDS), stage=st.sampled_from(["", *(stage.name for stage in PLAN)]))
     def command(self, command: Command, stage: str) -> None:
         """A user asks for something: it is carried out, was so before, or is refused and changes nothing."""
         last = self.log[-1]
@@ -121,10 +125,12 @@ class Generation(RuleBasedStateMachine):
             self._store([_next_event(self.log[-1], body)])
 
     @precondition(lambda self: self.log[-1].state.workable)
-    @rule()
-    def claim(self) -> None:
+    @rule(steal=SELDOM)
+    def claim(self, steal: bool) -> None:
         """A worker gets the job; whoever had it before does not know that."""
         if self.worker is not None:
+            if not steal:
+                return
             self.zombies.append(self.worker)
         self.workers += 1
         snapshot = fold(self.log)
@@ -139,7 +145,7 @@ class Generation(RuleBasedStateMachine):
     def begin(self) -> None:
         """The worker begins the next stage."""
         assert self.worker is not None
-        if (stage := self.worker.next_stage) is not None:
+        if self.worker.desk is None and (stage := self.worker.next_stage) is not None:
             self.worker.sit_down(stage)
 
     @precondition(lambda self: self.worker is not None and self.worker.desk is not None)
@@ -180,6 +186,15 @@ class Generation(RuleBasedStateMachine):
         worker.desk = None
         worker.emit(StageFinished(name, f"output of {name}", seconds, units))
 
+    @precondition(lambda self: self.worker is not None)
+    @rule(text=st.text(min_size=1, max_size=5))
+    def do_a_whole_stage(self, text: str) -> None:
+        """The worker begins a stage if it has none, writes, and finishes it."""
+        self.begin()
+        if self.worker is not None and self.worker.desk is not None:
+            self.worker.desk.text(text)
+            self.finish()
+
     @rule()
     def store(self) -> None:
         """The writer appends what waits."""
@@ -187,17 +202,19 @@ class Generation(RuleBasedStateMachine):
             self._append(self.worker)
 
     @precondition(lambda self: self.worker is not None and self.worker.desk is not None)
-    @rule()
-    def fail(self) -> None:
+    @rule(really=st.booleans())
+    def fail(self, really: bool) -> None:
         """The stage fails for good."""
+        if not really:
+            return
         assert self.worker is not None
         assert self.worker.desk is not None
         self._conclude(Failed(Failure("BACKEND_FAILED", "no"), self.worker.desk.stage.name), Pending.NOTHING)
 
     @precondition(lambda self: self.worker is not None)
-    @rule()
-    def conclude(self) -> None:
-        """The worker obeys what is asked for, succeeds if all is done, or else hands back."""
+    @rule(release=SELDOM)
+    def conclude(self, release: bool) -> None:
+        """The worker obeys what is asked for, succeeds if all is done, or else goes on, or hands back."""
         assert self.worker is not None
         self._append(self.worker)
         worker = self.worker
@@ -210,7 +227,7 @@ class Generation(RuleBasedStateMachine):
                 self._conclude(Paused(), Pending.PAUSE)
             case Pending.NOTHING if worker.next_stage is None and worker.desk is None:
                 self._conclude(Succeeded("all of it"), Pending.NOTHING)
-            case Pending.NOTHING:
+            case Pending.NOTHING if release:
                 self._conclude(Released(worker.name), Pending.NOTHING)
 
     @precondition(lambda self: self.worker is not None)
@@ -220,10 +237,11 @@ class Generation(RuleBasedStateMachine):
         assert self.worker is not None
         self.worker.meter.read(self.now, done=True)
 
-    @rule()
-    def die(self) -> None:
+    @rule(really=SELDOM)
+    def die(self, really: bool) -> None:
         """The worker dies, and with it what it had not stored."""
-        self.worker = None
+        if really:
+            self.worker = None
 
     @precondition(lambda self: self.zombies)
     @rule()
@@ -300,7 +318,7 @@ class Generation(RuleBasedStateMachine):
 
 
 TestGeneration = Generation.TestCase
-TestGeneration.settings = settings(max_examples=150, stateful_step_count=60, deadline=None, print_blob=True)
+TestGeneration.settings = settings(max_examples=150, stateful_step_count=80, deadline=None, print_blob=True)
 
 
 def test_machine_notices_a_broken_log() -> None:
