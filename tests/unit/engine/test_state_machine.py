@@ -6,6 +6,9 @@ The machine plays the real parts against each other: commands by `decide`, work 
 
 from __future__ import annotations
 
+import inspect
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -319,6 +322,63 @@ class Generation(RuleBasedStateMachine):
 
 TestGeneration = Generation.TestCase
 TestGeneration.settings = settings(max_examples=150, stateful_step_count=80, deadline=None, print_blob=True)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_long_lives(seed: int) -> None:
+    """The same in long courses drawn by chance, which come to retries of retries; the seed is the test's name."""
+    chance = random.Random(seed)
+    generation = Generation()
+    generation.accept()
+    for _ in range(300):
+        worker = generation.worker
+        if worker is None:
+            _one_of(chance, {generation.claim: 9, generation.zombie: 1 if generation.zombies else 0}, steal=False)
+            generation.command(
+                chance.choice([Command.RESUME, Command.RETRY]), chance.choice(["", "outline", "write-2"])
+            )
+        elif worker.head.pending is not Pending.NOTHING or (worker.next_stage is None and worker.desk is None):
+            generation.conclude(release=False)
+        elif worker.desk is None:
+            _one_of(chance, {generation.begin: 5, generation.do_a_whole_stage: 5, generation.store: 3}, text="la")
+        else:
+            generation.write(chance.choice(["la", "lu"]), chance.choice([None, 3, 15]))
+            _one_of(chance, {generation.do: 5, generation.finish: 5, generation.store: 2}, what="advance", step=9)
+        generation.wait(chance.randint(0, 3))
+        _seldom(chance, generation)
+        generation.state_and_commands_agree()
+    generation.teardown()
+
+
+def _seldom(chance: random.Random, generation: Generation) -> None:
+    """Let one of the rarer things happen, perhaps."""
+    drawn = chance.random()
+    if drawn < 0.03 and generation.log[-1].state.workable:
+        generation.claim(steal=True)
+    elif drawn < 0.06:
+        generation.command(Command.PAUSE, "")
+    elif drawn < 0.064:
+        generation.command(Command.CANCEL, "")
+    elif drawn < 0.08:
+        generation.die(really=True)
+    elif drawn < 0.16 and generation.worker is not None and generation.worker.desk is not None:
+        generation.fail(really=True)
+    elif drawn < 0.19 and generation.worker is not None and generation.worker.next_stage is not None:
+        generation.conclude(release=drawn < 0.175)
+
+
+def _one_of(chance: random.Random, weights: dict[Callable[..., None], int], **arguments: object) -> None:
+    """Do one of these, with those of the arguments that it takes."""
+    (action,) = chance.choices(list(weights), list(weights.values()))
+    if action.__name__ in ("claim", "zombie") and not _possible(action):
+        return
+    wanted = inspect.signature(action).parameters
+    action(**{name: value for name, value in arguments.items() if name in wanted})
+
+
+def _possible(action: Callable[..., None]) -> bool:
+    generation = action.__self__  # type: ignore[attr-defined]  # a bound method
+    return bool(generation.zombies) if action.__name__ == "zombie" else generation.log[-1].state.workable
 
 
 def test_machine_notices_a_broken_log() -> None:
