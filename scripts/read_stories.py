@@ -1,8 +1,8 @@
 """Measure the bundled author over a file of premises, and print stories to read.
 
-    python scripts/read_stories.py                        # the table over the 100 premises
-    python scripts/read_stories.py --read 0 7 22          # three of the stories in full
-    python scripts/read_stories.py --premises tests/unit/story/grammar/premises_dev.json
+python scripts/read_stories.py                        # the table over the 100 premises
+python scripts/read_stories.py --read 0 7 22          # three of the stories in full
+python scripts/read_stories.py --premises tests/unit/story/grammar/premises_dev.json
 """
 
 from __future__ import annotations
@@ -71,7 +71,19 @@ def measure(entries: list[dict[str, object]], seeds: int) -> None:
                 print(f"{number:3} seed {seed} {kind}: {what[:110]}")
     took = time.perf_counter() - started
     print(f"\nstories {len(lengths)}, {took:.1f} s")
-    for kind in ("person", "place", "thing", "repeat", "slot", "article", "space", "quotes", "capital", "length", "chapter"):
+    for kind in (
+        "person",
+        "place",
+        "thing",
+        "repeat",
+        "slot",
+        "article",
+        "space",
+        "quotes",
+        "capital",
+        "length",
+        "chapter",
+    ):
         print(f"{kind:8} {counts.get(kind, 0)}")
     print(f"length / wanted: {min(lengths):.2f} to {max(lengths):.2f}, mean {sum(lengths) / len(lengths):.2f}")
 

@@ -149,7 +149,11 @@ def _whole(story: Story) -> str:
 def _cast(story: Story) -> tuple[Character, ...]:
     """List everybody of the cast whom the story really names, the hero first."""
     text = _whole(story)
-    people = [p for p in story.world.persons.values() if p.short.lower() in text.lower() or p.key.startswith(("hero", "extra"))]
+    people = [
+        p
+        for p in story.world.persons.values()
+        if p.short.lower() in text.lower() or p.key.startswith(("hero", "extra"))
+    ]
     return tuple(Character(_display(person), person.intro) for person in people)
 
 

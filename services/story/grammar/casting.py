@@ -19,9 +19,18 @@ _VILLAINS = frozenset(
     "villain rival enemy tyrant usurper murderer killer assassin crook forger conman swindler bandit outlaw gangster demon devil "
     "vampire ogre landowner monster burglar kraken dealer warlock sorceress".split()
 )
-_AGAINST = frozenset("fight defeat slay hunt outwit chase flee escape stop destroy conquer catch attack compete".split())
-_ELDERS = frozenset("grandmother grandfather granny grandpa granddad grandma teacher mayor king queen elder abbot abbess".split())
-_PEOPLE = frozenset({"person", "animal", "being"})
+_AGAINST = frozenset(
+    "fight defeat slay hunt outwit chase flee escape stop destroy conquer catch attack compete".split()
+)
+_ELDERS = frozenset(
+    "grandmother grandfather granny grandpa granddad grandma teacher mayor king queen elder abbot abbess".split()
+)
+_PUNCTUAL = frozenset(
+    "found discovered lost stole inherited arrived received bought woke opened met caught stopped fell built invented won broke "
+    "dug heard saw got came left turned decided refused returned began hid cut vanished disappeared".split()
+)
+_TOWARDS = frozenset({"to", "across", "towards", "toward", "cross", "crosses", "for", "reach"})
+_BULKY_PLOTS = frozenset({"longing", "transformation", "rivalry", "visitor", "mystery"})
 _MOST_EXTRAS = 6
 _PRONOUN_WORDS = {"she": "she", "her": "she", "he": "he", "his": "he", "him": "he", "they": "they"}
 
@@ -50,11 +59,12 @@ def cast(brief: Brief) -> World:
     thing = _thing(facts, genre, data, random)
     home, far = _places(facts, genre, random)
     flags = _flags(brief, facts, genre, tone, plot, persons, extras, thing, folk)
-    cameos = _cameos(facts, groups, thing)
+    cameos = _cameos(facts, groups, thing, home, far)
     world = World(
-        seed=seed, genre=genre, tone=tone, plot=plot, persons=persons, extras=extras, thing=thing, home=home, far=far,
+        seed=seed, genre=genre, tone=tone, plot=plot, persons=persons, extras=extras,
+        stated_roles=_stated_roles(folk, persons), thing=thing, home=home, far=far,
         deed=facts.deed, want=facts.want, cameos=cameos, together=_together(facts), flags=flags,
-        stated=_stated(facts, folk, persons, thing, home),
+        stated=_stated(facts, persons, thing, home, far),
         quirk=random.choice(data.quirks), saying=random.choice(data.sayings),
     )  # fmt: skip
     return world
@@ -90,7 +100,10 @@ def _genre(brief: Brief, facts: Facts, folk: Sequence[_Folk], data: Lexicon, ran
     if named:
         return data.genres[max(named, key=lambda item: (item[0], item[1]))[1]]
     words = facts.words | _words_of(brief.instructions) | _words_of(brief.tone)
-    scores = {key: len(words & genre.hints) + 2 * len(_words_of(brief.instructions) & genre.aliases) for key, genre in data.genres.items()}
+    scores = {
+        key: len(words & genre.hints) + 2 * len(_words_of(brief.instructions) & genre.aliases)
+        for key, genre in data.genres.items()
+    }
     best = max(scores.values())
     if best:
         return data.genres[random.choice(sorted(key for key, score in scores.items() if score == best))]
@@ -100,7 +113,9 @@ def _genre(brief: Brief, facts: Facts, folk: Sequence[_Folk], data: Lexicon, ran
 
 
 def _tone(brief: Brief, genre: Genre, data: Lexicon) -> Tone:
-    asked = _words_of(brief.tone) or (_words_of(brief.instructions) & {"funny", "dark", "tense", "warm", "wistful", "sad", "quiet"})
+    asked = _words_of(brief.tone) or (
+        _words_of(brief.instructions) & {"funny", "dark", "tense", "warm", "wistful", "sad", "quiet"}
+    )
     for key in sorted(data.tones):
         if asked & data.tones[key].aliases:
             return data.tones[key]
@@ -118,12 +133,17 @@ def _plot(brief: Brief, facts: Facts, folk: Sequence[_Folk], genre: Genre, data:
     """Choose the plot that the premise's verbs ask for, or one the genre likes."""
     words = facts.verbs | facts.words
     scores = {key: 3 * len(words & plot.verbs) + (key in genre.plots) for key, plot in data.plots.items()}
+    if folk and folk[0].kind != "person":
+        scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
+    solid = _solid(facts)
+    if solid is not None and {solid.head, singular(solid.head)} & vocabulary().bulky:
+        scores = {key: score for key, score in scores.items() if key in _BULKY_PLOTS}
     if facts.want and max(scores.values()) < 3:
         scores["longing"] += 3
     best = max(scores.values())
     if best >= 3:
         return data.plots[random.choice(sorted(key for key, score in scores.items() if score == best))]
-    return data.plots[random.choice(genre.plots)]
+    return data.plots[random.choice([key for key in genre.plots if key in scores] or sorted(scores))]
 
 
 # People --------------------------------------------------------------------------------------------------------------
@@ -163,7 +183,9 @@ def _same_person(one: _Folk, other: _Folk) -> bool:
         return False
     if one.name and other.name:
         return bool(set(one.name.lower().split()) & set(other.name.lower().split()))
-    return bool(one.noun) and one.noun.rsplit(" ", 1)[-1] == other.noun.rsplit(" ", 1)[-1] and one.name == other.name == ""
+    return (
+        bool(one.noun) and one.noun.rsplit(" ", 1)[-1] == other.noun.rsplit(" ", 1)[-1] and one.name == other.name == ""
+    )
 
 
 def _clean_name(name: str) -> str:
@@ -178,7 +200,9 @@ def _described(name: str, description: str) -> _Folk:
     facts = read(description[:1].lower() + description[1:])
     being = next((noun for noun in facts.beings if noun.kind != "group" and not noun.plural and not noun.name), None)
     words = re.findall(r"[a-z][a-z-]*", description.lower())
-    traits = tuple(word for word in words if word in known.adjectives and (being is None or word not in being.phrase.split()))
+    traits = tuple(
+        word for word in words if word in known.adjectives and (being is None or word not in being.phrase.split())
+    )
     stated = [_PRONOUN_WORDS[word] for word in words if word in _PRONOUN_WORDS]
     clean = _clean_name(name) or "Nobody"
     guess = next((g for part in clean.split() if (g := known.name_gender(part))), "")
@@ -203,11 +227,22 @@ def _folk_of(noun: Noun) -> list[_Folk]:
         phrase = " ".join([*noun.phrase.split()[:-1], one])
         count = min(noun.count, 3) if noun.count > 1 else (2 if one == "twin" else 1)
         invented = "?" if noun.count > 1 or one == "twin" else ""
-        return [_Folk(invented, one, phrase, noun.kind, noun.pronoun, noun.detail, villain=one in _VILLAINS) for _ in range(count)]
+        return [
+            _Folk(invented, one, phrase, noun.kind, noun.pronoun, noun.detail, villain=one in _VILLAINS)
+            for _ in range(count)
+        ]
     phrase = noun.phrase if noun.head != noun.name else ""
     head = noun.head if noun.head != noun.name else ""
     return [
-        _Folk(noun.name, head, phrase, noun.kind, noun.pronoun, noun.detail, villain=bool(_VILLAINS & set(noun.phrase.split())))
+        _Folk(
+            noun.name,
+            head,
+            phrase,
+            noun.kind,
+            noun.pronoun,
+            noun.detail,
+            villain=bool(_VILLAINS & set(noun.phrase.split())),
+        )
     ]
 
 
@@ -219,7 +254,9 @@ def _persons(
     talking = genre.talking_animals or is_for_children(brief) or bool(folk and folk[0].kind == "animal")
     left = list(folk)
     roles: dict[str, Person] = {}
-    roles["hero"] = _person("hero", left.pop(0), genre, names, random) if left else _invent("hero", genre.heroes, names, random)
+    roles["hero"] = (
+        _person("hero", left.pop(0), genre, names, random) if left else _invent("hero", genre.heroes, names, random)
+    )
     roles.update(_companions(left, roles["hero"], genre, facts, names, random, talking=talking))
     extras: list[str] = []
     for number, one in enumerate(left[:_MOST_EXTRAS], start=1):
@@ -281,7 +318,7 @@ class _Names:
 
     def family(self) -> str:
         """Return a family name."""
-        return self._random.choice(self._family)
+        return self._family.pop(self._random.randrange(len(self._family))) if self._family else ""
 
 
 def _invent(key: str, roles: tuple[Role, ...], names: _Names, random: Random, pronoun: str = "") -> Person:
@@ -293,10 +330,26 @@ def _invent(key: str, roles: tuple[Role, ...], names: _Names, random: Random, pr
         name = f"the {role.noun}"
         return Person(key, name, name, role.noun, gender, with_article(role.noun), role.habit, "friend")
     if role.name and key == "rival":
-        return Person(key, role.name, role.name.rsplit(" ", 1)[-1], role.noun, gender, with_article(role.noun), role.habit, role.name)
+        return Person(
+            key,
+            role.name,
+            _rival_short(role.name),
+            role.noun,
+            gender,
+            with_article(role.noun),
+            role.habit,
+            role.name,
+        )
     first = role.name or names.first(gender)
-    full = first if role.name else (f"{first} {names.family()}" if names._family else first)
+    full = first if role.name else f"{first} {names.family()}".strip()
     return Person(key, full, first, role.noun, gender, with_article(role.noun), role.habit, first)
+
+
+def _rival_short(name: str) -> str:
+    """Return what the narrator calls a rival: "Hask", but "Lady Rime" and "Dame Ysabel"."""
+    parts = name.split()
+    titled = parts[0] in {"Lady", "Lord", "Madame", "Dame", "Mrs", "Ms", "Master", "Black"}
+    return " ".join(parts[:2]) if titled else parts[-1]
 
 
 def _person(key: str, one: _Folk, genre: Genre, names: _Names, random: Random) -> Person:
@@ -344,48 +397,76 @@ def _short(name: str) -> str:
 
 def _thing(facts: Facts, genre: Genre, data: Lexicon, random: Random) -> Thing:
     known = vocabulary()
-    if facts.things:
-        noun = facts.things[0]
+    noun = _solid(facts)
+    if noun is not None:
         portable = not ({noun.head, singular(noun.head)} & known.bulky)
         detail = noun.detail if noun.detail.startswith(("that", "which")) else ""
-        return Thing(noun.phrase, noun.head, noun.plural, portable, random.choice(data.marks), detail)
+        mark = random.choice(data.marks)
+        if not noun.plural:
+            return Thing(noun.phrase, noun.head, noun.plural, portable, mark, detail)
+        many = "pair" if noun.head in known.pairs else "basket" if noun.head in known.baskets else "collection"
+        return Thing(f"{many} of {noun.phrase}", many, plural=False, portable=portable and many != "collection", mark=mark)
     found = random.choice(genre.things)
     head = found.phrase.split(" of ")[0].rsplit(" ", 1)[-1]
     return Thing(found.phrase, head, plural=False, portable=True, mark=found.mark)
 
 
+def _solid(facts: Facts) -> Noun | None:
+    """Return the first thing that a plot can turn on: not the rain, not the sun."""
+    known = vocabulary()
+    return next((noun for noun in facts.things if noun.head not in known.airy), None)
+
+
 def _places(facts: Facts, genre: Genre, random: Random) -> tuple[Spot, Spot]:
     known = vocabulary()
-    stated = [_stated_spot(noun, known.preps) for noun in facts.places]
-    home = stated[0] if stated else random.choice(genre.homes)
-    far = stated[1] if len(stated) > 1 else random.choice(genre.far)
+    home = random.choice(genre.homes)
+    far = random.choice(genre.far)
+    named_first = sorted(facts.places, key=lambda noun: not noun.name)
+    goals = [noun for noun in named_first if noun.prep in _TOWARDS]
+    near = [noun for noun in named_first if noun not in goals]
+    if near:
+        home = _stated_spot(near[0], known.preps)
+    if goals:
+        far = _stated_spot(goals[0], known.preps)
     return home, far
 
 
 def _stated_spot(noun: Noun, preps: Mapping[str, str]) -> Spot:
     if noun.name and noun.head == noun.name:
-        return Spot("in", noun.name)
+        return Spot(noun.prep if noun.prep in {"in", "at", "on"} else "in", noun.name)
     if noun.name:
         own = noun.name.lower().split()[-1] == noun.head or noun.name == noun.head
         return Spot(preps.get(noun.head, "in"), noun.name, "" if own else noun.head)
     return Spot(preps.get(noun.head, "in"), f"the {noun.phrase}", noun.head)
 
 
-def _cameos(facts: Facts, groups: tuple[str, ...], thing: Thing) -> tuple[str, ...]:
+def _cameos(facts: Facts, groups: tuple[str, ...], thing: Thing, home: Spot, far: Spot) -> tuple[str, ...]:
     """List what else the premise names and no role takes up."""
-    things = [f"the {noun.phrase}" for noun in facts.things[1:3] if noun.head != thing.head]
-    places = [noun.name or f"the {noun.phrase}" for noun in facts.places[2:3]]
+    others = [noun for noun in facts.things if noun.head not in thing.phrase.split()]
+    things = [f"the {noun.phrase}" for noun in others[:2]]
+    taken = {home.phrase, far.phrase}
+    spots = [noun.name or f"the {noun.phrase}" for noun in facts.places]
+    places = [spot for spot in spots if spot not in taken][:1]
     return tuple(dict.fromkeys([*(f"the {group}" for group in groups[:1]), *things, *places]))
 
 
-def _stated(facts: Facts, folk: Sequence[_Folk], persons: Mapping[str, Person], thing: Thing, home: Spot) -> tuple[str, ...]:
+def _stated(
+    facts: Facts, persons: Mapping[str, Person], thing: Thing, home: Spot, far: Spot
+) -> tuple[str, ...]:
     """List the words of the request that every chapter should speak of."""
     words = [persons["hero"].short]
-    if facts.things:
-        words.append(thing.head)
-    if facts.places:
-        words.append((home.phrase if not home.noun else home.noun).removeprefix("the "))
+    if _solid(facts) is not None:
+        words.append(thing.phrase.split()[-1])
+    names = {noun.name or f"the {noun.phrase}" for noun in facts.places}
+    words.extend((spot.noun or spot.phrase).removeprefix("the ") for spot in (home, far) if spot.phrase in names)
     return tuple(words)
+
+
+def _stated_roles(folk: Sequence[_Folk], persons: Mapping[str, Person]) -> tuple[str, ...]:
+    """List rival and elder if the request names them: they must not be left to chance."""
+    names = {one.name for one in folk if one.name} - {"?"}
+    nouns = {one.noun for one in folk if one.noun and one.name in ("", "?")}
+    return tuple(key for key in ("rival", "elder") if persons[key].name in names or persons[key].noun in nouns)
 
 
 def _together(facts: Facts) -> str:
@@ -413,19 +494,25 @@ def _flags(
         "want": bool(facts.want),
         "portable": thing.portable,
         "many": thing.plural,
-        "statedthing": bool(facts.things),
-        "statedplace": bool(facts.places),
+        "statedthing": _solid(facts) is not None,
+        "statedplace": any(noun.prep not in _TOWARDS for noun in facts.places),
         "pet": "pet" in persons,
         "extras": bool(extras),
-        "trade": bool(hero.intro) and hero.named,
+        "trade": bool(hero.intro) and hero.named and hero.noun not in hero.name.lower(),
+        "punctual": bool(_PUNCTUAL & set(facts.deed.split()[:1])),
         "unnamed": not hero.named,
         "animal": hero.kind != "person",
         "rivalnamed": persons["rival"].named,
         "invented": not folk,
         "together": bool(_together(facts)) and bool(folk) and folk[0].name == "?",
         "friendbeast": not persons["friend"].named,
-        "state": bool(re.match(r"(?:was|were|had|wanted|could|would|did|lived|kept|might|should|haunted|ran|guarded|taught|worked|collected|"
-                           r"owned|waited|loved|shared|sold|carried|hated|knew|carved|wrote|served|sewed|searched)\b", facts.deed)),
+        "state": bool(
+            re.match(
+                r"(?:was|were|had|wanted|could|would|did|lived|kept|might|should|haunted|ran|guarded|taught|worked|collected|"
+                r"owned|waited|loved|shared|sold|carried|hated|knew|carved|wrote|served|sewed|searched)\b",
+                facts.deed,
+            )
+        ),
         f"genre_{genre.key}": True,
         f"tone_{tone.key}": True,
         f"plot_{plot.key}": True,

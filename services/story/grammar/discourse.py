@@ -46,7 +46,13 @@ class Discourse:
     def copy(self) -> Discourse:
         """Return the same state to go on from."""
         return Discourse(
-            set(self.met), self.quoting, self.plural_verb, self._sentence, list(self._mentions), self._epithets, self._tail
+            set(self.met),
+            self.quoting,
+            self.plural_verb,
+            self._sentence,
+            list(self._mentions),
+            self._epithets,
+            self._tail,
         )
 
     def hear(self, text: str) -> None:

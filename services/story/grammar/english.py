@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
 _TAG_VERBS = frozenset(
-    "said asked answered replied murmured muttered whispered wondered called cried told put went added agreed "
+    "say says ask asks said asked answered replied murmured muttered whispered wondered called cried told put went added agreed "
     "admitted observed remarked wanted snapped sighed insisted repeated began offered".split()
 )
 _TAG_SUBJECT = r"(?:she|he|they|it|the [\w'’-]+(?: [\w'’-]+)?|[A-ZÀ-Ý][\w'’-]*)"
@@ -37,13 +37,13 @@ def indefinite(word: str) -> str:
 @lru_cache(maxsize=1024)
 def singular(noun: str) -> str:
     """Return the singular of a plural noun, or the noun itself."""
-    return _engine().singular_noun(noun) or noun  # type: ignore[arg-type]  # inflect's Word is a constrained str
+    return _engine().singular_noun(noun) or noun
 
 
 @lru_cache(maxsize=1024)
 def plural(noun: str) -> str:
     """Return the plural of a noun."""
-    return _engine().plural_noun(noun)  # type: ignore[arg-type]  # inflect's Word is a constrained str
+    return _engine().plural_noun(noun)
 
 
 def with_article(phrase: str) -> str:
@@ -63,7 +63,7 @@ def fix_articles(text: str) -> str:
 
 def possessive(name: str) -> str:
     """Return the genitive of a name: "Mira's", "the twins'"."""
-    plural_common = name.startswith("the ") and name.endswith("s") and not name.endswith("ss")
+    plural_common = name.startswith("the ") and name.endswith("s") and not name.endswith(("ss", "us", "is"))
     return name + ("'" if plural_common else "'s")
 
 

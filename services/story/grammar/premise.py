@@ -85,13 +85,19 @@ _PREAMBLE = re.compile(
     r"(?:to (?:read|hear)\s+)?(?:me\s+|us\s+)?(?:an?|the)\s+(?:[\w-]+\s+){0,3}?(?:story|tale)\s+(?:about|of|in which|where)\s+",
     re.IGNORECASE,
 )
-_DETERMINERS = frozenset("a an the his her its their my your our this that these those some every each no one another".split())
-_PLACE_PREPS = frozenset("in at to from near into through inside outside across towards toward around above below under of on".split())
+_DETERMINERS = frozenset(
+    "a an the his her its their my your our this that these those some every each no one another".split()
+)
+_PLACE_PREPS = frozenset(
+    "in at to from near into through inside outside across towards toward around above below under of on".split()
+)
 _HER = {"her": "she", "she": "she", "herself": "she", "his": "he", "he": "he", "him": "he", "himself": "he"}
 _IGNORED = frozenset(
-    "story tale author reader name something way lot bit day night morning evening year time man-made i'd lol please part end thanks".split()
+    "story tale author reader hero heroine character protagonist name something way lot bit day night morning evening year time man-made i'd lol please part end thanks".split()
 )
-_WISHES = frozenset("want wish hope decide try long dream plan swear yearn learn need promise refuse dare begin agree".split())
+_WISHES = frozenset(
+    "want wish hope decide try long dream plan swear yearn learn need promise refuse dare begin agree".split()
+)
 _MAKING = frozenset("find discover steal build buy inherit lose sell own draw paint repair invent make hide".split())
 _LINKS = frozenset("of named called".split())
 
@@ -127,7 +133,7 @@ def _tokens(text: str) -> list[_Token]:
     for piece in _TOKEN.findall(text):
         if not piece[0].isalnum():
             breaks = True
-            starts = starts or piece in ".!?:\n\"“”"
+            starts = starts or piece in '.!?:\n"“”'
             continue
         word = piece.replace("’", "'")
         genitive = word.endswith("'s")
@@ -191,7 +197,7 @@ def _name_end(tokens: list[_Token], index: int, known: Vocabulary, *, lower_case
         first = tokens[index].lower
         called = before in {"named", "called"} and first not in known.function
         sure = first in known.names and not known.known(first) and before not in _DETERMINERS
-        return index + 1 if called or sure else index
+        return index + 1 if called or sure or first in known.gazetteer else index
     end = index
     while end < len(tokens) and _capital(tokens[end]) and (end == index or not tokens[end].breaks):
         end += 1
@@ -238,6 +244,8 @@ def _named(tokens: list[_Token], start: int, end: int, known: Vocabulary) -> Nou
     name = " ".join(run)
     before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
     kinds = [known.kind(word) for word in lower]
+    if len(run) == 1 and lower[0] in known.gazetteer:
+        return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
     if len(run) == 1 and kinds[0] and lower[0] not in known.names:
         return None  # an ordinary noun in capitals: the phrases see it
     if "place" in kinds[1:] + kinds[-1:] and kinds[0] != "person" and not any(word in known.names for word in lower):
@@ -273,7 +281,9 @@ def _person(run: list[str], lower: list[str], known: Vocabulary) -> Noun:
     titled = cut > 0 and len(run) - cut == 1 and known.kind(lower[cut - 1]) == "person"
     name = " ".join(run if titled or cut == 0 else run[cut:])
     head = lower[cut - 1] if cut else name
-    gender = known.gender(head) or next((g for w in lower[cut:] if (g := known.name_gender(w))), "") or _titled(lower[0])
+    gender = (
+        known.gender(head) or next((g for w in lower[cut:] if (g := known.name_gender(w))), "") or _titled(lower[0])
+    )
     return Noun("person", head, trade or name, name=name, pronoun=gender)
 
 
@@ -349,12 +359,15 @@ def _head(words: list[str], known: Vocabulary) -> int:
     return -1
 
 
-def _found(tokens: list[_Token], index: int, start: int, words: list[str], count: int, known: Vocabulary) -> _Found | None:
+def _found(
+    tokens: list[_Token], index: int, start: int, words: list[str], count: int, known: Vocabulary
+) -> _Found | None:
     end = start + len(words)
     head = " ".join(words[-2:]) if len(words) > 1 and known.kinds.get(" ".join(words[-2:])) else words[-1]
     prep = _before(tokens, index)
     kind = known.guess(head) or _kind_by_place(prep, tokens, index, end, known)
-    if tokens[end - 1].genitive and kind not in {"person", "animal", "being"} or head in _IGNORED or kind in {"abstract", ""}:
+    possessor = tokens[end - 1].genitive and tokens[end - 1].text.islower()  # its phrase names what it possesses
+    if possessor or head in _IGNORED or kind in {"abstract", ""}:
         return None
     if tokens[index].lower == "no" or len(head) < 2:
         return None
@@ -362,6 +375,8 @@ def _found(tokens: list[_Token], index: int, start: int, words: list[str], count
     kind = _by_use(kind, head, prep, known)
     if kind in {"person", "animal"} and prep in {"be", "become", "becomes", "became", "as", "being"}:
         return None
+    if tokens[index].genitive and tokens[index].text.islower():
+        phrase = f"{tokens[index].text}'s {phrase}"
     noun = Noun(kind, head, phrase, plural=known.is_plural(words[-1]), count=count, prep=prep,
                 detail=_relative(tokens, end, known), pronoun=known.gender(head))  # fmt: skip
     return _Found(start if tokens[index].genitive else index, end, noun)
@@ -441,7 +456,11 @@ def _merge(found: list[_Found], tokens: list[_Token], known: Vocabulary) -> list
         same = _same(noun, key, merged)
         if same:
             old = merged[same]
-            merged[same] = replace(old, times=old.times + 1, detail=old.detail or noun.detail)
+            once = noun if old.plural and not noun.plural and old.count == 1 and not old.name else old
+            merged[same] = replace(
+                old, times=old.times + 1, detail=old.detail or noun.detail, plural=once.plural,
+                head=once.head, phrase=once.phrase if once.head != old.head else old.phrase,
+            )  # fmt: skip
         else:
             merged[key] = noun
     counts = Counter({key: noun.times for key, noun in merged.items()})
@@ -544,9 +563,10 @@ def _deed(tokens: list[_Token], nouns: list[Noun], known: Vocabulary) -> str:
     start = at + 1
     if tokens[start].lower in {"in", "of", "at", "from"} and start + 2 < len(tokens):  # "a clockmaker in Vellbridge"
         start += 2 if tokens[start + 1].lower not in _DETERMINERS else 3
-    if start >= len(tokens) or tokens[start].breaks or not _verb_form(tokens[start].lower, known):
+    apposed = tokens[at].breaks and at > 0  # "a fisherman's daughter, Sunniva, finds a bell"
+    if start >= len(tokens) or (tokens[start].breaks and not apposed) or not _verb_form(tokens[start].lower, known):
         return ""
-    if any(token.starts for token in tokens[1:at + 1]):
+    if any(token.starts for token in tokens[1 : at + 1]):
         return ""
     return past_clause(_plain(_clause(tokens, start)), known)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -40,6 +41,18 @@ class Scene:
     persons: Mapping[str, Person] = field(default_factory=dict)
     spots: Mapping[str, Spot] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
+
+
+_HARSH = re.compile(
+    r"\b(?:dead|dying|died|death|coffins?|gallows|blood|graves?|murder|bones?|skull|whisky|rum|wine|grog|beer|ale|port|cigars?|"
+    r"plague|guns?|pistols?|cartridge|drugs?|damn\w*|swore|swear\w*|hell|corpse|curse[sd]?|brandy|shot)\b",
+    re.IGNORECASE,
+)
+
+
+def gentle(text: str) -> bool:
+    """Tell whether a text may stand in a story for children."""
+    return _HARSH.search(text) is None
 
 
 class SlotUnknown(ValueError):
@@ -99,7 +112,7 @@ class Realiser:
     def _slot(self, slot: Slot) -> str:
         person = self._scene.persons.get(slot.role) or self._world.persons.get(slot.role)
         if person is not None:
-            return self._person(person, slot.form)
+            return self._person(person, slot)
         spot = self._spot(slot.role)
         if spot is not None:
             return self._place(spot, slot.form)
@@ -109,7 +122,10 @@ class Realiser:
 
     # Persons
 
-    def _person(self, person: Person, form: str) -> str:
+    def _person(self, person: Person, slot: Slot) -> str:
+        form = slot.form
+        if form in {"", "name", "full", "o"} and self._must_introduce(person):
+            return self._introduce(person, slot)
         match form:
             case "":
                 return self._auto(person, SUBJECT, subject=True)
@@ -118,7 +134,7 @@ class Realiser:
             case "p":
                 return self._genitive(person)
             case "said" | "asked":
-                return self._tag(person, form)
+                return self._tag(person, slot)
             case "he" | "him" | "his" | "himself":
                 return self._forced(person, form)
             case _:
@@ -149,6 +165,8 @@ class Realiser:
         return tables[form][person.pronoun]
 
     def _fixed(self, person: Person, form: str) -> str:
+        if form == "full":
+            self._memory.introduced.add(person.key)
         values = {
             "name": person.short,
             "full": person.name,
@@ -157,13 +175,27 @@ class Realiser:
             "a": person.intro or person.short,
             "n": person.noun or person.call,
             "habit": person.habit,
-            "new": self._newcomer(person),
+            "new": self._newcomer(person) if form == "new" else "",
         }
         if form not in values:
             raise SlotUnknown(f"persons have no form '{form}'")
         if form in {"name", "full", "the", "a", "new"}:
             self._discourse.note(person, subject=True)
         return values[form]
+
+    def _must_introduce(self, person: Person) -> bool:
+        """Tell whether the reader meets rival or elder here: everybody else has a passage of introduction."""
+        known = person.key not in {"rival", "elder"} or person.key in self._memory.introduced
+        return not known and not self._discourse.quoting
+
+    def _introduce(self, person: Person, slot: Slot) -> str:
+        """Say who somebody is at their first mention: "a toll lord by the name of Hask", "Mrs Gaunt, the housekeeper,"."""
+        self._discourse.note(person, subject=slot.form != "o")
+        if person.key == "rival" or not person.named:
+            return self._newcomer(person)
+        self._memory.introduced.add(person.key)
+        apposed = person.noun and person.noun not in person.name.lower() and re.match(r" [a-z]", slot.tail)
+        return f"{person.name}, the {person.noun}," if apposed else person.name
 
     def _newcomer(self, person: Person) -> str:
         """Name somebody whom the reader may not know yet."""
@@ -174,8 +206,10 @@ class Realiser:
             return person.intro
         return f"{person.intro} by the name of {person.name}" if person.intro else person.name
 
-    def _tag(self, person: Person, form: str) -> str:
-        verb = self._verb(form)
+    def _tag(self, person: Person, slot: Slot) -> str:
+        form = slot.form
+        plain = form == "said" and re.match(r",? [a-z]+ly\b", slot.tail)
+        verb = "said" if plain else self._verb(form)
         clear = self._discourse.clear_reference(person, subject=True)
         if clear and self._random.random() < 0.6:
             tag = f"{SUBJECT[person.pronoun]} {verb}"
@@ -184,13 +218,13 @@ class Realiser:
             inverted = self._random.random() < 0.5 and " " not in verb
             tag = f"{verb} {title}" if inverted else f"{title} {verb}"
         self._discourse.note(person, subject=True, plural=False)
-        if form == "said" and self._random.random() < 0.12:
+        if form == "said" and slot.tail.startswith(".") and self._random.random() < 0.15:
             tag += f", {self._draw('manner')}"
         return tag
 
     def _verb(self, form: str) -> str:
         if form == "asked":
-            return self._random.choice(("asked", "asked", "asked", "wanted to know", "wondered"))
+            return self._random.choice(("asked", "asked", "asked", "wanted to know"))
         return "said" if self._random.random() < 0.7 else self._draw("said")
 
     # Things and places
@@ -267,7 +301,13 @@ class Realiser:
             return "were" if self._discourse.plural_verb else "was"
         if slot.role == "want" and not world.want:
             return "".join(self._nodes(world.plot.want.nodes))
-        fixed = {"want": world.want, "mark": world.thing.mark, "deed": world.deed, "together": world.together, **self._scene.words}
+        fixed = {
+            "want": world.want,
+            "mark": world.thing.mark,
+            "deed": world.deed,
+            "together": world.together,
+            **self._scene.words,
+        }
         if slot.role in fixed:
             return fixed[slot.role]
         return self._draw(slot.role)
@@ -278,6 +318,8 @@ class Realiser:
         if not cards:
             raise SlotUnknown(f"nothing fills '{deck}' in {self._world.genre.key}/{self._world.tone.key}")
         used = self._memory.drawn.setdefault(deck, set())
+        if "children" in self._world.flags:
+            cards = tuple(card for card in cards if gentle(card)) or cards
         left = [card for card in cards if card not in used]
         if not left:
             used.clear()

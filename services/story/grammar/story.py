@@ -12,7 +12,7 @@ from services.story.domain import Brief
 from services.story.grammar.casting import cast
 from services.story.grammar.english import sentence_key, sentences, with_article, word_count
 from services.story.grammar.lexicon import Beat, Lexicon, lexicon
-from services.story.grammar.realise import Memory, Realiser, Scene
+from services.story.grammar.realise import Memory, Realiser, Scene, gentle
 from services.story.grammar.template import Passage
 from services.story.grammar.world import Person, World
 
@@ -22,6 +22,7 @@ MOST_CHAPTERS = 24
 _WORDS_PER_CHAPTER = 550
 _TRIES = 14  # other wordings tried for one passage before another passage is taken
 _BRIEF_BELOW = 340  # words of a story that begins with its hero, not with the place
+_SHORT_BELOW = 310  # words of a story whose frame is told with the shorter passages
 _BARE_BELOW = 230  # words of a story that ends with its plot
 _TINY_BELOW = 130  # words of a story that has room for one person
 _ROUNDS = 7  # fittings of one chapter to its length
@@ -36,6 +37,7 @@ class Move:
         bank: The passages it may be told with, the preferred ones first.
         level: 1 must be told, 2 and 3 if there is room.
         scene: Whom and what it may speak of beside the cast.
+        own: How many passages at the head of the bank are the genre's or the tone's own.
         after: Key of the move without which this one makes no sense; empty if none.
     """
 
@@ -44,6 +46,7 @@ class Move:
     level: int
     scene: Scene = field(default_factory=Scene)
     after: str = ""
+    own: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,14 @@ def chapter_count(words: int, wanted: int) -> int:
 def _bank(world: World, data: Lexicon, name: str) -> tuple[Passage, ...]:
     """Collect a bank's passages that fit: the genre's, the tone's, then those for all."""
     banks = (world.genre.banks, world.tone.banks, data.banks)
-    return tuple(passage for bank in banks for passage in bank.get(name, ()) if passage.fits(world.flags))
+    return _fitting((passage for bank in banks for passage in bank.get(name, ())), world)
 
 
 def _fitting(passages: Iterable[Passage], world: World) -> tuple[Passage, ...]:
-    return tuple(passage for passage in passages if passage.fits(world.flags))
+    fitting = tuple(passage for passage in passages if passage.fits(world.flags))
+    if "children" not in world.flags:
+        return fitting
+    return tuple(passage for passage in fitting if gentle(passage.source)) or fitting
 
 
 class Planner:
@@ -151,7 +157,12 @@ class Planner:
         """Estimate the words that a story needs beside its beats."""
         world = self._world
         known = 28.0 * (bool(world.deed) or "want" in world.flags)
-        people = 25.0 + 32 * (self._words >= _TINY_BELOW) + 20 * len(world.extras) + 20 * ("pet" in world.flags)
+        people = (
+            25.0
+            + 32 * (self._words >= _TINY_BELOW)
+            + 20 * len(world.extras + world.stated_roles)
+            + 20 * ("pet" in world.flags)
+        )
         ends = 40.0 * (self._words >= _BARE_BELOW) + 35 * (self._words >= _BRIEF_BELOW)
         return known + people + 16 * len(world.cameos) + ends + 30 * (self._chapters - 1)
 
@@ -165,7 +176,9 @@ class Planner:
         for beat in earlier:
             counts[beat.name] += 1
         fewest = min(counts.values())
-        free = [beat for beat in self._data.episodes if counts[beat.name] == fewest and _fitting(beat.core, self._world)]
+        free = [
+            beat for beat in self._data.episodes if counts[beat.name] == fewest and _fitting(beat.core, self._world)
+        ]
         last = earlier[-1].name if earlier else ""
         free = [beat for beat in free if beat.name != last] or free
         return self._random.choice(free), self._scene(number)
@@ -215,7 +228,13 @@ class Planner:
                     tuple(scene for _, scene in units))  # fmt: skip
 
     def _move(self, key: str, bank: str, level: int, scene: Scene | None = None, after: str = "") -> Move:
-        return Move(key, _bank(self._world, self._data, bank), level, scene or Scene(), after)
+        passages = _bank(self._world, self._data, bank)
+        if self._words < _SHORT_BELOW and len(passages) > 3:
+            longest = sorted(passage.words for passage in passages)[(len(passages) - 1) // 2]
+            passages = tuple(passage for passage in passages if passage.words <= longest)
+        general = {passage.source for passage in self._data.banks.get(bank, ())}
+        own = sum(passage.source not in general for passage in passages)
+        return Move(key, passages, level, scene or Scene(), after, own)
 
     def _beginning(self, number: int) -> list[Move]:
         world = self._world
@@ -226,7 +245,10 @@ class Planner:
                 moves.append(Move("quirk.echo", world.quirk.echo, 3, after="quirk.plant"))
                 moves.append(Move("saying.echo", world.saying.echo, 3, after="saying.plant"))
             return moves
-        moves = [self._move("opening", "opening", 1 if self._words >= _BRIEF_BELOW else 2), self._move("hero", "hero", 1)]
+        moves = [
+            self._move("opening", "opening", 1 if self._words >= _BRIEF_BELOW else 2),
+            self._move("hero", "hero", 1),
+        ]
         moves.append(self._move("friend", "friend", 1 if self._words >= _TINY_BELOW else 3))
         moves.append(Move("quirk.plant", _fitting(world.quirk.plant, world), 2))
         moves.extend(self._company())
@@ -241,7 +263,7 @@ class Planner:
         """Introduce who and what the request names beside the main roles."""
         world = self._world
         moves = [self._move("pet", "pet", 1)] if "pet" in world.flags else []
-        for key in world.extras:
+        for key in (*world.extras, *world.stated_roles):
             moves.append(self._move(f"company.{key}", "company", 1, Scene(persons={"extra": world.persons[key]})))
         for index, cameo in enumerate(world.cameos):
             moves.append(self._move(f"cameo.{index}", "cameo", 1, Scene(words={"cameo": cameo})))
@@ -329,8 +351,8 @@ class Teller:
         world = self._world
         moves: list[Move] = []
         for word in missing:
-            bank = "anchor_thing" if word == world.thing.head else "anchor_hero" if word == world.persons["hero"].short else "anchor_home"
-            moves.append(Move(f"{part.number}.anchor{number}.{word}", _bank(world, self._data, bank), 1))
+            bank = _bank(world, self._data, _anchor(world, word))
+            moves.append(Move(f"{part.number}.anchor{number}.{word}", bank, 1))
         return moves
 
     def _fit(self, part: Part, words: int, forced: Sequence[Move]) -> tuple[str, Memory]:
@@ -379,10 +401,23 @@ class Teller:
         return None
 
 
+def _anchor(world: World, word: str) -> str:
+    """Name the bank whose passages speak of `word`."""
+    if word in world.thing.phrase.split():
+        return "anchor_thing"
+    if word == world.persons["hero"].short:
+        return "anchor_hero"
+    return "anchor_far" if word in world.far.phrase else "anchor_home"
+
+
 def _ordered(move: Move, memory: Memory, random: Random) -> list[Passage]:
     """Order a bank: passages not told yet first, otherwise by chance."""
-    bank = list(move.bank)
-    random.shuffle(bank)
+    own, general = list(move.bank[: move.own]), list(move.bank[move.own :])
+    random.shuffle(own)
+    random.shuffle(general)
+    bank = own + general
+    if random.random() < 0.2:
+        random.shuffle(bank)
     return sorted(bank, key=lambda passage: passage.source in memory.passages)
 
 
@@ -444,7 +479,7 @@ def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> s
     story = compose(brief)
     words = max(20, brief.words)
     part = Planner(story.world, words, len(story.chapters)).parts()[number - 1]
-    memory = Memory(introduced={"thing", "home"} if number > 1 else set())
+    memory = Memory(introduced={"thing", "home", "rival", "elder"} if number > 1 else set())
     for text in [*(chapter.text for chapter in story.chapters), *earlier]:
         memory.sentences.update(sentence_key(sentence) for sentence in sentences(text))
     told = Teller(story.world, memory, f"attempt{attempt}").tell(part, story.chapters[number - 1].words)
@@ -464,7 +499,7 @@ class _Headings:
         fitting = _fitting(passages, world)
         for attempt in range(12):
             random = Random(f"{world.seed}/heading/{key}/{attempt}")
-            memory = Memory(introduced={"thing"})
+            memory = Memory(introduced={"thing", "rival", "elder"})
             text = Realiser(world, memory).tell(random.choice(fitting), scene or Scene(), random)
             if text not in self._used or key in {"title", "logline"}:
                 break

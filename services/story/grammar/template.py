@@ -25,10 +25,17 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place to fill: a role or deck, and the form wanted ("" for the usual one)."""
+    """A place to fill: a role or deck, and the form wanted ("" for the usual one).
+
+    Attributes:
+        role: Whose place it is.
+        form: The form wanted.
+        tail: The text that follows directly, for what may be said only before a point or a space.
+    """
 
     role: str
     form: str = ""
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,16 @@ def _nodes(body: str, position: int, *, inside: bool) -> tuple[tuple[Node, ...],
                 raise TemplateInvalid(f"stray {mark!r} in {body[:60]!r}")
             nodes.append(Text(body[position:end]))
             position = end
-    return tuple(nodes), position
+    return _with_tails(nodes), position
+
+
+def _with_tails(nodes: list[Node]) -> tuple[Node, ...]:
+    """Tell every slot what text follows it."""
+    following: list[Node | None] = [*nodes[1:], None] if nodes else []
+    return tuple(
+        Slot(node.role, node.form, after.value[:24]) if isinstance(node, Slot) and isinstance(after, Text) else node
+        for node, after in zip(nodes, following, strict=True)
+    )
 
 
 def _slot(body: str, position: int) -> tuple[Slot, int]:

@@ -27,6 +27,10 @@ class Vocabulary:
     genders: dict[str, str]
     preps: dict[str, str]
     bulky: frozenset[str]
+    airy: frozenset[str]
+    pairs: frozenset[str]
+    baskets: frozenset[str]
+    gazetteer: frozenset[str]
     both: frozenset[str]
     numbers: dict[str, int]
     verbs: frozenset[str]
@@ -141,7 +145,12 @@ def vocabulary() -> Vocabulary:
         kinds=_kinds(words),
         genders=genders,
         preps={word: prep for prep in ("in", "at", "on") for word in _split(words[f"places_{prep}"])},
-        both=frozenset(_split(words["things"])) & {word for key in ("in", "at", "on") for word in _split(words[f"places_{key}"])},
+        both=frozenset(_split(words["things"]))
+        & {word for key in ("in", "at", "on") for word in _split(words[f"places_{key}"])},
+        airy=frozenset(_split(words["airy"])),
+        pairs=frozenset(_split(words["pairs"])),
+        baskets=frozenset(_split(words["baskets"])),
+        gazetteer=frozenset(_split(words["gazetteer"])),
         bulky=frozenset(_split(words["bulky"])),
         numbers={word: count for count, word in enumerate(words["numbers"].split(), start=2)},
         verbs=frozenset(pasts),

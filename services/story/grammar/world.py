@@ -69,6 +69,7 @@ class World:
         seed: What every random choice of the story is seeded with.
         persons: The cast by role key.
         extras: Role keys of those who only come along.
+        stated_roles: Keys of the rival and the elder if the request names them.
         thing: The object the plot turns on.
         home: Where it begins.
         far: Where it leads.
@@ -88,6 +89,7 @@ class World:
     plot: Plot
     persons: Mapping[str, Person]
     extras: tuple[str, ...]
+    stated_roles: tuple[str, ...]
     thing: Thing
     home: Spot
     far: Spot
