@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+import grpc
 import structlog
+from grpc_status import rpc_status
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,6 +16,9 @@ from fabula.errors import FabulaError, InvalidRequest
 from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, row_of
 
 log = structlog.get_logger(__name__)
+
+SILENT_MESSAGE = "the service that this needs does not answer at the moment: try again"
+"""What callers are told when a service cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,9 @@ def problem_of(error: BaseException) -> Problem:
     if not isinstance(error, FabulaError):
         log.error("unexpected_error", exc_info=error)
         error = FabulaError(INTERNAL_MESSAGE)
+    elif _speaks_of_the_inside(error):
+        log.warning("service_failed", code=error.code, reason=error.message)
+        error = type(error)(SILENT_MESSAGE if error.retryable else INTERNAL_MESSAGE)
     answer = row_of(WEB_ANSWER, error)
     violations = error.violations if isinstance(error, InvalidRequest) else ()
     return Problem(
@@ -66,12 +75,23 @@ def problem_of(error: BaseException) -> Problem:
     )
 
 
+def _speaks_of_the_inside(error: FabulaError) -> bool:
+    """Say whether an error's text is gRPC's own, not the service's: it tells of addresses inside."""
+    cause = error.__cause__
+    return isinstance(cause, grpc.aio.AioRpcError) and rpc_status.from_call(cause) is None  # type: ignore[arg-type]  # it has what from_call reads
+
+
 def http_problem(status: int, message: str) -> Problem:
     """Return a problem of HTTP itself: no such page, wrong verb, too large, wrong media type."""
-    phrase = HTTPStatus(status)
-    return Problem(phrase.name, message, status, 1008)
+    return Problem(_HTTP_CODES.get(HTTPStatus(status), "INVALID_REQUEST"), message, status, 1008)
 
 
+_HTTP_CODES = {
+    HTTPStatus.NOT_FOUND: "NOT_FOUND",
+    HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
+}
 _HTTP_MESSAGES = {
     HTTPStatus.NOT_FOUND: "there is nothing at this address: /v1/openapi.json lists what there is",
     HTTPStatus.METHOD_NOT_ALLOWED: "this address does not answer to this method: see the Allow header",
@@ -80,11 +100,10 @@ _HTTP_MESSAGES = {
 
 async def on_http_exception(_request: Request, error: Exception) -> Response:
     """Answer what the router or a door refuses in HTTP's own terms."""
-    status = int(getattr(error, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR))
-    detail = str(getattr(error, "detail", ""))
-    if detail == HTTPStatus(status).phrase:
-        detail = _HTTP_MESSAGES.get(HTTPStatus(status), detail)
-    return http_problem(status, detail).as_response(dict(getattr(error, "headers", None) or {}))
+    assert isinstance(error, HTTPException)  # noqa: S101 - what this handler is registered for
+    status = HTTPStatus(error.status_code)
+    detail = _HTTP_MESSAGES.get(status, error.detail) if error.detail == status.phrase else error.detail
+    return http_problem(status, detail).as_response(dict(error.headers or {}))
 
 
 async def on_fabula_error(_request: Request, error: Exception) -> Response:

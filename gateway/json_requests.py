@@ -6,15 +6,20 @@ import json
 import re
 from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from fabula.errors import InvalidRequest
 
-_UNKNOWN = re.compile(r'has no field named "(?P<name>[^"]*)" at "[^".\[]*\.?(?P<path>[^"]*)"')
-_TWICE = re.compile(r'should not have multiple "(?P<name>[^"]*)" oneof fields at "[^".\[]*\.?(?P<path>[^"]*)"')
-_INSIDE = re.compile(r"Failed to parse (?P<name>\w+) field: (?P<rest>.*)", re.DOTALL)
-_AT = re.compile(r"(?P<text>.*) at [A-Z]\w*\.(?P<path>[\w.\[\]]+)\.*", re.DOTALL)
+_EXPECTED = {
+    FieldDescriptor.CPPTYPE_INT32: "must be a whole number",
+    FieldDescriptor.CPPTYPE_UINT32: f"must be a whole number from 0 to {2**32 - 1}",
+    FieldDescriptor.CPPTYPE_DOUBLE: "must be a number",
+    FieldDescriptor.CPPTYPE_BOOL: "must be true or false",
+    FieldDescriptor.CPPTYPE_ENUM: "must be one of the names that the contract lists",
+    FieldDescriptor.CPPTYPE_MESSAGE: "must be an object",
+}
 
 
 def parse_object(text: bytes | str, what: str = "the body") -> dict[str, Any]:
@@ -28,11 +33,10 @@ def parse_object(text: bytes | str, what: str = "the body") -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InvalidRequest(f"{what} is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise InvalidRequest(f"{what} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidRequest(f"{what} is not JSON: {error.msg} in {where}") from None
     except (ValueError, RecursionError):
-        raise InvalidRequest(
-            f"{what} is not JSON that anybody would write: numbers too long or nested too deep"
-        ) from None
+        raise InvalidRequest(f"{what} is not JSON that can be read: a number too long, or nesting too deep") from None
     if not isinstance(content, dict):
         raise InvalidRequest(f"{what} must be a JSON object")
     return content
@@ -48,33 +52,56 @@ def fill(message: Message, content: object) -> None:
         raise InvalidRequest("a JSON object is expected")
     try:
         json_format.ParseDict(content, message)
-    except json_format.ParseError as error:
-        field, text = violation_of(str(error))
+    except json_format.ParseError:
+        field, text = _find(message.DESCRIPTOR, content)
         raise InvalidRequest(f"{field}: {text}" if field else text, ((field, text),)) from None
     except RecursionError:
         raise InvalidRequest("the JSON is nested too deep") from None
 
 
-def violation_of(text: str) -> tuple[str, str]:
-    """Return which field a `ParseError` is about, as a path in JSON, and what is wrong with it."""
-    if found := _UNKNOWN.search(text):
-        return _join(found["path"], found["name"]), "there is no such field"
-    if found := _TWICE.search(text):
-        return found["path"], "fields are given that exclude each other"
-    if found := _AT.fullmatch(text):
-        _, reason = _inner("", found["text"])
-        return found["path"], reason
-    return _inner("", text)
+def _find(message: Any, content: dict[str, Any]) -> tuple[str, str]:
+    """Return the path of the first field that cannot be read, and what is wrong with it."""
+    fields = {name: field for field in message.fields for name in (field.json_name, field.name)}
+    for name, value in content.items():
+        if name not in fields:
+            return name, "there is no such field"
+        if not _reads(message, {name: value}):
+            path, text = _find_inside(fields[name], value)
+            return f"{name}{path}", text
+    return "", f"fields are given that exclude each other, or twice: {', '.join(sorted(content))}"
 
 
-def _inner(path: str, text: str) -> tuple[str, str]:
-    while found := _INSIDE.fullmatch(text):
-        path, text = _join(path, found["name"]), found["rest"]
-    return path, text.rstrip(".")
+def _find_inside(field: Any, value: object) -> tuple[str, str]:
+    if field.is_repeated:
+        if not isinstance(value, list):
+            return "", "must be a list"
+        index, value = next((i, item) for i, item in enumerate(value) if not _reads_one(field, item))
+        path, text = _find_one(field, value)
+        return f"[{index}]{path}", text
+    return _find_one(field, value)
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _find_one(field: Any, value: object) -> tuple[str, str]:
+    if field.message_type is not None and isinstance(value, dict):
+        path, text = _find(field.message_type, value)
+        return f".{path}" if path else "", text
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return "", "must be a string of valid Unicode"
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return "", "must be a string in base64"
+    return "", _EXPECTED.get(field.cpp_type, "is of the wrong type")
+
+
+def _reads_one(field: Any, item: object) -> bool:
+    return _reads(field.containing_type, {field.name: [item]})
+
+
+def _reads(message: Any, content: dict[str, Any]) -> bool:
+    try:
+        json_format.ParseDict(content, message_factory.GetMessageClass(message)())
+    except json_format.ParseError:
+        return False
+    return True
 
 
 def in_json_names(error: InvalidRequest, inside: str = "") -> InvalidRequest:

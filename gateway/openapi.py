@@ -59,7 +59,9 @@ def document(operations: Iterable[Operation]) -> bytes:
         "paths": paths,
         "components": {
             "schemas": {**schemas.components, "Error": _ERROR_SCHEMA},
-            "responses": {status.name: _error(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST},
+            "responses": {
+                f"Error{int(status)}": _error(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
         "security": [{}, {"token": []}],
@@ -84,7 +86,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "responses": {str(int(operation.status)): _answer(operation, schemas)},
     }
     for status in sorted({*_ALWAYS, *operation.errors}):
-        described["responses"][str(int(status))] = {"$ref": f"#/components/responses/{status.name}"}
+        described["responses"][str(int(status))] = {"$ref": f"#/components/responses/Error{int(status)}"}
     if operation.media_type == "text/event-stream":
         described["responses"]["204"] = {"description": "The run has ended, and the cursor is at its end."}
     if operation.body is not None:

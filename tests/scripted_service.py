@@ -202,6 +202,14 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
             wanted = [each for each in mine if not request.states or each.state in request.states]
             return story_pb2.ListGenerationsResponse(generations=wanted[: request.page_size or 20])
 
+    async def WatchGenerations(self, _request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        """Tell of the owner's generations as they are now, and then of nothing."""
+        async with _answering(context):
+            owner = self._owner(context)
+            for log in [log for log in self.logs.values() if log.owner == owner]:
+                yield story_pb2.WatchGenerationsResponse(generation=log.summary)
+            await asyncio.Event().wait()
+
     async def ListTemplates(self, _request: Any, context: Any) -> Any:  # noqa: N802
         """Return one template."""
         async with _answering(context):

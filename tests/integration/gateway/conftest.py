@@ -14,7 +14,7 @@ from gateway.app import open_house
 from gateway.house import House
 from gateway.server import DrainingServer
 from tests.integration.gateway.clients import Gateway
-from tests.scripted_service import ScriptedServer, ScriptedStories
+from tests.scripted_service import ScriptedServer, ScriptedStories, until
 from tests.system import free_port
 
 OpenGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
@@ -42,9 +42,7 @@ async def running_gateway(address: str, **settings: object) -> AsyncIterator[Gat
     async with open_house(load(GatewaySettings, **values)) as house, asyncio.TaskGroup() as tasks:
         server = DrainingServer(house)
         serving = tasks.create_task(server.serve())
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.005)
+        await until(lambda: server.started)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.settings.http_port}", timeout=20) as http:
             yield Gateway(house, server, http)
         server.stop()

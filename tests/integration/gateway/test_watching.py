@@ -39,7 +39,7 @@ async def test_a_binary_socket_passes_the_services_bytes_unchanged(gateway: Gate
     """What stands in the frame is what the service sent, byte for byte."""
     log = stories.new()
     write(log, 1, end=True)
-    frames = []
+    frames: list[gateway_pb2.ServerFrame] = []
     async with gateway.socket(PROTO) as socket:
         request = gateway_pb2.ClientFrame(frame_id="1", subscribe=gateway_pb2.Subscribe(generation_id=log.id))
         await socket.connection.send(request.SerializeToString())
@@ -368,18 +368,21 @@ async def test_a_slow_reader_holds_nobody_up_and_loses_nothing(
 ) -> None:
     """One client does not read while another gets 12 MB; then it reads 1…N, though memory has let most of it go."""
     log, count = stories.new(), 200
-    async with open_gateway(server.address) as gateway:
-        async with gateway.socket(max_queue=1) as slow, gateway.socket() as fast:
-            await slow.subscribe(log.id)
-            await fast.subscribe(log.id)
-            for _ in range(count):
-                log.write("x" * 60_000)
-            log.append(succeeded={})
-            assert list(range(1, count + 3)) == sequences(await fast.until_end())
-            (shared,) = gateway.house.hub._shared.values()
-            assert shared.tail._bytes < 1_000_000
+    async with (
+        open_gateway(server.address) as gateway,
+        gateway.socket(max_queue=1) as slow,
+        gateway.socket() as fast,
+    ):
+        await slow.subscribe(log.id)
+        await fast.subscribe(log.id)
+        for _ in range(count):
+            log.write("x" * 60_000)
+        log.append(succeeded={})
+        assert list(range(1, count + 3)) == sequences(await fast.until_end())
+        (shared,) = gateway.house.hub._shared.values()
+        assert shared.tail._bytes < 1_000_000
 
-            assert list(range(1, count + 3)) == sequences(await slow.until_end())
+        assert list(range(1, count + 3)) == sequences(await slow.until_end())
 
 
 async def test_who_comes_while_the_service_restarts_is_kept_waiting_for_a_moment(

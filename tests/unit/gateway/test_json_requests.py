@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fabula.api.story.v1 import story_pb2
+from fabula.errors import InvalidRequest
+from gateway.json_requests import fill, in_json_names, parse_object
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "text"),
+    [
+        ({"foo": 1}, "foo", "there is no such field"),
+        ({"words": "many"}, "words", "must be a whole number from 0 to 4294967295"),
+        ({"words": -1}, "words", "must be a whole number from 0 to 4294967295"),
+        ({"words": True}, "words", "must be a whole number from 0 to 4294967295"),
+        ({"premise": 1}, "premise", "must be a string of valid Unicode"),
+        ({"premise": "\ud800"}, "premise", "must be a string of valid Unicode"),
+        ({"characters": {"name": "Ida"}}, "characters", "must be a list"),
+        ({"characters": [{"name": "Ida"}, {"nam": "Bo"}]}, "characters[1].nam", "there is no such field"),
+        ({"characters": [{"name": "Ida"}, 7]}, "characters[1]", "must be an object"),
+        ({"characters": [{"name": 7}]}, "characters[0].name", "must be a string of valid Unicode"),
+        ({"sampling": {"temperature": "hot"}}, "sampling.temperature", "must be a number"),
+        ({"sampling": 7}, "sampling", "must be an object"),
+        ({"source": {"data": 7}}, "source.data", "must be a string in base64"),
+    ],
+)
+def test_a_field_that_cannot_be_read_is_named(content: dict[str, Any], field: str, text: str) -> None:
+    """The violation has the field's path in JSON, and says what is expected there."""
+    with pytest.raises(InvalidRequest) as refusal:
+        fill(story_pb2.StoryRequest(), content)
+
+    assert ((field, text),) == refusal.value.violations
+    assert f"{field}: {text}" == refusal.value.message
+
+
+def test_fields_that_exclude_each_other_are_refused() -> None:
+    """Each of two values of a oneof can be read, and still they cannot both be."""
+    with pytest.raises(InvalidRequest, match="exclude each other") as refusal:
+        fill(story_pb2.StoryRequest(), {"source": {"text": "a", "data": "YQ=="}})
+
+    assert "source" == refusal.value.violations[0][0]
+
+
+def test_what_can_be_read_is_set_under_either_name() -> None:
+    """proto3 JSON knows a field by its JSON name and by its name in the proto."""
+    message = story_pb2.StoryRequest()
+    fill(message, {"premise": "An owl.", "words": "300", "sampling": {"topP": 0.5}, "title": None})
+
+    sampling = story_pb2.Sampling(top_p=0.5)
+    assert story_pb2.StoryRequest(premise="An owl.", words=300, sampling=sampling) == message
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff", b"", b"{", b"[1]", b"null", b'"x"', b"[" * 100_000, b'{"a":' + b"9" * 10_000 + b"}"]
+)
+def test_what_is_no_json_object_is_refused(text: bytes) -> None:
+    """Whatever it is, it is the caller's mistake and said so."""
+    with pytest.raises(InvalidRequest):
+        parse_object(text)
+
+
+def test_a_services_refusal_reads_as_the_json_was_written() -> None:
+    """Paths lose the field that the body stands for, and take their JSON names."""
+    path = "story.characters[0].first_name"
+    error = InvalidRequest(f"{path}: must not be empty", ((path, "must not be empty"), ("request_id", "too long")))
+
+    seen = in_json_names(error, "story")
+
+    assert (("characters[0].firstName", "must not be empty"), ("requestId", "too long")) == seen.violations
+    assert "characters[0].firstName: must not be empty" == seen.message
