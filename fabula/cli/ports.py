@@ -20,6 +20,14 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
+def choose_free(host: str) -> int:
+    """Return a port that is free now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def refuse_busy(host: str, port: int, what: str, flag: str, variable: str) -> None:
     """Raise `Conflict`, with what to do, where a port is taken."""
     if not is_free(host, port):

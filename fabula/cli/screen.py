@@ -72,7 +72,7 @@ class ScreenView:
         self._into_file = into_file
         self._teller = Teller()
         self._lines = Typesetter(min(self._console.width, WIDEST))
-        self._in_text = False
+        self._in_text = self._remarked = False
         self._progress = Progress()
         self._state: int = State.STATE_UNSPECIFIED
         self._known_at = time.monotonic()
@@ -107,16 +107,24 @@ class ScreenView:
         match item:
             case Passage(text):
                 if not self._into_file:
+                    self._leave_a_gap()
                     self._in_text = True
                     self._print_lines(self._lines.add(text))
             case Heading(text):
                 if not self._into_file:
                     self._end_text()
+                    self._leave_a_gap()
                     self._console.print(Text(f"{text}\n", "bold"), soft_wrap=True)
             case Remark(text, level, detail):
                 if not detail:
                     self._end_text()
                     self._console.print(Text(text, STYLES[level]), soft_wrap=True)
+                    self._remarked = True
+
+    def _leave_a_gap(self) -> None:
+        if self._remarked:
+            self._print_lines([""])
+            self._remarked = False
 
     def _end_text(self) -> None:
         if self._in_text:

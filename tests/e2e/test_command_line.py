@@ -267,12 +267,16 @@ def test_ctrl_c_leaves_the_story_running(slow: System) -> None:
     """The watcher is told how to come back, and the story goes on."""
     id_ = started(slow, "--words", "400")
     watcher = slow.begin("watch", id_)
-    until_writing(slow, id_)
+    assert watcher.stderr is not None
+    assert watcher.stdout is not None
+    assert watcher.stderr.readline().endswith(f"Accepted as {id_}\n")
 
     watcher.send_signal(signal.SIGINT)
 
-    _, said = watcher.communicate(timeout=20)
-    assert 130 == watcher.returncode
+    assert 130 == watcher.wait(20)
+    said = watcher.stderr.read()
+    watcher.stderr.close()
+    watcher.stdout.close()
     assert "Detached; the story goes on without you." in said
     assert f"fabula watch {id_} --after " in said
     assert State.STATE_RUNNING == look(slow, id_).generation.state

@@ -64,7 +64,8 @@ def test_an_outline_reads_as_markdown() -> None:
 
     text = "\n".join(outline_lines(outline))
     assert text == (
-        "# The Door\n\nA door is found.\n\n- Genre: fantasy\n- Mara\n\n## 1. Low Tide\n\nMara finds it. (about 100 words)"
+        "# The Door\n\nA door is found.\n\n- Genre: fantasy\n- Mara\n\n"
+        "## 1. Low Tide\n\nMara finds it. (about 100 words)"
     )
 
 
@@ -96,7 +97,7 @@ BAD = json.dumps({"event": "claim_waits", "reason": "no journal", "level": "warn
 def test_a_quiet_log_shows_news_trouble_and_whatever_is_no_entry() -> None:
     """Tracebacks come below their entry, each line with the name before it."""
     expected = [
-        "story-worker story-1: done",
+        "story-worker has finished its turn with story-1",
         'story-worker claim waits reason="no journal"',
         "story-worker Traceback:",
         "story-worker   x",
