@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.datastructures import Headers
+
+from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated
+from fabula.rpc.auth import LOCAL_OWNER, Authenticator
+from fabula.rpc.errors import GRPC_STATUS, WEB_ANSWER
+from gateway.answers import problem_of
+from gateway.doors.sse import event_text, opening_text
+from gateway.identity import let_in, token_of
+from gateway.origin import OriginRule
+from gateway.queries import flag, only, whole_number
+from tests.integration.gateway.tokens import SECRET, token
+
+
+@pytest.mark.parametrize("error_class", list(GRPC_STATUS), ids=lambda error_class: error_class.__name__)
+def test_every_error_has_its_row(error_class: type[FabulaError]) -> None:
+    """Code, status and close code of each class, in the one shape."""
+    problem = problem_of(error_class("what to do"))
+    response = problem.as_response()
+    answer = WEB_ANSWER[error_class]
+
+    assert (answer.http, answer.close) == (response.status_code, problem.close)
+    assert {
+        "error": {
+            "code": error_class.code,
+            "message": "what to do",
+            "retryable": error_class.retryable,
+            "details": {},
+            "violations": [],
+        }
+    } == json.loads(bytes(response.body))
+
+
+def test_an_unforeseen_error_is_told_without_its_text() -> None:
+    """What went wrong inside stays inside."""
+    problem = problem_of(ValueError("the secret is 42"))
+
+    assert ("INTERNAL", 500, 1011) == (problem.code, problem.http, problem.close)
+    assert "42" not in problem.message
+
+
+def test_violations_and_details_are_told() -> None:
+    """Field by field."""
+    problem = problem_of(InvalidRequest("bad", (("premise", "is empty"),), id="7"))
+
+    assert ({"id": "7"}, (("premise", "is empty"),)) == (problem.details, problem.violations)
+
+
+@pytest.mark.parametrize(
+    ("headers", "subprotocols", "expected"),
+    [
+        ({}, (), ""),
+        ({"authorization": "Bearer a.b.c"}, (), "a.b.c"),
+        ({"Authorization": "bearer a.b.c"}, (), "a.b.c"),
+        ({"authorization": "Basic dTpw"}, (), ""),
+        ({}, ("fabula.v1.json", "bearer.a.b.c"), "a.b.c"),
+        ({"authorization": "Bearer header"}, ("bearer.subprotocol",), "header"),
+        ({}, ("fabula.v1.json",), ""),
+    ],
+)
+def test_a_token_is_found_where_it_may_stand(
+    headers: dict[str, str], subprotocols: tuple[str, ...], expected: str
+) -> None:
+    """In the header, else among the subprotocols; nowhere else."""
+    assert expected == token_of(Headers(headers), subprotocols)
+
+
+def test_the_token_names_the_owner_and_goes_on_to_the_services() -> None:
+    """The gateway checks it, and so do they."""
+    given = token("ada")
+    visitor = let_in(Authenticator(SECRET), Headers({"authorization": f"Bearer {given}", "traceparent": "00-1-2-01"}))
+
+    assert ("ada", given, "00-1-2-01") == (visitor.owner, visitor.caller.token, visitor.caller.trace)
+
+
+def test_without_a_secret_any_token_and_none_are_the_local_user() -> None:
+    """Nothing is checked, and nothing is passed on."""
+    visitors = [let_in(Authenticator(None), Headers(headers)) for headers in ({}, {"authorization": "Bearer junk"})]
+
+    assert [(LOCAL_OWNER, "")] * 2 == [(visitor.owner, visitor.caller.token) for visitor in visitors]
+
+
+def test_a_token_that_does_not_hold_opens_nothing() -> None:
+    """Expired, or of another issuer."""
+    for bad in (token("ada", -600), token("ada", secret="another secret of thirty-two bytes!!"), "junk", ""):
+        with pytest.raises(Unauthenticated):
+            let_in(Authenticator(SECRET), Headers({"authorization": f"Bearer {bad}"}))
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        ("127.0.0.1:8080", None, True),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("localhost", "http://localhost", True),
+        ("localhost:80", "http://localhost", True),
+        ("localhost:443", "https://localhost", True),
+        ("[::1]:8080", "http://[::1]:8080", True),
+        ("127.0.0.1:8080", "https://friend.example", True),
+        ("127.0.0.1:8080", "http://localhost:8080", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:9090", False),
+        ("127.0.0.1:8080", "https://evil.example", False),
+        ("127.0.0.1:8080", "null", False),
+        ("127.0.0.1:8080", "", False),
+        ("127.0.0.1:8080", "http://[", False),
+        ("friend.example", "https://friend.example", True),
+        ("evil.example", None, False),
+        ("evil.example:8080", "http://evil.example:8080", False),
+        ("127.0.0.1.evil.example", None, False),
+        ("", None, False),
+        ("[", None, False),
+    ],
+)
+def test_on_loopback_only_this_machine_and_allowed_pages_pass(host: str, origin: str | None, *, passes: bool) -> None:
+    """A name that is not ours, or a page of another site: refused."""
+    rule = OriginRule(frozenset({"https://friend.example"}), loopback_only=True)
+    headers = Headers({"host": host, **({} if origin is None else {"origin": origin})})
+    if passes:
+        rule.check(headers)
+    else:
+        with pytest.raises(PermissionDenied):
+            rule.check(headers)
+
+
+def test_elsewhere_every_name_is_answered_and_foreign_pages_are_not() -> None:
+    """Behind a public name the gateway does not know it; the page's origin must still be the host it calls."""
+    rule = OriginRule(frozenset(), loopback_only=False)
+    rule.check(Headers({"host": "stories.example", "origin": "https://stories.example"}))
+    with pytest.raises(PermissionDenied):
+        rule.check(Headers({"host": "stories.example", "origin": "https://evil.example"}))
+
+
+def test_server_sent_events_read_as_the_format_wants() -> None:
+    """An id only with a sequence, one line of data, an empty line at the end."""
+    assert 'id: 7\nevent: event\ndata: {"a":1}\n\n' == event_text("event", '{"a":1}', 7)
+    assert "event: event\ndata: {}\n\n" == event_text("event", "{}")
+    assert "retry: 1000\n\n" == opening_text(0)
+    assert "retry: 1000\nid: 9\n\n" == opening_text(9)
+
+
+def test_parameters_are_read_strictly() -> None:
+    """What is not understood is refused by its name."""
+    assert (None, 0, 7) == tuple(whole_number("n", text, 10) for text in (None, "", "7"))
+    assert (False, True, True, False) == tuple(flag("f", text) for text in (None, "", "1", "0"))
+    for text in ("-1", "11", "x", "1.5", "٣", "9" * 30):
+        with pytest.raises(InvalidRequest, match="n must be"):
+            whole_number("n", text, 10)
+    with pytest.raises(InvalidRequest, match="f must be"):
+        flag("f", "maybe")
+    with pytest.raises(InvalidRequest, match="unknown parameter 'aftr'"):
+        only(["aftr"], ("after",))
