@@ -39,6 +39,7 @@ class Desk:
         meter: The run's progress.
         emit: Appends an event with the progress that holds now.
         show: Replaces the generation's preview.
+        clock: The meter's clock.
     """
 
     stage: Stage
@@ -48,6 +49,7 @@ class Desk:
     meter: Meter
     emit: Callable[[Body], None]
     show: Callable[[Preview], None]
+    clock: Callable[[], float] = time.monotonic
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
 
@@ -92,7 +94,7 @@ class Desk:
     def restart(self, reason: str) -> None:
         """Declare void what this stage has written."""
         self._pieces, self._length = [], 0
-        self.meter.begin(self.stage, time.monotonic())
+        self.meter.begin(self.stage, self.clock())
         self.emit(StageRestarted(self.stage.name, reason))
 
 

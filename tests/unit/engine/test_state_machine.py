@@ -66,13 +66,13 @@ class Worker:
     name: str
     head: Event
     snapshot: Snapshot
-    now: float
+    clock: Callable[[], float]
     outbox: Outbox = field(default_factory=Outbox)
     desk: Desk | None = None
     ended: bool = False
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.snapshot.progress, Forecast(), self.now)
+        self.meter = Meter(self.snapshot.progress, Forecast(), self.clock())
         self.finished = list(self.snapshot.outputs)
         self.meter.plan(PLAN, self.finished)
 
@@ -83,13 +83,13 @@ class Worker:
 
     def emit(self, body: Body) -> None:
         """Add an event to what waits."""
-        progress = self.meter.read(self.now, done=isinstance(body, Succeeded))
+        progress = self.meter.read(self.clock(), done=isinstance(body, Succeeded))
         self.outbox.put(body, progress, self.head.time + timedelta(seconds=1))
 
     def sit_down(self, stage: Stage) -> None:
         """Begin a stage, or go on with it."""
-        self.meter.begin(stage, self.now)
-        self.desk = Desk(stage, ADDRESS, NO_BLOBS, {}, self.meter, self.emit, lambda _: None)
+        self.meter.begin(stage, self.clock())
+        self.desk = Desk(stage, ADDRESS, NO_BLOBS, {}, self.meter, self.emit, lambda _: None, self.clock)
         view = self.snapshot.stages.get(stage.name)
         if view is None:
             self.emit(StageStarted(stage.name, stage.agents))
@@ -138,7 +138,7 @@ class Generation(RuleBasedStateMachine):
         self.workers += 1
         snapshot = fold(self.log)
         assert self.history.snapshot() == snapshot
-        worker = Worker(f"worker-{self.workers}", self.log[-1], snapshot, self.now)
+        worker = Worker(f"worker-{self.workers}", self.log[-1], snapshot, lambda: self.now)
         worker.emit(Claimed(worker.name, snapshot.attempt + 1))
         self.worker = worker
         self._append(worker)
