@@ -29,6 +29,9 @@ OUTPUT_GRACE_SECONDS = 0.5
 USAGE_EXIT = 2
 """Exit code of a process that cannot work with its settings: trying again would not help."""
 
+HOPELESS_DEATHS = 5
+"""So often a service may die before it is ready for the first time; then it is given up."""
+
 
 class Phase(StrEnum):
     """Where a service stands."""
@@ -140,7 +143,7 @@ class Keeper:
 
     async def keep(self) -> None:
         """Run the service, again and again, until `stop`."""
-        wait, loop = 0.0, asyncio.get_running_loop()
+        wait, deaths, loop = 0.0, 0, asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
             code = await self._live()
@@ -148,7 +151,8 @@ class Keeper:
                 break
             wait = self._backoff.after(wait, loop.time() - began)
             self._change(Phase.DEAD, pid=None, exit_code=code, wait_seconds=wait)
-            if code == USAGE_EXIT and not self._ready.is_set():
+            deaths += 1
+            if not self._ready.is_set() and (code == USAGE_EXIT or deaths >= HOPELESS_DEATHS):
                 self._hopeless.set()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait)
@@ -158,7 +162,7 @@ class Keeper:
         """Wait until the service is ready for the first time.
 
         Raises:
-            Unavailable: it was not in time, or refuses its settings.
+            Unavailable: it was not in time, keeps dying, or refuses its settings.
         """
         ready, hopeless = asyncio.ensure_future(self._ready.wait()), asyncio.ensure_future(self._hopeless.wait())
         try:

@@ -360,6 +360,34 @@ def test_it_stops_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
     assert "all has stopped" in system.log_file.read_text()
 
 
+def test_sigterm_stops_it_and_a_second_signal_kills_at_once(tmp_path: Path) -> None:
+    """Whoever is in a hurry gets an end as well, and nothing is left behind."""
+    system = System(tmp_path / "data")
+    system.start()
+    status, process = system.status, system.process
+    assert status is not None
+    assert process is not None
+
+    process.terminate()
+    process.terminate()
+
+    assert 0 == process.wait(10)
+    assert [] == [one.pid for one in status.processes if Path(f"/proc/{one.pid}").exists()]
+    system.stop()
+
+
+def test_another_nats_server_is_used_where_one_is_named(system: System, tmp_path: Path) -> None:
+    """No private one is started; its address, which may hold a password, is not shown."""
+    assert system.status is not None
+    with System(tmp_path / "data", environment={"FABULA_NATS_URL": system.status.nats_url}) as other:
+        assert other.status is not None
+        names = [process.name for process in other.status.processes]
+
+        assert (["story-server", "story-worker", "gateway"], "") == (names, other.status.nats_url)
+        assert started(other) in system.fabula("list").stdout
+        assert system.status.nats_url not in other.log_file.read_text()
+
+
 def test_nothing_outlives_a_killed_fabula_up(tmp_path: Path) -> None:
     """Kill -9 of the supervisor ends everything, and the next start works on the same data."""
     system = System(tmp_path / "data")

@@ -167,6 +167,17 @@ async def test_a_service_that_refuses_its_settings_is_not_tried_again() -> None:
     assert [("a", Phase.STOPPED), ("b", Phase.STOPPED)] == sorted(diary.phases(Phase.STOPPED))
 
 
+async def test_a_service_that_only_dies_is_given_up_at_the_start() -> None:
+    """It may take a few tries, but not all the time it may take to be ready."""
+    diary = Diary()
+
+    with pytest.raises(Unavailable, match="a does not start: it ends with exit code 3"):
+        async with Supervisor([python(diary, "a", "raise SystemExit(3)")], diary, QUICK):
+            pytest.fail("it must not come here")
+
+    assert 5 == len(diary.phases(Phase.DEAD))
+
+
 async def test_what_goes_wrong_inside_comes_out_as_it_is() -> None:
     """An error of the caller is not wrapped, and the services are stopped."""
     diary = Diary()
