@@ -14,10 +14,17 @@ _CHAT_TEMPLATE = (
 )
 _SPECIAL = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 _BIAS = 40.0
+_FONDNESS = 16.0
 
 
 def build_tiny_text_model(
-    folder: Path, *, seed: int = 0, window: int = 512, template: bool = True, ascii_only: bool = True
+    folder: Path,
+    *,
+    seed: int = 0,
+    window: int = 512,
+    template: bool = True,
+    ascii_only: bool = True,
+    fond_of: str = "",
 ) -> Path:
     """Write a two-layer Llama of 32 dimensions and a tokeniser of single bytes into the folder.
 
@@ -28,6 +35,8 @@ def build_tiny_text_model(
         template: Whether the tokeniser has a chat template.
         ascii_only: Whether the model writes printable ASCII only, so that all its text is valid and reads back as the
             tokens that were written. Else any byte may come, most of it no UTF-8. Such a model never ends by itself.
+        fond_of: ASCII characters that come often: a model that is fond of spaces writes words, one that is fond of
+            quotation marks ends the strings of its JSON soon.
 
     Returns:
         The folder.
@@ -55,6 +64,7 @@ def build_tiny_text_model(
     )
     allowed = string.ascii_letters + string.digits + string.punctuation + " \n" if ascii_only else None
     _forbid(model, tokeniser, allowed)
+    _prefer(model, tokeniser, fond_of)
     model.save_pretrained(folder)
     return folder
 
@@ -92,3 +102,13 @@ def _forbid(model, tokeniser, allowed: str | None) -> None:  # type: ignore[no-u
             layer.mlp.down_proj.weight[0] = 0.0
         for token in range(len(tokeniser)):
             model.lm_head.weight[token, 0] = 0.0 if token in kept else -_BIAS
+
+
+def _prefer(model, tokeniser, characters: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Make these characters about as likely as the likeliest others, whatever stands before."""
+    import torch  # noqa: PLC0415
+
+    with torch.no_grad():
+        for token in tokeniser(characters)["input_ids"] if characters else ():
+            model.lm_head.weight[token] = 0.0
+            model.lm_head.weight[token, 0] = _FONDNESS  # the constant dimension of `_forbid`

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from fabula.api.generation.v1.generation_pb2 import Event, State
 from fabula.api.story.v1.story_pb2 import Chapter, Story, WatchProgressResponse
@@ -148,9 +149,10 @@ class Observer:
         """Wait until a stage is in the middle of its text."""
         await self.until(lambda seen: len(texts_of(seen.events).get(stage, "").split()) > words)
 
-    def first_after(self, moment: float) -> float:
-        """Return how many seconds after a moment the next event came."""
-        return next(seen for seen in self.times if seen > moment) - moment
+    def longest_silence_after(self, moment: float) -> float:
+        """Return the longest time in seconds that it waited for an event after a moment."""
+        after = [moment, *(seen for seen in self.times if seen > moment)]
+        return max(late - early for early, late in pairwise(after))
 
 
 def sequences(observer: Observer) -> list[int]:
