@@ -39,7 +39,7 @@ class FabulaError(Exception):
     code: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, **details: str) -> None:
+    def __init__(self, message: str, /, **details: str) -> None:
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, str] = MappingProxyType(details)
@@ -54,7 +54,7 @@ class InvalidRequest(FabulaError):
 
     code = "INVALID_REQUEST"
 
-    def __init__(self, message: str, violations: tuple[tuple[str, str], ...] = (), **details: str) -> None:
+    def __init__(self, message: str, violations: tuple[tuple[str, str], ...] = (), /, **details: str) -> None:
         super().__init__(message, **details)
         self.violations = violations
 

@@ -14,6 +14,9 @@ LOCAL_OWNER = "local"
 ALGORITHMS = ("HS256", "HS384", "HS512")
 """Accepted signatures: named here, never taken from the token."""
 
+LONGEST_OWNER = 256
+"""Characters of a token's subject: it stands in every log."""
+
 CLOCK_SKEW_SECONDS = 30
 """How far the clocks of issuer and service may be apart."""
 
@@ -55,11 +58,11 @@ class Authenticator:
             raise Unauthenticated("the token has expired: get a new one") from None
         except jwt.MissingRequiredClaimError as error:
             raise Unauthenticated(f"the token lacks the claim {error.claim!r}") from None
-        except jwt.InvalidTokenError:
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError):  # the last three: claims of odd types
             raise Unauthenticated("the token does not hold: check its signature, algorithm and times") from None
         subject = claims["sub"]
-        if not isinstance(subject, str) or not subject:
-            raise Unauthenticated("the token's claim 'sub' must be a string that is not empty")
+        if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= LONGEST_OWNER:
+            raise Unauthenticated(f"the token's claim 'sub' must be text of 1 to {LONGEST_OWNER} printable characters")
         return subject
 
 

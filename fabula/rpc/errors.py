@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -24,8 +24,14 @@ DOMAIN = "fabula"
 RETRY_SECONDS = 1
 """What `google.rpc.RetryInfo` proposes where trying again can help."""
 
-MOST_DETAIL_BYTES = 6 * 1024
-"""Details travel in trailers, which peers bound at about 8 KiB: longer lists of violations are cut."""
+MOST_DETAIL_BYTES = 5 * 1024
+"""A status travels in trailers, which peers bound at about 8 KiB: of longer ones what matters most is kept."""
+
+MOST_MESSAGE_CHARACTERS = 300
+"""The message travels twice, on its own and in the status. It is a sentence; what is longer is cut."""
+
+MOST_VALUE_CHARACTERS = 300
+"""Of each value that a message mentions, so much is sent."""
 
 GRPC_STATUS: dict[type[FabulaError], grpc.StatusCode] = {
     errors.FabulaError: grpc.StatusCode.INTERNAL,
@@ -117,34 +123,41 @@ def to_status(error: BaseException) -> status_pb2.Status:
     if not isinstance(error, FabulaError):
         error = FabulaError(INTERNAL_MESSAGE)
     number = code_pb2.Code.Value(row_of(GRPC_STATUS, error).name)
-    status = status_pb2.Status(code=number, message=error.message)
-    status.details.extend(_packed(detail) for detail in _details(error))
+    status = status_pb2.Status(code=number, message=_cut(error.message, MOST_MESSAGE_CHARACTERS))
+    for detail in _details(error):
+        status.details.append(_packed(detail))
+        if status.ByteSize() > MOST_DETAIL_BYTES:
+            del status.details[-1]
+    if isinstance(error, InvalidRequest) and error.violations:
+        status.details.append(_packed(_bad_request(error, MOST_DETAIL_BYTES - status.ByteSize())))
     return status
 
 
 def _details(error: FabulaError) -> Sequence[Message]:
-    info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=dict(error.details))
-    details: list[Message] = [info]
-    if isinstance(error, InvalidRequest) and error.violations:
-        details.append(_bad_request(error))
-    if isinstance(error, NotFound):
-        resource = error.details.get("resource", "generation")
-        details.append(
-            error_details_pb2.ResourceInfo(resource_type=resource, resource_name=error.details.get("id", ""))
-        )
-    if isinstance(error, errors.Unavailable | errors.ResourceExhausted):
+    values = {key: _cut(value, MOST_VALUE_CHARACTERS) for key, value in error.details.items()}
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=values)]
+    if isinstance(error, NotFound | errors.AlreadyExists):
+        resource, name = values.get("resource", "generation"), values.get("id", values.get("generation_id", ""))
+        details.append(error_details_pb2.ResourceInfo(resource_type=resource, resource_name=name))
+    if error.retryable:
         details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
     return details
 
 
-def _bad_request(error: InvalidRequest) -> error_details_pb2.BadRequest:
+def _bad_request(error: InvalidRequest, most_bytes: int) -> error_details_pb2.BadRequest:
     bad = error_details_pb2.BadRequest()
     for field, description in error.violations:
-        bad.field_violations.add(field=field, description=description)
-        if bad.ByteSize() > MOST_DETAIL_BYTES:
+        bad.field_violations.add(
+            field=_cut(field, MOST_VALUE_CHARACTERS), description=_cut(description, MOST_VALUE_CHARACTERS)
+        )
+        if bad.ByteSize() > most_bytes and len(bad.field_violations) > 1:
             del bad.field_violations[-1]
             break
     return bad
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
 def _packed(detail: Message) -> any_pb2.Any:
@@ -155,8 +168,7 @@ def _packed(detail: Message) -> any_pb2.Any:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> FabulaError:
     """Return the error that a service meant, from its status and details."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what from_call reads
-    details = list(status.details) if status is not None else []
+    details = _details_of(error)
     info = _unpack(details, error_details_pb2.ErrorInfo)
     cls = _BY_CODE.get(info.reason) if info is not None and info.domain == DOMAIN else None
     cls = cls or _BY_STATUS.get(error.code(), FabulaError)
@@ -167,6 +179,15 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> FabulaError:
         violations = tuple((v.field, v.description) for v in bad.field_violations) if bad is not None else ()
         return InvalidRequest(message, violations, **values)
     return cls(message, **values)
+
+
+def _details_of(error: grpc.aio.AioRpcError) -> Sequence[any_pb2.Any]:
+    """Return the details of a status; none where a proxy or another server has sent what is no status."""
+    try:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what from_call reads
+    except (ValueError, DecodeError):
+        return ()
+    return () if status is None else list(status.details)
 
 
 def _unpack(details: Sequence[any_pb2.Any], cls: type[D]) -> D | None:

@@ -29,7 +29,6 @@ from services.story.prompted import PromptedAuthor
 from tests.integration.story.scripts import Script, ScriptedModel
 
 SECRET = "a secret that only this test and its server know"
-TERMINAL = (gen.STATE_SUCCEEDED, gen.STATE_FAILED, gen.STATE_CANCELLED)
 
 T = TypeVar("T")
 
@@ -101,16 +100,26 @@ class User:
     async def reaches_any(self, id_: str, *states: gen.State.ValueType, seconds: float = 20.0) -> None:
         """Wait until the generation is in one of these states."""
         async with asyncio.timeout(seconds):
-            while (await self.get(id_)).state not in states:
-                await asyncio.sleep(0.02)
+            async for response in self.watch(generation_id=id_, snapshot=True):
+                if response.event.state in states:
+                    return
+
+    async def has_written(self, id_: str, text: str, seconds: float = 20.0) -> None:
+        """Wait until this text is in the log: what a writer has written is stored a moment later."""
+        async with asyncio.timeout(seconds):
+            written = ""
+            async for response in self.watch(generation_id=id_):
+                written += response.event.text_delta.text
+                if text in written:
+                    return
 
     async def reaches(self, id_: str, state: gen.State.ValueType, seconds: float = 20.0) -> Any:
         """Wait until the generation is in a state; return it in short."""
         async with asyncio.timeout(seconds):
-            while (generation := await self.get(id_)).state != state:
-                assert generation.state not in TERMINAL, f"it has ended as {gen.State.Name(generation.state)}"
-                await asyncio.sleep(0.02)
-        return generation
+            async for response in self.watch(generation_id=id_, snapshot=True):
+                if response.event.state == state:
+                    break
+        return await self.get(id_)
 
 
 @dataclass(slots=True)

@@ -119,7 +119,7 @@ async def test_every_command_is_tried_in_every_state() -> None:
 async def test_a_command_twice_is_answered_alike(house: House, user: User, state: str, command: str) -> None:
     """Each command, in each state, given twice, does what the contract says, and the second time nothing more.
 
-    A retry is repeated while its run lasts only; here the run is over in no time, so that its second time may come late.
+    A retry may be repeated while its run lasts only; here that is over in no time, and the second one may be late.
     """
     id_ = await STATES[state](house, user)
     expected = ENDS[state, command]

@@ -52,7 +52,7 @@ async def test_a_foreign_generation_is_answered_exactly_as_an_unknown_one(
     ben = house.user()
     foreign, unknown = await user.start(story(house.script().premise)), f"story-{uuid4()}"
     await user.log(foreign)
-    more = {"after_sequence": 3} if how == "resumed" and rpc == "WatchProgress" else {}
+    more: dict[str, Any] = {"after_sequence": 3} if how == "resumed" and rpc == "WatchProgress" else {}
     more |= {"from_stage": "outline"} if how == "resumed" and rpc == "RetryGeneration" else {}
 
     refusals = [

@@ -67,11 +67,7 @@ async def test_a_snapshot_holds_the_text_so_far_and_the_rest_makes_it_whole(hous
     id_ = await user.start(story(script.premise))
     await script.held.wait()
     written = "".join(script.pieces[:4])
-    async with asyncio.timeout(10), aclosing(user.watch(generation_id=id_)) as history:
-        async for response in history:  # the text is in the log, not only written
-            delta = response.event.text_delta
-            if delta.offset + len(delta.text) == len(written):
-                break
+    await user.has_written(id_, written.strip())
 
     async with asyncio.timeout(20), aclosing(user.watch(generation_id=id_, snapshot=True)) as watch:
         snapshot = await anext(watch)
