@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import inflect
 
+
+def words(listed: str) -> frozenset[str]:
+    """Return the words of a list written as one string."""
+    return frozenset(listed.split())
+
+
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
-_TAG_VERBS = frozenset(
-    "say says ask asks said asked answered replied murmured muttered whispered wondered called cried told put went added agreed "
-    "admitted observed remarked wanted snapped sighed insisted repeated began offered".split()
+_TAG_VERBS = words(
+    "say says ask asks said asked answered replied murmured muttered whispered wondered called cried told put "
+    "went added agreed admitted observed remarked wanted snapped sighed insisted repeated began offered"
 )
 _TAG_SUBJECT = r"(?:she|he|they|it|the [\w'’-]+(?: [\w'’-]+)?|[A-ZÀ-Ý][\w'’-]*)"
 _AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.story.grammar.english import words
 from services.story.grammar.vocabulary import Vocabulary
 
 _MODALS = {
@@ -10,16 +11,14 @@ _MODALS = {
     "do": "did", "doesn't": "did not", "don't": "did not", "isn't": "was not", "aren't": "were not", "shall": "should",
     "was": "was", "were": "were", "had": "had", "could": "could", "would": "would", "did": "did", "should": "should",
 }  # fmt: skip
-_BEFORE_VERB = frozenset(
-    "who which and but or he she it they that never always only still also often once again now then both".split()
+_BEFORE_VERB = words(
+    "who which and but or he she it they that never always only still also often once again now then both"
 )
-_FORBIDDEN = frozenset("i me my mine we us our ours you your yours i'm we're you're please lol etc".split())
-_AUXILIARIES = frozenset("has have had is are was were am".split())
-_SUBORDINATORS = frozenset("until when where because before after while if that which whose".split())
-_NO_END = frozenset("a an the to of in on at and or but with for by from his her its their that who which".split())
-_NOUN_MARKERS = frozenset(
-    "a an the his her its their this that of in on at by for with from into no every each some".split()
-)
+_FORBIDDEN = words("i me my mine we us our ours you your yours i'm we're you're please lol etc")
+_AUXILIARIES = words("has have had is are was were am")
+_SUBORDINATORS = words("until when where because before after while if that which whose")
+_NO_END = words("a an the to of in on at and or but with for by from his her its their that who which")
+_NOUN_MARKERS = words("a an the his her its their this that of in on at by for with from into no every each some")
 
 
 def past_clause(words: list[str], known: Vocabulary) -> str:
@@ -52,12 +51,12 @@ def _turned(words: list[str], known: Vocabulary, *, base: bool) -> list[str]:
             subordinate = False
         else:
             turned.append(_turn(word, before, known, base=base, bare_infinitive=_infinitive(words, index)))
-        subordinate = lower in _SUBORDINATORS or subordinate and lower not in known.past_forms
+        subordinate = lower in _SUBORDINATORS or (subordinate and lower not in known.past_forms)
     return turned
 
 
 def _finite(word: str, before: str, known: Vocabulary) -> bool:
-    return word in known.third_forms or word in known.verbs and known.is_plural(before)
+    return word in known.third_forms or (word in known.verbs and known.is_plural(before))
 
 
 def _infinitive(words: list[str], index: int) -> bool:
@@ -89,7 +88,7 @@ def _noun_too(word: str, known: Vocabulary) -> bool:
 
 def infinitive(words: list[str], known: Vocabulary) -> str:
     """Return a verb phrase for "to …" if it is well formed, else ""."""
-    if not words or words[0].lower() not in known.verbs and words[0].lower() != "be":
+    if not words or (words[0].lower() not in known.verbs and words[0].lower() != "be"):
         return ""
     kept = list(words[:14])
     while kept and kept[-1].lower() in _NO_END:

@@ -9,7 +9,7 @@ from random import Random
 
 from services.story.grammar.discourse import OBJECT, POSSESSIVE, REFLEXIVE, SUBJECT, Discourse
 from services.story.grammar.english import possessive, tidy, with_article
-from services.story.grammar.lexicon import Spot
+from services.story.grammar.entries import Spot
 from services.story.grammar.template import Choice, Node, Passage, Slot, Text
 from services.story.grammar.world import Person, Thing, World
 
@@ -77,7 +77,7 @@ class Realiser:
     def fork(self) -> Realiser:
         """Return a realiser in the same state that can be thrown away."""
         other = Realiser(self._world, self._memory.fork())
-        other._discourse = self._discourse.copy()  # noqa: SLF001 - the same class
+        other._discourse = self._discourse.copy()
         return other
 
     def tell(self, passage: Passage, scene: Scene, random: Random) -> str:
@@ -189,7 +189,7 @@ class Realiser:
         return not known and not self._discourse.quoting
 
     def _introduce(self, person: Person, slot: Slot) -> str:
-        """Say who somebody is at their first mention: "a toll lord by the name of Hask", "Mrs Gaunt, the housekeeper,"."""
+        """Say at the first mention who somebody is: "a toll lord by the name of Hask", "Gaunt, the sexton,"."""
         self._discourse.note(person, subject=slot.form != "o")
         if person.key == "rival" or not person.named:
             return self._newcomer(person)

@@ -13,10 +13,39 @@ from services.story.grammar.lexicon import data_folder
 
 Kind = Literal["person", "group", "animal", "being", "place", "thing", "abstract", ""]
 
-_PERSON_ENDINGS = (
-    "smith|maker|keeper|man|woman|monger|wright|wife|master|mistress|seller|herd|tender|hunter|ologist|ician|eer|"
-    "ographer|mender|catcher|breaker|builder|writer|driver|dealer|healer|reader|owner|holder|sweeper|player"
-).split("|")
+_PERSON_ENDINGS = [
+    "smith",
+    "maker",
+    "keeper",
+    "man",
+    "woman",
+    "monger",
+    "wright",
+    "wife",
+    "master",
+    "mistress",
+    "seller",
+    "herd",
+    "tender",
+    "hunter",
+    "ologist",
+    "ician",
+    "eer",
+    "ographer",
+    "mender",
+    "catcher",
+    "breaker",
+    "builder",
+    "writer",
+    "driver",
+    "dealer",
+    "healer",
+    "reader",
+    "owner",
+    "holder",
+    "sweeper",
+    "player",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.story.grammar.lexicon import Genre, Plot, Spot, Thread, Tone
+from services.story.grammar.entries import Genre, Plot, Spot, Thread, Tone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""Chooses genre, tone and plot: what the request asks for, else what its words suggest. Pure."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+from services.story.domain import Brief
+from services.story.grammar.english import singular
+from services.story.grammar.entries import Genre, Lexicon, Plot, Tone
+from services.story.grammar.folk import Request
+from services.story.grammar.premise import Facts
+from services.story.grammar.tokens import Noun
+from services.story.grammar.vocabulary import vocabulary
+
+_BULKY_PLOTS = frozenset({"longing", "transformation", "rivalry", "visitor", "mystery"})
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words of a text in lower case."""
+    return set(re.findall(r"[a-z]+", text.lower()))
+
+
+def choose_genre(request: Request, data: Lexicon, random: Random) -> Genre:
+    """Choose the genre that is asked for, else the one the premise's words hint at, else one that suits anybody."""
+    brief, facts, folk = request.brief, request.facts, request.folk
+    asked = words_of(brief.genre)
+    named = [(len(asked & genre.aliases), key) for key, genre in data.genres.items() if asked & genre.aliases]
+    if named:
+        return data.genres[max(named, key=lambda item: (item[0], item[1]))[1]]
+    words = facts.words | words_of(brief.instructions) | words_of(brief.tone)
+    scores = {
+        key: len(words & genre.hints) + 2 * len(words_of(brief.instructions) & genre.aliases)
+        for key, genre in data.genres.items()
+    }
+    best = max(scores.values())
+    if best:
+        return data.genres[random.choice(sorted(key for key, score in scores.items() if score == best))]
+    if (folk and folk[0].kind != "person") or "child" in brief.audience.lower():
+        return data.genres["fairytale"]
+    return data.genres[random.choice(("adventure", "fairytale", "sliceoflife", "fantasy"))]
+
+
+def choose_tone(brief: Brief, genre: Genre, data: Lexicon) -> Tone:
+    """Choose the tone that is asked for, else the genre's own; children get a gentle one unless they asked."""
+    asked = words_of(brief.tone) or (
+        words_of(brief.instructions) & {"funny", "dark", "tense", "warm", "wistful", "sad", "quiet"}
+    )
+    for key in sorted(data.tones):
+        if asked & data.tones[key].aliases:
+            return data.tones[key]
+    if is_for_children(brief) and genre.tone in {"dark", "tense"}:
+        return data.tones["warm"]
+    return data.tones[genre.tone]
+
+
+def is_for_children(brief: Brief) -> bool:
+    """Tell whether the story is to be gentle."""
+    return bool(re.search(r"child|kid|toddler|bedtime|young|famil|\b[3-9]\b|preschool|nursery", brief.audience.lower()))
+
+
+def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -> Plot:
+    """Choose the plot that the premise's verbs ask for, or one the genre likes."""
+    facts, folk = request.facts, request.folk
+    words = facts.verbs | facts.words
+    scores = {key: 3 * len(words & plot.verbs) + (key in genre.plots) for key, plot in data.plots.items()}
+    if folk and folk[0].kind != "person":
+        scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
+    solid = solid_thing(facts)
+    if solid is not None and {solid.head, singular(solid.head)} & vocabulary().bulky:
+        scores = {key: score for key, score in scores.items() if key in _BULKY_PLOTS}
+    if facts.want and max(scores.values()) < 3:
+        scores["longing"] += 3
+    best = max(scores.values())
+    if best >= 3:
+        return data.plots[random.choice(sorted(key for key, score in scores.items() if score == best))]
+    return data.plots[random.choice([key for key in genre.plots if key in scores] or sorted(scores))]
+
+
+def solid_thing(facts: Facts) -> Noun | None:
+    """Return the first thing that a plot can turn on: not the rain, not the sun."""
+    known = vocabulary()
+    return next((noun for noun in facts.things if noun.head not in known.airy), None)

@@ -1,0 +1,138 @@
+"""Finds proper names in a text and decides whom or what they name. Pure."""
+
+from __future__ import annotations
+
+from services.story.grammar.english import words
+from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token
+from services.story.grammar.vocabulary import Vocabulary
+
+_FINITE = words("is was are were has had can could will would must does did may might should cannot have")
+
+
+def sure_names(tokens: list[Token], known: Vocabulary) -> tuple[Noun, ...]:
+    """Take from a foreign text only what is certainly a first name."""
+    found = {token.text: None for token in tokens if token.text.istitle() and token.lower in known.names}
+    return tuple(
+        Noun("person", name, name, name=name, pronoun=known.name_gender(name)) for name in found
+        if name.lower() not in known.foreign
+    )[:4]  # fmt: skip
+
+
+def find_names(tokens: list[Token], known: Vocabulary) -> list[Found]:
+    """Find runs of capitalised words, and in lower-case texts the words that can only be names."""
+    found: list[Found] = []
+    index = 0
+    lower_case = all(token.text.islower() for token in tokens)
+    while index < len(tokens):
+        end = _name_end(tokens, index, known, lower_case=lower_case)
+        if end > index:
+            noun = _named(tokens, index, end, known)
+            if noun is not None:
+                found.append(Found(index, end, noun))
+            index = end
+        else:
+            index += 1
+    return found
+
+
+def _name_end(tokens: list[Token], index: int, known: Vocabulary, *, lower_case: bool) -> int:
+    """Return where the name that starts at `index` ends; `index` if none does."""
+    if lower_case:
+        before = tokens[index - 1].lower if index else ""
+        first = tokens[index].lower
+        called = before in {"named", "called"} and first not in known.function
+        sure = first in known.names and not known.known(first) and before not in DETERMINERS
+        return index + 1 if called or sure or first in known.gazetteer else index
+    end = index
+    while end < len(tokens) and _capital(tokens[end]) and (end == index or not tokens[end].breaks):
+        end += 1
+        if tokens[end - 1].genitive:
+            break
+    if end > index and tokens[index].starts and not _may_start_name(tokens, index, end, known):
+        return index
+    return end
+
+
+def _capital(token: Token) -> bool:
+    return token.text[0].isupper() and token.lower not in {"i", "i'm", "i'd", "i'll", "i've"}
+
+
+def _may_start_name(tokens: list[Token], index: int, end: int, known: Vocabulary) -> bool:
+    """Tell whether a capital at the start of a sentence belongs to a name and not to an ordinary word."""
+    token = tokens[index]
+    if end - index > 1:
+        return token.lower not in known.function and (token.lower not in known.numbers)
+    if token.lower in known.names or (token.text.isupper() and len(token.text) > 1):
+        return token.lower not in known.function
+    if known.known(token.lower):
+        return False
+    following = tokens[end] if end < len(tokens) else None
+    if token.genitive:
+        return True
+    return following is not None and (
+        following.breaks or following.lower in {"and", "or"} or verb_form(following.lower, known)
+    )
+
+
+def verb_form(word: str, known: Vocabulary) -> bool:
+    """Tell whether a word is a finite verb."""
+    return word in _FINITE or word in known.third_forms or word in known.past_forms
+
+
+def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun | None:
+    """Decide what a run of capitalised words names."""
+    run = [token.text for token in tokens[start:end]]
+    lower = [word.lower() for word in run]
+    if all(word in known.function or word in IGNORED for word in lower):
+        return None
+    run = [word if word[0].isupper() else word.capitalize() for word in run]
+    name = " ".join(run)
+    before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
+    kinds = [known.kind(word) for word in lower]
+    if len(run) == 1 and lower[0] in known.gazetteer:
+        return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
+    if len(run) == 1 and kinds[0] and lower[0] not in known.names:
+        return None  # an ordinary noun in capitals: the phrases see it
+    if "place" in kinds[1:] + kinds[-1:] and kinds[0] != "person" and not any(word in known.names for word in lower):
+        prep = before if before in {"in", "at", "on"} else ""
+        article = "the " if before == "the" else ""
+        head = next(word for word, kind in zip(lower, kinds, strict=True) if kind == "place")
+        return Noun("place", head, article + name, name=article + name, prep=prep or known.preps.get(head, "in"))
+    person = any(word in known.names or word in known.titles for word in lower) or "person" in kinds
+    if not person and _place_before(tokens, start, known):
+        article = "the " if before == "the" else ""
+        return Noun("place", name, article + name, name=article + name, prep="in")
+    if not person and before == "the":
+        return None
+    return _person(run, lower, known)
+
+
+def _place_before(tokens: list[Token], start: int, known: Vocabulary) -> bool:
+    """Tell whether a preposition of place stands before, with or without an article."""
+    if not start or tokens[start].breaks:
+        return False
+    before = tokens[start - 1].lower
+    if before == "the" and start > 1:
+        before = tokens[start - 2].lower
+    return before in PLACE_PREPS or (known.kind(before) == "place" and before != "house")
+
+
+def _person(run: list[str], lower: list[str], known: Vocabulary) -> Noun:
+    """Make a person of a run of words, with a rank or trade before the name if there is one."""
+    cut = 0
+    while cut < len(run) - 1 and (known.kind(lower[cut]) == "person" or lower[cut] in known.adjectives - known.titles):
+        cut += 1
+    trade = " ".join(lower[:cut])
+    titled = cut > 0 and len(run) - cut == 1 and known.kind(lower[cut - 1]) == "person"
+    name = " ".join(run if titled or cut == 0 else run[cut:])
+    head = lower[cut - 1] if cut else name
+    gender = (
+        known.gender(head) or next((g for w in lower[cut:] if (g := known.name_gender(w))), "") or _titled(lower[0])
+    )
+    return Noun("person", head, trade or name, name=name, pronoun=gender)
+
+
+def _titled(title: str) -> str:
+    if title in {"mr", "sir", "lord", "uncle", "monsieur", "father", "brother"}:
+        return "he"
+    return "she" if title in {"mrs", "ms", "miss", "lady", "dame", "madame", "aunt", "auntie", "sister"} else ""

@@ -1,0 +1,102 @@
+"""Cuts a text into words that know where they stand. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.story.grammar.english import words
+from services.story.grammar.vocabulary import Kind, Vocabulary
+
+_TOKEN = re.compile(r"[^\W\d_]+(?:[-’'][^\W_]+)*(?:-\d+)?|\d+|[.!?:;,\n\"“”()]")
+DETERMINERS = words("a an the his her its their my your our this that these those some every each no one another")
+PLACE_PREPS = words(
+    "in at to from near into through inside outside across towards toward around above below under of on"
+)
+PLACE_PREPS = words(
+    "in at to from near into through inside outside across towards toward around above below under of on"
+)
+IGNORED = words(
+    "story tale author reader hero heroine character protagonist name something way lot bit day night morning "
+    "evening year time man-made i'd lol please part end thanks"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word of a text, and where it stands."""
+
+    text: str
+    breaks: bool  # a punctuation mark stands before it
+    starts: bool  # it begins a sentence
+    genitive: bool  # it ended in "'s"
+
+    @property
+    def lower(self) -> str:
+        """The word in lower case."""
+        return self.text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """Something a text names.
+
+    Attributes:
+        kind: What it is.
+        head: The last word of its noun phrase ("keeper", "map"); the name for names.
+        phrase: The noun phrase without its article ("old lighthouse keeper").
+        name: The proper name, if it has one.
+        plural: Whether it stands in the plural.
+        count: How many there are, where a number says so; 1 otherwise.
+        prep: The preposition before it.
+        detail: A relative clause about it in the past tense ("who was afraid of the dark").
+        pronoun: "she" or "he" if known.
+        times: How often it occurs.
+    """
+
+    kind: Kind
+    head: str
+    phrase: str
+    name: str = ""
+    plural: bool = False
+    count: int = 1
+    prep: str = ""
+    detail: str = ""
+    pronoun: str = ""
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A noun with the position of its first token and the one after its last."""
+
+    start: int
+    end: int
+    noun: Noun
+
+
+def tokenise(text: str) -> list[Token]:
+    """Cut a text into words."""
+    tokens: list[Token] = []
+    breaks = starts = True
+    for piece in _TOKEN.findall(text):
+        if not piece[0].isalnum():
+            breaks = True
+            starts = starts or piece in '.!?:\n"“”'
+            continue
+        word = piece.replace("’", "'")
+        genitive = word.endswith("'s")
+        tokens.append(Token(word.removesuffix("'s"), breaks, starts, genitive))
+        breaks = starts = False
+    return tokens
+
+
+def is_foreign(words: list[str], known: Vocabulary) -> bool:
+    """Tell whether the text is in another language, by its small words."""
+    if not words:
+        return False
+    if sum(word.isascii() for word in words) < len(words) / 2:
+        return True
+    other = sum(word in known.foreign and word not in known.function for word in words)
+    english = sum(known.known(word) for word in words)
+    return other >= 2 and other * 2 > english
