@@ -1,9 +1,14 @@
-"""Real NATS servers and journals for tests, and a few words to write logs with."""
+"""Real NATS servers and journals for tests, and a few words to write logs with.
+
+`FABULA_TEST_NATS_URL` points the tests that harm no server at one that runs already, with `FABULA_TEST_REPLICAS`
+copies of each stream: so the contracts can be held against a cluster.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -25,6 +30,9 @@ LEASE_SECONDS = 0.5
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Run one embedded server for all tests that do not harm it; give its URL."""
+    if url := os.environ.get("FABULA_TEST_NATS_URL"):
+        yield url
+        return
     async with EmbeddedServer(tmp_path_factory.mktemp("nats")) as server:
         yield server.url
 
@@ -35,6 +43,7 @@ def settings(nats_server: str) -> JournalSettings:
     return JournalSettings(
         url=nats_server,
         name="test",
+        replicas=int(os.environ.get("FABULA_TEST_REPLICAS", "1")),
         lease_seconds=LEASE_SECONDS,
         idle_check_seconds=0.2,
         queue_info_seconds=0.0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ from fabula.journal.stored import APPEND, OWNER, SEQUENCE, record_of
 
 _FENCE = "Nats-Expected-Last-Subject-Sequence"
 _FENCE_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+_NAMED_REVISION = re.compile(r"wrong last sequence: (\d+)")
 _PAUSE_SECONDS = 0.005
 _UNDECIDED = 10164
 _REFUSED_BY_FENCE = frozenset({10071, _UNDECIDED})
@@ -98,20 +101,15 @@ class JetStreamEventLog:
         newest = await self._reader.newest(address)
         if newest is None:
             return
+        revision = newest.revision if is_tombstone(newest) else await self._bury(address, newest.revision)
+        everything_below = {"filter": subjects.whole_log(address), "seq": revision}
         try:
-            revision = (
-                newest.revision
-                if is_tombstone(newest)
-                else await self._link.store(subjects.tombstone(address), b"", {APPEND: "deleted"})
-            )
-            await self._link.ask(
-                f"STREAM.PURGE.{subjects.EVENTS_STREAM}", {"filter": subjects.whole_log(address), "seq": revision}
-            )
+            await self._link.ask(f"STREAM.PURGE.{subjects.EVENTS_STREAM}", everything_below)
         except ApiFault as fault:
             raise unavailable(fault) from fault
 
     async def deleted(self, address: Address) -> bool:
-        """Whether there was such a log, and it was deleted; see the port."""
+        """Tell whether there was such a log, and it was deleted; see the port."""
         newest = await self._reader.newest(address)
         return newest is not None and is_tombstone(newest)
 
@@ -122,6 +120,40 @@ class JetStreamEventLog:
     async def lasts(self, addresses: Sequence[Address]) -> Sequence[Record | None]:
         """Return the newest record of each address; see the port."""
         return await lasts(self._pager, addresses)
+
+    async def _bury(self, address: Address, after: int) -> int:
+        """Store the tombstone behind whatever is newest, and return its revision.
+
+        It may follow anything, so a single server needs no fence. A cluster does: it compares an append's fence with
+        what is being written at that moment only if that was fenced by the same filter; without, one append could
+        slip in behind the tombstone, and its writer would go on.
+        """
+        fenced = await self._is_replicated()
+        deadline = asyncio.get_running_loop().time() + self._link.settings.answer_seconds
+        while asyncio.get_running_loop().time() < deadline:
+            headers = {_FENCE: str(after), _FENCE_SUBJECT: subjects.whole_log(address)} if fenced else {}
+            try:
+                return await self._link.store(subjects.tombstone(address), b"", headers)
+            except ApiFault as fault:
+                if fault.err_code not in _REFUSED_BY_FENCE:
+                    raise unavailable(fault) from fault
+                after = await self._newest_revision(address, fault)
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # not in step with a busy writer
+        raise Unavailable(f"The log of {address.id} is written to without a pause; delete it again.")
+
+    async def _is_replicated(self) -> bool:
+        try:
+            info = await self._link.ask(f"STREAM.INFO.{subjects.EVENTS_STREAM}", {})
+        except ApiFault as fault:
+            raise unavailable(fault) from fault
+        return int(info["config"]["num_replicas"]) > 1
+
+    async def _newest_revision(self, address: Address, refusal: ApiFault) -> int:
+        """Return the newest revision: from the refusal, which names it as a rule, for a busy writer leaves no time."""
+        if named := _NAMED_REVISION.search(str(refusal)):
+            return int(named[1])
+        newest = await self._reader.newest(address)
+        return newest.revision if newest else 0
 
     async def _already_stored(self, address: Address, after: int, append_id: str, *, undecided: bool) -> int | None:
         """Return the revision under which this very append was stored before its answer was lost.

@@ -12,7 +12,8 @@ class JournalSettings:
     Attributes:
         url: One or several server addresses, separated by commas; a user, password or token may stand in them.
         name: The connection's name, as the NATS server's monitoring shows it.
-        replicas: Copies that a cluster keeps of every stream: 1 on a single server, else 3 or 5.
+        replicas: Copies that a cluster keeps of every stream: 1 on a single server, else 3 or 5. Used when a stream
+            is made; one that exists keeps its number.
         lease_seconds: A job that is neither renewed, done nor given back for so long is handed out again. The same
             in every process of an installation.
         answer_seconds: How long any call waits for the store before it raises `Unavailable`.

@@ -13,7 +13,7 @@ from typing import Any
 from fabula.journal import subjects
 from fabula.journal.connection import ApiFault, Link, unavailable
 
-_NAME_IN_USE = 10058
+_NO_STREAM = 10059
 _HOUR = 3600 * 10**9
 
 _DURABLE = {"storage": "file", "retention": "limits", "allow_direct": True}
@@ -63,24 +63,30 @@ PREVIEWS: Mapping[str, Any] = MappingProxyType(
 
 
 async def declare(link: Link, stream: Mapping[str, Any]) -> None:
-    """Make sure that the stream exists as described.
+    """Make sure that the stream exists as described; one that exists keeps its number of replicas.
 
     Raises:
         Unavailable: JetStream does not answer, or refuses (too few servers for the replicas, no space).
     """
     name = stream["name"]
-    wanted = {**stream, "num_replicas": link.settings.replicas}
     try:
-        try:
-            await link.ask(f"STREAM.CREATE.{name}", wanted)
-        except ApiFault as fault:
-            if fault.err_code != _NAME_IN_USE:
-                raise
-            present = (await link.ask(f"STREAM.INFO.{name}", {}))["config"]
-            if any(present.get(option) != value for option, value in wanted.items()):
-                await link.ask(f"STREAM.UPDATE.{name}", {**present, **wanted})
+        present = await _config(link, name)
+        if present is None:  # another process may be quicker: to create the same twice is no fault
+            await link.ask(f"STREAM.CREATE.{name}", {**stream, "num_replicas": link.settings.replicas})
+        elif any(present.get(option) != value for option, value in stream.items()):
+            await link.ask(f"STREAM.UPDATE.{name}", {**present, **stream})
     except ApiFault as fault:
         raise unavailable(fault) from fault
+
+
+async def _config(link: Link, name: str) -> Mapping[str, Any] | None:
+    try:
+        config: Mapping[str, Any] = (await link.ask(f"STREAM.INFO.{name}", {}))["config"]
+    except ApiFault as fault:
+        if fault.err_code == _NO_STREAM:
+            return None
+        raise
+    return config
 
 
 async def declare_all(link: Link) -> None:

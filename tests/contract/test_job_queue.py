@@ -215,8 +215,17 @@ async def test_depth_counts_who_waits(journal: Journal, kind: str) -> None:
     assert await journal.queue.depth(kind) == 0
     for _ in range(4):
         await write(journal.events, new_address(kind), 1)
-    assert await journal.queue.depth(kind) == 4
+    await _eventually_waiting(journal, kind, 4)
 
     await journal.queue.claim(kind, 5)
 
-    assert await journal.queue.depth(kind) == 3
+    await _eventually_waiting(journal, kind, 3)
+
+
+async def _eventually_waiting(journal: Journal, kind: str, count: int) -> None:
+    """Wait for the depth: the server counts a moment after it has stored."""
+
+    async def waiting() -> bool:
+        return await journal.queue.depth(kind) == count
+
+    await eventually(waiting)

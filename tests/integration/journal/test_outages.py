@@ -307,6 +307,16 @@ async def test_operators_settings_of_a_stream_are_left_alone(own_server: Embedde
     assert (1 << 30, "new") == (config["max_bytes"], config["discard"])
 
 
+async def test_existing_streams_keep_their_number_of_replicas(own_server: EmbeddedServer) -> None:
+    """A process that is told another number does not change what is there."""
+    async with connect(JournalSettings(url=own_server.url)):
+        pass
+    async with connect(JournalSettings(url=own_server.url, replicas=3)) as journal:
+        config = (await journal.link.ask("STREAM.INFO.FABULA_EVENTS", {}))["config"]
+
+    assert config["num_replicas"] == 1
+
+
 async def test_follower_of_a_closed_journal_ends(own_server: EmbeddedServer, address: Address) -> None:
     """A follower that is left over when its journal closes ends with an error instead of waiting for ever."""
     settings = JournalSettings(url=own_server.url, idle_check_seconds=0.1)
