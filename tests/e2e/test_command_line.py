@@ -360,18 +360,21 @@ def test_it_stops_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
     assert "all has stopped" in system.log_file.read_text()
 
 
-def test_sigterm_stops_it_and_a_second_signal_kills_at_once(tmp_path: Path) -> None:
-    """Whoever is in a hurry gets an end as well, and nothing is left behind."""
-    system = System(tmp_path / "data")
+def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
+    """A process that does not answer is not waited for by who is in a hurry, and nothing is left behind."""
+    system = System(tmp_path / "data", environment={"FABULA_DRAIN_SECONDS": "60"})
     system.start()
     status, process = system.status, system.process
     assert status is not None
     assert process is not None
+    os.kill(system.pid_of("gateway"), signal.SIGSTOP)
 
     process.terminate()
+    until(lambda: "stopping; once more" in system.log_file.read_text(), "stopping")
     process.terminate()
 
-    assert 0 == process.wait(10)
+    assert 0 == process.wait(20)
+    assert "killing everything" in system.log_file.read_text()
     assert [] == [one.pid for one in status.processes if Path(f"/proc/{one.pid}").exists()]
     system.stop()
 
