@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import structlog
 import uvloop
 
+from fabula.engine.paces import PaceBook
 from fabula.engine.pipeline import Pipeline
 from fabula.engine.run import Workshop
 from fabula.engine.worker import Worker, WorkerSettings
@@ -76,7 +77,8 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
 
     async def part(journal: Journal, stop: Stop) -> None:
         kind = contract.kind
-        async with Tails(journal.events, journal.previews, journal.queue, contract.codec) as tails:
+        paces = PaceBook(journal.records, kind.name)
+        async with Tails(journal.events, journal.previews, journal.queue, paces, contract.codec) as tails:
             service = GenerationService(contract, journal.events, journal.blobs, tails)
             edge = Edge(service, contract.more(), auth)
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
@@ -133,6 +135,6 @@ def worker_check(journal: Journal, kind: str) -> Check:
     """Tell whether the journal answers and a worker of this kind has shown life lately."""
 
     async def check() -> bool:
-        return await journal.records.get(f"worker.{kind}") is not None
+        return await PaceBook(journal.records, kind).life() is not None
 
     return check

@@ -31,6 +31,7 @@ from fabula.engine.events import (
 from fabula.engine.forecast import Forecast
 from fabula.engine.history import Snapshot, StageView
 from fabula.engine.meter import Meter
+from fabula.engine.paces import WHOLE
 from fabula.engine.pipeline import Pipeline, Stage
 from fabula.engine.ports import Address, Blobs, EventCodec, EventLog, Previews
 from fabula.engine.writer import FenceLost, LogEnd, LogWriter, describe
@@ -223,7 +224,11 @@ class Run:
         """Write the last event of this turn, unless what is asked for has changed by then."""
         self._meter.rest()
         progress = self._meter.read(time.monotonic(), done=isinstance(body, Succeeded))
-        return Outcome.DONE if await self._writer.conclude(body, progress, pending) else None
+        if not await self._writer.conclude(body, progress, pending):
+            return None
+        if isinstance(body, Succeeded):
+            self._meter.measured.append((WHOLE, progress.elapsed, 1))
+        return Outcome.DONE
 
     async def _perform_stage(self, stage: Stage) -> Failed | None:
         """Run one stage, with its retries. None: it is finished, or was interrupted."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import structlog
 
-from fabula.engine.forecast import Forecast, Pace
+from fabula.engine.forecast import Forecast
 from fabula.engine.history import History
+from fabula.engine.paces import ALIVE_SECONDS, PaceBook, SignOfLife
 from fabula.engine.ports import GenerationId, Job, JobQueue, Records
 from fabula.engine.run import Claim, Outcome, Run, Workshop, cause_of
 from fabula.engine.writer import LogEnd, describe
-from fabula.errors import FabulaError, LogCorrupted, Superseded, Unavailable
+from fabula.errors import FabulaError, LogCorrupted, Unavailable
 
 CLAIM_SECONDS = 5.0
 """How long one request for a job waits; a shutdown interrupts it."""
-
-ALIVE_SECONDS = 10
-"""A worker that has not said it is alive for this long is taken for dead."""
 
 RETRY_SECONDS = 0.5
 """Wait before the journal is asked again after it did not answer."""
@@ -69,7 +66,7 @@ class Worker:
         self._kind = kind
         self._shop = workshop
         self._queue = queue
-        self._records = records
+        self._paces = PaceBook(records, kind)
         self._settings = settings
         self._held: dict[int, _Held] = {}  # by revision: a generation that is queued again is another job
         self._free = asyncio.Semaphore(settings.slots)
@@ -154,7 +151,7 @@ class Worker:
         if claim is None:
             await held.job.done()
             return
-        _, paces = await self._paces()
+        paces = await self._paces.read(self._shop.pipeline.model)
         held.run = Run(self._shop, claim, Forecast(paces))
         if self._stopping.is_set():
             held.run.release()
@@ -167,7 +164,7 @@ class Worker:
                 await held.job.give_back()
             case Outcome.LOST:
                 return
-        await self._keep_paces(held.run.measured)
+        await self._paces.keep(self._shop.pipeline.model, held.run.measured)
 
     async def _read(self, job: Job) -> Claim | None:
         """Fold the log; None if the job is stale: ended, paused, deleted, or queued again since."""
@@ -207,41 +204,11 @@ class Worker:
                 held.run.look()
 
     async def _show_life(self) -> None:
+        sign = SignOfLife(self._shop.worker, self._shop.pipeline.model, self._settings.slots)
         while True:
             with suppress(Unavailable):
-                await self._records.put(f"worker.{self._kind}", self._shop.worker.encode(), ttl_seconds=ALIVE_SECONDS)
+                await self._paces.show_life(sign)
             await asyncio.sleep(ALIVE_SECONDS / 3)
-
-    def _pace_key(self) -> str:
-        model = "".join(c if c.isalnum() else "-" for c in self._shop.pipeline.model.lower())
-        return f"pace.{self._kind}.{model}"
-
-    async def _paces(self) -> tuple[int, dict[str, Pace]]:
-        """Return what is known, and the revision under which it is kept (0: nothing is)."""
-        stored = await self._records.get(self._pace_key())
-        if stored is None:
-            return 0, {}
-        return stored.revision, _paces_in(stored.value)
-
-    async def _keep_paces(self, measured: list[tuple[str, float, int]]) -> None:
-        """Add what was measured to what is known; another worker that writes at the same time goes first."""
-        while measured:
-            revision, paces = await self._paces()
-            for role, seconds, units in measured:
-                paces[role] = paces.get(role, Pace()).add(seconds, units)
-            value = json.dumps({role: pace.samples for role, pace in paces.items()}).encode()
-            with suppress(Superseded):
-                await self._records.put(self._pace_key(), value, after=revision)
-                return
-
-
-def _paces_in(value: bytes) -> dict[str, Pace]:
-    """Return the paces that a record holds; none if it holds anything else: no work must wait for a forecast."""
-    try:
-        return {role: Pace(tuple(map(float, samples))) for role, samples in json.loads(value).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        _warn("paces_unreadable", error)
-        return {}
 
 
 def _warn(event: str, error: BaseException, **fields: str) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 import structlog
 
 from fabula.engine.events import State
+from fabula.engine.paces import PaceBook
 from fabula.engine.ports import Address, Entry, EventLog, JobQueue, Previews, Record
 from fabula.engine.tail import Tail
 from fabula.errors import Unavailable
@@ -72,13 +73,15 @@ class Tails:
         log: Where logs are stored.
         previews: Where previews pass.
         queue: Tells how many go before a waiting generation.
+        paces: Tells how long that takes.
         codec: How to tell of the queue.
     """
 
-    def __init__(self, log: EventLog, previews: Previews, queue: JobQueue, codec: ProtoCodec) -> None:
+    def __init__(self, log: EventLog, previews: Previews, queue: JobQueue, paces: PaceBook, codec: ProtoCodec) -> None:
         self._log = log
         self._previews = previews
         self._queue = queue
+        self._paces = paces
         self._codec = codec
         self._shared: dict[Address, _Shared] = {}
         self._tasks = asyncio.TaskGroup()
@@ -136,8 +139,10 @@ class Tails:
                 if event.state is not State.QUEUED:
                     return
                 position = await self._queue.position(address.kind, record.revision)
+                left = None if position is None else await self._paces.remaining_behind(position)
             except Unavailable:
                 continue
             if position is not None and position != known:
                 known = position
-                tail.show(self._codec.encode_waiting(address.id, replace(event.progress, queue_position=position)))
+                progress = replace(event.progress, queue_position=position, remaining=left)
+                tail.show(self._codec.encode_waiting(address.id, progress))

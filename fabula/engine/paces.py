@@ -1,0 +1,104 @@
+"""What is remembered from earlier generations, and what workers say of themselves: the ground of every forecast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+import structlog
+
+from fabula.engine.events import Remaining
+from fabula.engine.forecast import Pace, add_up
+from fabula.engine.ports import Records
+from fabula.errors import Superseded
+
+WHOLE = "whole"
+"""The role under which the working time of whole runs is kept."""
+
+ALIVE_SECONDS = 10
+"""A worker that has not said it is alive for this long is taken for dead."""
+
+Measured = tuple[str, float, int]
+"""Role, seconds and units of a piece of work."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """What a worker says of itself.
+
+    Attributes:
+        worker: Its name.
+        model: Who does its work.
+        slots: Generations it runs at the same time.
+    """
+
+    worker: str
+    model: str
+    slots: int
+
+
+class PaceBook:
+    """Keeps the paces and the signs of life of one kind of generator.
+
+    Args:
+        records: Where they are kept.
+        kind: Which kind.
+    """
+
+    def __init__(self, records: Records, kind: str) -> None:
+        self._records = records
+        self._kind = kind
+
+    async def read(self, model: str) -> dict[str, Pace]:
+        """Return what is known of a model's paces, by role."""
+        return (await self._read(model))[1]
+
+    async def keep(self, model: str, measured: Sequence[Measured]) -> None:
+        """Add what was measured; another worker that writes at the same time goes first."""
+        while measured:
+            revision, paces = await self._read(model)
+            for role, seconds, units in measured:
+                paces[role] = paces.get(role, Pace()).add(seconds, units)
+            value = json.dumps({role: pace.samples for role, pace in paces.items()}).encode()
+            with suppress(Superseded):
+                await self._records.put(self._key(model), value, after=revision)
+                return
+
+    async def show_life(self, sign: SignOfLife) -> None:
+        """Say that a worker is alive; holds for `ALIVE_SECONDS`."""
+        await self._records.put(f"worker.{self._kind}", json.dumps(asdict(sign)).encode(), ttl_seconds=ALIVE_SECONDS)
+
+    async def life(self) -> SignOfLife | None:
+        """Return the newest sign of life; None if no worker lives."""
+        stored = await self._records.get(f"worker.{self._kind}")
+        return None if stored is None else SignOfLife(**json.loads(stored.value))
+
+    async def remaining_behind(self, position: int) -> Remaining | None:
+        """Return the time until a generation is done that has `position` others before it; None if not known."""
+        sign = await self.life()
+        pace = (await self.read(sign.model)).get(WHOLE) if sign is not None else None
+        if sign is None or pace is None:
+            return None
+        turns = position // sign.slots + 1
+        return add_up([Remaining(pace.quantile(0.5), pace.quantile(0.9))] * turns)
+
+    def _key(self, model: str) -> str:
+        plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in model.lower())
+        return f"pace.{self._kind}.{plain}"
+
+    async def _read(self, model: str) -> tuple[int, dict[str, Pace]]:
+        stored = await self._records.get(self._key(model))
+        return (0, {}) if stored is None else (stored.revision, _paces_in(stored.value))
+
+
+def _paces_in(value: bytes) -> dict[str, Pace]:
+    """Return the paces that a record holds; none if it holds anything else: no work must wait for a forecast."""
+    try:
+        return {role: Pace(tuple(map(float, samples))) for role, samples in json.loads(value).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        _log.warning("paces_unreadable", reason=str(error))
+        return {}

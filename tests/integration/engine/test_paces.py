@@ -1,0 +1,37 @@
+"""What is remembered of earlier generations: times of whole runs tell how long a queue takes."""
+
+from __future__ import annotations
+
+from fabula.engine.events import Remaining
+from fabula.engine.paces import WHOLE, PaceBook, SignOfLife
+from fabula.journal import Journal
+
+
+async def test_waiting_takes_as_many_turns_as_slots_allow(journal: Journal) -> None:
+    """With two slots, the third in the queue waits for one turn and takes its own."""
+    book = PaceBook(journal.records, "paces-a")
+    await book.show_life(SignOfLife("somebody", "grammar/1", slots=2))
+    await book.keep("grammar/1", [(WHOLE, 10.0, 1)])
+
+    assert Remaining(10.0, 10.0) == await book.remaining_behind(1)
+    assert Remaining(20.0, 20.0) == await book.remaining_behind(2)
+
+
+async def test_waiting_time_is_unknown_without_a_worker_or_without_a_past(journal: Journal) -> None:
+    """Unknown is a legitimate answer."""
+    book = PaceBook(journal.records, "paces-b")
+
+    assert await book.remaining_behind(0) is None
+
+    await book.show_life(SignOfLife("somebody", "grammar/1", slots=2))
+
+    assert await book.remaining_behind(0) is None
+
+
+async def test_models_keep_paces_of_their_own(journal: Journal) -> None:
+    """A slow model's past says nothing about a quick one."""
+    book = PaceBook(journal.records, "paces-c")
+    await book.keep("slow@1", [("write", 100.0, 10)])
+
+    assert {} == await book.read("quick@1")
+    assert (10.0,) == (await book.read("slow@1"))["write"].samples
