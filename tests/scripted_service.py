@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf import json_format
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
@@ -58,6 +59,22 @@ class ScriptedLog:
         """Append a piece of text."""
         return self.append(text_delta={"stage": "write-1", "text": text})
 
+    def finish(self, stage: str, **output: Any) -> int:
+        """Append the end of a stage with its output, e.g. `finish("outline", outline={…})`."""
+        sequence = self.append(stage_finished={"stage": stage})
+        self._put_out(output)
+        return sequence
+
+    def succeed(self, **output: Any) -> int:
+        """Append the end of the run with its result."""
+        sequence = self.append(succeeded={})
+        self._put_out(output)
+        return sequence
+
+    def _put_out(self, output: dict[str, Any]) -> None:
+        # Nothing was sent yet: watchers run only when the test waits.
+        json_format.ParseDict(output, self.responses[-1])
+
     def show(self, **body: Any) -> None:
         """Send an event that is not part of the log to who watches now."""
         self.shown.append(story_pb2.WatchProgressResponse(event=self._event(0, body)))
@@ -67,7 +84,31 @@ class ScriptedLog:
         """Return a snapshot or reset of the log as it stands."""
         event = self._event(len(self.responses), {body: content})
         event.state = self.responses[-1].event.state
-        return story_pb2.WatchProgressResponse(event=event, story=story_pb2.Story(text=self.text))
+        event_body = getattr(event, body)
+        inner = event_body.snapshot if body == "reset" else event_body
+        self._fold_into(inner)
+        return story_pb2.WatchProgressResponse(event=event, story=self.so_far)
+
+    def _fold_into(self, snapshot: Any) -> None:
+        for response in self.responses:
+            event = response.event
+            if event.HasField("stage_started"):
+                snapshot.stages.add(stage=event.stage_started.stage)
+            if event.HasField("stage_finished") and snapshot.stages:
+                snapshot.stages[-1].finished = True
+            if event.HasField("text_delta") and snapshot.stages:
+                snapshot.stages[-1].text += event.text_delta.text
+            if event.HasField("failed"):
+                snapshot.failure.CopyFrom(event.failed.failure)
+
+    @property
+    def so_far(self) -> story_pb2.Story:
+        """The story as far as it is written."""
+        story = story_pb2.Story(text=self.text)
+        for response in self.responses:
+            if response.HasField("outline"):
+                story.outline.CopyFrom(response.outline)
+        return story
 
     @property
     def text(self) -> str:
@@ -82,11 +123,14 @@ class ScriptedLog:
     @property
     def summary(self) -> generation_pb2.Generation:
         """The generation in short."""
-        last = self.responses[-1].event
-        return generation_pb2.Generation(id=self.id, kind="story", state=last.state, last_sequence=last.sequence)
+        first, last = self.responses[0].event, self.responses[-1].event
+        return generation_pb2.Generation(
+            id=self.id, kind="story", state=last.state, last_sequence=last.sequence, create_time=first.time
+        )
 
     def _event(self, sequence: int, body: dict[str, Any]) -> generation_pb2.Event:
-        state = TERMINAL.get(next(iter(body)), generation_pb2.STATE_RUNNING)
+        paused = generation_pb2.STATE_PAUSED if "paused" in body else generation_pb2.STATE_RUNNING
+        state = TERMINAL.get(next(iter(body)), paused)
         event = generation_pb2.Event(generation_id=self.id, sequence=sequence, state=state, run=1, **body)
         event.time.GetCurrentTime()
         return event
@@ -191,7 +235,8 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         """Return a generation."""
         async with _answering(context):
             log = self._find(request.generation_id, context)
-            return story_pb2.GetGenerationResponse(generation=log.summary, story=story_pb2.Story(text=log.text))
+            request = log.responses[0].request
+            return story_pb2.GetGenerationResponse(generation=log.summary, request=request, story=log.so_far)
 
     async def ListGenerations(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Return the owner's generations."""

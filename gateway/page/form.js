@@ -37,7 +37,7 @@ export function wireForm(start) {
       requestId = drawId();
     } catch (problem) {
       showProblem(problem.message);
-      const field = problem.violations?.[0]?.field.split(/[.[]/)[0] || "premise";
+      const field = (problem.violations?.[0]?.field || "").split(/[.[]/)[0] || "premise";
       if ($(field)) { if ($("more").contains($(field))) $("more").open = true; $(field).focus(); }
     } finally {
       button.disabled = false;

@@ -127,6 +127,7 @@ async function show() {
     const { request } = await api.getStory(id);
     if (story?.id === id) { premise = request.premise || request.source?.name || ""; draw(); }
   } catch (problem) {
+    if (!(problem instanceof api.Problem)) throw problem;
     if (problem.code === "UNAUTHENTICATED") askForToken();
     else if (problem.code === "NOT_FOUND") { $("story").hidden = true; giveNotice("There is no such story here."); }
   }
@@ -151,6 +152,7 @@ async function refreshShelf() {
     $("older").hidden = !shelfToken;
     markShelf(story?.id);
   } catch (problem) {
+    if (!(problem instanceof api.Problem)) throw problem;
     if (problem.code === "UNAUTHENTICATED") askForToken();
   }
 }
@@ -207,6 +209,8 @@ async function begin() {
   refreshShelf();
   try {
     if ($("template").options.length === 1) offerTemplates((await api.listTemplates()).templates);
-  } catch { /* the form works without them */ }
+  } catch (problem) {
+    if (!(problem instanceof api.Problem)) throw problem;  // without templates the form works as well
+  }
 }
 begin();

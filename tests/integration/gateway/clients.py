@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from gateway.house import House
 from gateway.server import DrainingServer
+from tests.scripted_service import until
 
 JSON = "fabula.v1.json"
 PROTO = "fabula.v1.proto"
@@ -41,6 +42,11 @@ class Gateway:
     def host(self) -> str:
         """Host and port."""
         return f"127.0.0.1:{self.house.settings.http_port}"
+
+    async def end(self) -> None:
+        """Stop the gateway now, and return when it listens no more."""
+        self.server.stop()
+        await until(lambda: self.house.closing.is_set() and not self.server.server_state.connections)
 
     @asynccontextmanager
     async def socket(self, *subprotocols: str, **options: Any) -> AsyncIterator[Socket]:
