@@ -18,6 +18,9 @@ from fabula.errors import Unavailable
 HEALTH_LOOK_SECONDS = 1.0
 """How often a server looks whether it can serve."""
 
+UNHEALTHY_LOOK_SECONDS = 0.2
+"""The same while something is missing: whoever waits for a start should not wait for the look."""
+
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 """The current reflection service. grpcio-reflection ships v1alpha only; the two are the same on the wire."""
 
@@ -142,4 +145,4 @@ async def _keep_health(servicer: Any, checks: dict[str, Check]) -> None:
                 # A watcher that does not read must not keep the news from the others.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(servicer.set(name, _SERVING if fine else _NOT_SERVING), 1.0)
-        await asyncio.sleep(HEALTH_LOOK_SECONDS)
+        await asyncio.sleep(HEALTH_LOOK_SECONDS if all(known.values()) else UNHEALTHY_LOOK_SECONDS)
