@@ -20,7 +20,7 @@ from fabula.errors import InvalidRequest
 from fabula.rpc.kinds import STORY, Kind
 from gateway.bodies import Upload, read_json, read_json_or_form
 from gateway.house import House
-from gateway.identity import let_in
+from gateway.identity import Visitor, let_in
 from gateway.json_requests import fill, in_json_names
 from gateway.operations import Operation, Parameter
 from gateway.queries import only, whole_number
@@ -137,10 +137,7 @@ class Rest:
         content, upload = await read_json_or_form(request)
         kind = collection.kind
         message = _start_request(collection, content, upload)
-        try:
-            response = await self._house.clients[kind.name].call("StartGeneration", message, visitor.caller)
-        except InvalidRequest as error:
-            raise in_json_names(error, collection.field) from None
+        response = await self._ask(kind, "StartGeneration", message, visitor, collection.field)
         headers = {"Location": f"/v1/generations/{response.generation.id}"}
         return _answer(response.generation, HTTPStatus.ACCEPTED, headers)
 
@@ -153,12 +150,12 @@ class Rest:
                 problem = f"must be one of: {', '.join(_STATES)}"
                 raise InvalidRequest(f"state {problem}", (("state", problem),))
             message.states.append(value)
-        return _answer(await self._house.clients[kind.name].call("ListGenerations", message, visitor.caller))
+        return _answer(await self._ask(kind, "ListGenerations", message, visitor))
 
     async def _templates(self, kind: Kind, request: Request) -> Response:
         visitor = let_in(self._house.authenticator, request.headers)
         message = _page_request(kind.request("ListTemplates"), request)
-        return _answer(await self._house.clients[kind.name].call("ListTemplates", message, visitor.caller))
+        return _answer(await self._ask(kind, "ListTemplates", message, visitor))
 
     async def _get(self, request: Request) -> Response:
         return _answer(await self._call("GetGeneration", request))
@@ -185,11 +182,18 @@ class Rest:
         visitor = let_in(self._house.authenticator, request.headers)
         only(request.query_params, ())
         generation_id = request.path_params["id"]
-        client = self._house.client_of(generation_id)
-        message = client.kind.request(rpc)(generation_id=generation_id)
+        kind = self._house.client_of(generation_id).kind
+        message = kind.request(rpc)(generation_id=generation_id)
         if content:
             fill(message, content)
-        return await client.call(rpc, message, visitor.caller)
+        return await self._ask(kind, rpc, message, visitor)
+
+    async def _ask(self, kind: Kind, rpc: str, message: Any, visitor: Visitor, inside: str = "") -> Any:
+        """Call a service; what it refuses is told with the names that the fields have in JSON."""
+        try:
+            return await self._house.clients[kind.name].call(rpc, message, visitor.caller)
+        except InvalidRequest as error:
+            raise in_json_names(error, inside) from None
 
 
 _VERBS = {
