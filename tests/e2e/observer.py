@@ -145,6 +145,10 @@ class Observer:
             last = self.responses[-1] if self.responses else None
             raise AssertionError(f"{self.name} has not seen what it should; the last it saw: {last}") from None
 
+    async def until_events(self, count: int) -> None:
+        """Wait until so many events were seen, or there are no more."""
+        await self.until(lambda seen: len(seen.responses) >= count or seen.ended)
+
     async def until_writing(self, stage: str, words: int = 5) -> None:
         """Wait until a stage is in the middle of its text."""
         await self.until(lambda seen: len(texts_of(seen.events).get(stage, "").split()) > words)

@@ -80,7 +80,7 @@ async def test_many_watchers_see_one_log(house: System) -> None:
         watch = tasks.create_task(first.watch())
         observers = [first]
         for count in (10, 30, 60):
-            await first.until(lambda seen, count=count: len(seen.responses) >= count)  # type: ignore[misc]
+            await first.until_events(count)
             fresh = [Observer(story, [door], chance) for door in all_doors(house)]
             for observer in fresh:
                 tasks.create_task(observer.watch())

@@ -1,0 +1,227 @@
+"""Cancel, pause, resume, retry and delete on a whole system, with watchers at every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from fabula.api.gateway.v1.gateway_pb2 import Cancel, ClientFrame
+from fabula.api.story.v1.story_pb2 import CancelGenerationRequest
+from fabula.rpc.client import Client, open_channel
+from fabula.rpc.kinds import STORY
+from tests.e2e.conftest import READING_PACE
+from tests.e2e.doors import NOBODY, WebSocketDoor
+from tests.e2e.observer import (
+    Observer,
+    all_doors,
+    bodies,
+    check_equal,
+    check_log,
+    check_story,
+    seeded,
+    stages,
+    texts_of,
+)
+from tests.e2e.stories import Api, api_of, watching
+from tests.system import System
+
+Canceller = Callable[[System, str], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Run a system whose worker does one story at a time."""
+    environment = {"FABULA_WORKER_SLOTS": "1"}
+    folder = tmp_path_factory.mktemp("narrow") / "data"
+    with System(folder, words_per_second=READING_PACE, environment=environment) as system:
+        yield system
+
+
+async def by_rest(system: System, story: str) -> None:
+    """Cancel with a POST."""
+    async with api_of(system) as api:
+        assert httpx.codes.OK == (await api.command(story, "cancel")).status_code
+
+
+async def by_grpc(system: System, story: str) -> None:
+    """Cancel with a call."""
+    async with open_channel(system.story_address) as channel:
+        request = CancelGenerationRequest(generation_id=story)
+        await Client(STORY, channel).call("CancelGeneration", request, NOBODY)
+
+
+async def by_websocket(system: System, story: str) -> None:
+    """Cancel with a frame."""
+    door = WebSocketDoor(system.url)
+    async with connect(f"ws{system.url.removeprefix('http')}/v1/ws") as socket:
+        await socket.send(door.encode(ClientFrame(frame_id="9", cancel=Cancel(generation_id=story))))
+        frame = door.decode(await socket.recv())
+        assert ("9", "done") == (frame.frame_id, frame.WhichOneof("frame"))
+
+
+@pytest.mark.parametrize("cancel", [by_rest, by_grpc, by_websocket])
+async def test_a_story_is_cancelled_in_mid_sentence(house: System, cancel: Canceller) -> None:
+    """It ends within a word or so, what is written stays readable, and nothing comes after the end."""
+    async with api_of(house) as api:
+        story = await api.start(words=300)
+        observers = [Observer(story, [door]) for door in all_doors(house)]
+        async with watching(observers):
+            await observers[0].until_writing("write-1")
+            await observers[0].until(lambda seen: not texts_of(seen.events)["write-1"].rstrip().endswith((".", '"')))
+            written = len(texts_of(observers[0].events)["write-1"].split())
+            await cancel(house, story)
+
+        for observer in observers:
+            check_log(observer)
+        check_equal(observers)
+        assert ["cancel_requested", "cancelled"] == [each for each in bodies(observers[0]) if "cancel" in each]
+        text = texts_of(observers[0].events)["write-1"]
+        assert len(text.split()) <= written + READING_PACE, "it did not stop within a second"
+        await stays_ended(house, api, observers[0], "CANCELLED", text)
+
+
+async def stays_ended(system: System, api: Api, observer: Observer, state: str, text: str) -> None:
+    """Check that a log stands still, at every door, and that the text so far can be read."""
+    found = await api.read(observer.generation_id)
+    assert (f"STATE_{state}", observer.cursor) == (found["generation"]["state"], found["generation"]["lastSequence"])
+    assert [text] == [chapter["text"] for chapter in found["story"]["chapters"]]
+    again = [Observer(observer.generation_id, [door], responses=list(observer.responses)) for door in all_doors(system)]
+    async with watching(again):
+        pass
+    check_equal([observer, *again])
+
+
+async def test_a_cancel_at_any_moment_wins(house: System) -> None:
+    """However soon or late after the start it comes, and however many ask: the story is cancelled, once."""
+    chance = seeded()
+    async with api_of(house) as api:
+        for _ in range(5):
+            story = await api.start(words=100)
+            observer = Observer(story, all_doors(house)[:1])
+            async with watching([observer]):
+                await observer.until_events(chance.randint(0, 12))
+                async with asyncio.TaskGroup() as tasks:
+                    for cancel in (by_rest, by_grpc, by_websocket):
+                        tasks.create_task(cancel(house, story))
+            check_log(observer)
+            assert ["cancel_requested", "cancelled"] == [each for each in bodies(observer) if "cancel" in each]
+            await by_rest(house, story)
+            assert observer.cursor == (await api.read(story))["generation"]["lastSequence"]
+
+
+async def test_a_queued_story_is_cancelled_and_no_other_is_touched(narrow: System) -> None:
+    """Of three stories before one worker the second is cancelled while it waits; the first and third succeed."""
+    async with api_of(narrow) as api:
+        first, second, third = [await api.start(words=100, seed=seed) for seed in (1, 2, 3)]
+        running, queued, last = (Observer(story, all_doors(narrow)) for story in (first, second, third))
+        async with watching([running, queued, last]):
+            await running.until_writing("write-1")
+            await queued.until(lambda seen: bool(seen.aside))
+            assert ["accepted"] == bodies(queued)
+            assert 0 == queued.aside[-1].event.progress.queue_position
+            assert httpx.codes.OK == (await api.command(second, "cancel")).status_code
+
+        assert ["accepted", "cancel_requested", "cancelled"] == bodies(queued)
+        check_log(queued)
+        for untouched in (running, last):
+            check_story(untouched)
+            assert "cancel_requested" not in bodies(untouched)
+        assert bodies(last).index("claimed") == 1
+
+
+async def test_a_pause_outlives_a_restart_of_everything(narrow: System) -> None:
+    """Paused in mid-chapter it frees the worker; after a restart of all processes the text goes on where it was."""
+    async with api_of(narrow) as api:
+        story = await api.start(words=160, chapters=2)
+        observers = [Observer(story, [door]) for door in all_doors(narrow)]
+        async with watching(observers):
+            await observers[0].until_writing("write-2")
+            for _ in range(2):
+                assert httpx.codes.OK == (await api.command(story, "pause")).status_code
+            await asyncio.gather(*(each.until(lambda seen: bodies(seen)[-1:] == ["paused"]) for each in observers))
+            assert ["pause_requested", "paused"] == [each for each in bodies(observers[0]) if "pause" in each]
+            standing = observers[0].events[-1]
+            assert not standing.progress.active_agents
+            written = texts_of(observers[0].events)
+
+            between = Observer(await api.start(words=60), all_doors(narrow)[:1])
+            await between.watch()
+            check_story(between)
+
+            await asyncio.to_thread(narrow.stop)
+            await asyncio.to_thread(narrow.start)
+            found = await api.read(story)
+            assert ("STATE_PAUSED", standing.sequence) == (
+                found["generation"]["state"],
+                found["generation"]["lastSequence"],
+            )
+            assert [written["write-1"], written["write-2"]] == [each["text"] for each in found["story"]["chapters"]]
+            for _ in range(2):
+                assert httpx.codes.OK == (await api.command(story, "resume")).status_code
+
+        for observer in observers:
+            check_story(observer)
+        check_equal(observers)
+        assert 1 == bodies(observers[0]).count("resumed")
+        assert "stage_restarted" not in bodies(observers[0])
+        assert texts_of(observers[0].events)["write-2"].startswith(written["write-2"])
+
+
+async def test_a_queued_story_waits_while_it_is_paused(narrow: System) -> None:
+    """Paused before any worker took it, it is passed over by the next one, and taken after it is resumed."""
+    async with api_of(narrow) as api:
+        first, second, third = [await api.start(words=60, seed=seed) for seed in (1, 2, 3)]
+        observers = [Observer(story, all_doors(narrow)) for story in (first, second, third)]
+        async with watching(observers):
+            await observers[0].until_writing("write-1", words=1)
+            assert httpx.codes.OK == (await api.command(second, "pause")).status_code
+            await observers[2].until(lambda seen: seen.ended)
+            assert ["accepted", "pause_requested", "paused"] == bodies(observers[1])
+            assert httpx.codes.OK == (await api.command(second, "resume")).status_code
+        for observer in observers:
+            check_story(observer)
+
+
+async def test_a_system_that_is_stopped_hands_its_story_back(narrow: System) -> None:
+    """Ctrl-C in mid-story: the worker hands it back, and goes on with it in mid-chapter after the next start."""
+    async with api_of(narrow) as api:
+        story = await api.start(words=160, chapters=2)
+        observers = [Observer(story, [door]) for door in all_doors(narrow)]
+        async with watching(observers):
+            await observers[0].until_writing("write-2")
+            assert 0 == await asyncio.to_thread(narrow.stop)
+            await asyncio.to_thread(narrow.start)
+        for observer in observers:
+            check_story(observer)
+        check_equal(observers)
+        turns = [each for each in bodies(observers[0]) if each in ("claimed", "released")]
+        assert ["claimed", "released", "claimed"] == turns
+        assert stages(observers[0], "stage_started") == stages(observers[0], "stage_finished")
+
+
+async def test_a_deleted_story_is_gone_everywhere(house: System) -> None:
+    """A running one is refused; an ended one is gone from reads, lists and watches; deleting twice is the same."""
+    async with api_of(house) as api:
+        kept, story = await api.start(words=60), await api.start(words=300)
+        observer = Observer(story, all_doors(house)[:1])
+        async with watching([observer]):
+            await observer.until_writing("write-1")
+            refused = await api.http.delete(f"/v1/generations/{story}")
+            assert (409, "FAILED_PRECONDITION") == (refused.status_code, refused.json()["error"]["code"])
+            await by_rest(house, story)
+        check_log(observer)
+
+        for _ in range(2):
+            assert 204 == (await api.http.delete(f"/v1/generations/{story}")).status_code
+        for path in (f"/v1/generations/{story}", f"/v1/generations/{story}/events"):
+            gone = await api.http.get(path)
+            assert (404, "NOT_FOUND") == (gone.status_code, gone.json()["error"]["code"])
+        assert kept in await api.ids()
+        assert story not in await api.ids()
+        other = Observer(kept, all_doors(house)[:1])
+        await other.watch()
+        check_story(other)
