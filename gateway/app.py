@@ -23,7 +23,7 @@ from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import KINDS, STORY
 from fabula.rpc.validation import warm
-from fabula.settings import GatewaySettings, is_loopback
+from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
 from gateway.doors import page
 from gateway.doors.operators import Operators
@@ -59,8 +59,8 @@ def application(house: House) -> ASGIApp:
     """Return the gateway as an ASGI application."""
     settings = house.settings
     allowed = settings.allowed_origins
-    loopback_only = is_loopback(settings.http_host) and not house.authenticator.required
-    middleware = [Middleware(OriginGuard, OriginRule(frozenset(allowed), loopback_only))]
+    own_names_only = not house.authenticator.required
+    middleware = [Middleware(OriginGuard, OriginRule(frozenset(allowed), own_names_only))]
     if allowed:
         middleware.append(
             Middleware(

@@ -1,13 +1,15 @@
 """Keeps foreign pages out: a browser sends its user's requests wherever a page wants, this machine included.
 
 Without authentication, being reachable is all it takes, so two things are checked. `Origin`: a page of another site
-may neither open a WebSocket nor call the API (cross-site WebSocket hijacking, request forgery). `Host`: on loopback
-only this machine's own names are answered, since a foreign name can be made to resolve to 127.0.0.1 (DNS rebinding).
+may neither open a WebSocket nor call the API (cross-site WebSocket hijacking, request forgery). `Host`: only names
+that nobody else can point here are answered, since a foreign name can be made to resolve to this machine (DNS
+rebinding), also where a container's port is published on loopback.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -15,7 +17,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from fabula.errors import FabulaError, PermissionDenied
-from fabula.settings import is_loopback
 from gateway.answers import problem_of
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -27,11 +28,11 @@ class OriginRule:
 
     Attributes:
         allowed: Origins that may come in beside the gateway's own, e.g. "https://stories.example".
-        loopback_only: Whether only names of this machine are answered.
+        own_names_only: Whether only addresses, names of the local network and hosts of allowed origins are answered.
     """
 
     allowed: frozenset[str]
-    loopback_only: bool
+    own_names_only: bool
 
     def check(self, headers: Headers) -> None:
         """Check one request.
@@ -40,10 +41,10 @@ class OriginRule:
             PermissionDenied: it comes from a page of another site, or was sent to a name that is not ours.
         """
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.loopback_only and not (_is_local(host) or host in self._allowed_hosts()):
+        if self.own_names_only and not (_is_local(host) or host in self._allowed_hosts()):
             raise PermissionDenied(
-                f"this gateway answers to this machine's own names only, not to {host!r}: open it as 127.0.0.1 or "
-                "localhost, or allow the origin by FABULA_ALLOWED_ORIGINS",
+                f"without authentication this gateway does not answer to {host!r}: open it as 127.0.0.1, localhost or "
+                "by its address, or allow the name's origin by FABULA_ALLOWED_ORIGINS",
                 host=host,
             )
         if origin is not None and origin not in self.allowed and not _same_host(origin, host):
@@ -57,11 +58,16 @@ class OriginRule:
 
 
 def _is_local(host: str) -> bool:
+    """Say whether the public name system has no say in a host: an address, or a name of one word ("gateway")."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    return is_loopback(name) or name.endswith(".localhost")
+    try:
+        ip_address(name)
+    except ValueError:
+        return bool(name) and ("." not in name or name.endswith(".localhost"))
+    return True
 
 
 def _same_host(origin: str, host: str) -> bool:

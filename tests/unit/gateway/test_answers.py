@@ -115,9 +115,9 @@ def test_a_token_that_does_not_hold_opens_nothing() -> None:
         ("[", None, False),
     ],
 )
-def test_on_loopback_only_this_machine_and_allowed_pages_pass(host: str, origin: str | None, *, passes: bool) -> None:
+def test_without_authentication_own_names_and_allowed_pages_pass(host: str, origin: str | None, *, passes: bool) -> None:
     """A name that is not ours, or a page of another site: refused."""
-    rule = OriginRule(frozenset({"https://friend.example"}), loopback_only=True)
+    rule = OriginRule(frozenset({"https://friend.example"}), own_names_only=True)
     headers = Headers({"host": host, **({} if origin is None else {"origin": origin})})
     if passes:
         rule.check(headers)
@@ -128,7 +128,7 @@ def test_on_loopback_only_this_machine_and_allowed_pages_pass(host: str, origin:
 
 def test_elsewhere_every_name_is_answered_and_foreign_pages_are_not() -> None:
     """Behind a public name the gateway does not know it; the page's origin must still be the host it calls."""
-    rule = OriginRule(frozenset(), loopback_only=False)
+    rule = OriginRule(frozenset(), own_names_only=False)
     rule.check(Headers({"host": "stories.example", "origin": "https://stories.example"}))
     with pytest.raises(PermissionDenied):
         rule.check(Headers({"host": "stories.example", "origin": "https://evil.example"}))
