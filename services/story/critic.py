@@ -10,19 +10,25 @@ from collections import Counter
 from collections.abc import Iterator
 
 from services.story.domain import Brief, Draft, Finding, Outline
-from services.story.markdown import count_words
+from services.story.markdown import count_words, words_of
 
 SHORTEST_SHARE = 0.6
 LONGEST_SHARE = 1.6
 """A story may have this part of the words it was asked for, at least and at most."""
 
 LOOP_WORDS = 8
-"""As many words in a row, repeated, are no coincidence."""
+"""As many words in a row, repeated, are no coincidence; twice as many where each character counts as a word."""
 
 LOOP_TIMES = 3
 """So often repeated, they are a loop."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+|(?<=[。！？])")
+_IDEOGRAPHIC = frozenset({"zh", "ja"})
+_UNSPACED = _IDEOGRAPHIC | {"th", "lo", "km", "my"}
+"""Languages that do not part their words: a name may stand between any letters."""
+_UNCOUNTED = _UNSPACED - _IDEOGRAPHIC
+"""Of these, the ones whose words cannot be counted without a dictionary."""
+_VOWELS = "aeiouyáéíóúаеёиоуыэюя"
 _SCRIPTS = {
     "ru": r"[\u0400-\u04ff]",
     "uk": r"[\u0400-\u04ff]",
@@ -58,6 +64,8 @@ def check(brief: Brief, outline: Outline, draft: Draft) -> tuple[Finding, ...]:
 
 def _length(brief: Brief, outline: Outline, draft: Draft) -> Iterator[Finding]:
     words = sum(count_words(chapter.text) for chapter in draft.chapters)
+    if _base(brief) in _UNCOUNTED:
+        return
     if words < brief.words * SHORTEST_SHARE:
         shortest = min(draft.chapters, key=lambda c: count_words(c.text) / max(1, _wanted(outline, c.number)))
         reason = f"the story has {words} words of the {brief.words} asked for; chapter {shortest.number} is too short"
@@ -68,12 +76,17 @@ def _length(brief: Brief, outline: Outline, draft: Draft) -> Iterator[Finding]:
         yield Finding("length", reason, longest.number)
 
 
+def _base(brief: Brief) -> str:
+    """Return the language without its country and script."""
+    return brief.language.partition("-")[0].lower()
+
+
 def _wanted(outline: Outline, number: int) -> int:
     return next((plan.words for plan in outline.chapters if plan.number == number), 1)
 
 
 def _language(brief: Brief, _outline: Outline, draft: Draft) -> Iterator[Finding]:
-    language = brief.language.partition("-")[0].lower()
+    language = _base(brief)
     for chapter in draft.chapters:
         if chapter.text and not _reads_like(language, chapter.text):
             yield Finding("language", f"chapter {chapter.number} is not written in {brief.language}", chapter.number)
@@ -94,52 +107,64 @@ def _reads_like(language: str, text: str) -> bool:
 def _characters(brief: Brief, _outline: Outline, draft: Draft) -> Iterator[Finding]:
     text = "\n".join(chapter.text for chapter in draft.chapters)
     for character in brief.characters:
-        if not _mentions(text, character.name):
+        if not _mentions(text, character.name, _base(brief)):
             yield Finding("characters", f"{character.name} was asked for and does not occur")
 
 
-def _mentions(text: str, name: str) -> bool:
+def _mentions(text: str, name: str, language: str) -> bool:
     """Whether a name occurs, in full or by one of its parts ("Captain Mira Holt" as "Mira")."""
-    parts = [part for part in re.findall(r"\w+", name) if len(part) > 2]
-    wanted = [re.escape(name), *(re.escape(part) for part in parts)]
-    return re.search(rf"(?<!\w)(?:{'|'.join(wanted)})(?!\w)", text, re.IGNORECASE) is not None
+    if language in _UNSPACED:
+        return name.lower() in text.lower()
+    everyday = {*_COMMON_WORDS["en"].split(), *_COMMON_WORDS.get(language, "").split()}
+    parts = [part for part in words_of(name) if len(part) > 2 and part.lower() not in everyday]
+    wanted = "|".join(_inflected(part, language) for part in (name, *parts))
+    return re.search(rf"(?<!\w)(?:{wanted})(?!\w)", text, re.IGNORECASE) is not None
 
 
-def _repetition(_brief: Brief, _outline: Outline, draft: Draft) -> Iterator[Finding]:
+def _inflected(name: str, language: str) -> str:
+    """Return a pattern of the name with the endings it takes in other languages than English (Анна, Анной)."""
+    if language == "en":
+        return re.escape(name)
+    stem = name[:-1] if len(name) > 3 and name[-1].lower() in _VOWELS else name
+    return rf"{re.escape(stem)}\w{{0,4}}"
+
+
+def _repetition(brief: Brief, _outline: Outline, draft: Draft) -> Iterator[Finding]:
+    size = LOOP_WORDS * 2 if _base(brief) in _IDEOGRAPHIC else LOOP_WORDS
     seen: dict[str, int] = {}
     for chapter in draft.chapters:
-        if loop := _loop(chapter.text):
+        if loop := _loop(chapter.text, size):
             yield Finding("repetition", f"chapter {chapter.number} repeats “{loop}” again and again", chapter.number)
-        for sentence in _sentences(chapter.text):
+        for sentence in _sentences(chapter.text, size):
             if seen.setdefault(sentence, chapter.number) != chapter.number:
                 reason = f"chapter {chapter.number} repeats a sentence of chapter {seen[sentence]}: “{sentence[:80]}”"
                 yield Finding("repetition", reason, chapter.number)
                 break
 
 
-def _loop(text: str) -> str:
-    words = text.lower().split()
-    runs = Counter(" ".join(words[i : i + LOOP_WORDS]) for i in range(len(words) - LOOP_WORDS + 1))
+def _loop(text: str, size: int) -> str:
+    words = words_of(text.lower())
+    runs = Counter(" ".join(words[i : i + size]) for i in range(len(words) - size + 1))
     run, times = max(runs.items(), key=lambda item: item[1], default=("", 0))
     return run if times >= LOOP_TIMES else ""
 
 
-def _sentences(text: str) -> Iterator[str]:
+def _sentences(text: str, size: int) -> Iterator[str]:
     """Yield the sentences that are long enough to be somebody's own."""
     for paragraph in text.split("\n\n"):
         for sentence in _SENTENCE_END.split(paragraph):
-            if len(sentence.split()) >= LOOP_WORDS:
+            if count_words(sentence) >= size:
                 yield " ".join(sentence.split())
 
 
-def _outline(_brief: Brief, outline: Outline, draft: Draft) -> Iterator[Finding]:
+def _outline(brief: Brief, outline: Outline, draft: Draft) -> Iterator[Finding]:
     written = {chapter.number: chapter.text for chapter in draft.chapters}
     for plan in outline.chapters:
         text = written.get(plan.number, "")
         if not text.strip():
             yield Finding("outline", f"chapter {plan.number} of the outline was not written", plan.number)
             continue
-        missing = [name for name in plan.mentions if not _mentions(text, name)]
+        missing = [name for name in plan.mentions if not _mentions(text, name, _base(brief))]
         if len(missing) > len(plan.mentions) / 2:
             reason = f"chapter {plan.number} leaves out what the outline puts in it: {', '.join(missing)}"
             yield Finding("outline", reason, plan.number)

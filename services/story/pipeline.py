@@ -18,7 +18,7 @@ from fabula.errors import ModelOutputInvalid
 from services.story import critic
 from services.story.author import Author
 from services.story.domain import Brief, Chapter, Draft, Order, Outline, Review, Story, Timing
-from services.story.markdown import count_words, render, tidy_draft
+from services.story.markdown import WordCount, count_words, render, tidy_draft
 
 PLANNER, WRITER, EDITOR, CRITIC = "Planner", "Writer", "Editor", "Critic"
 
@@ -207,12 +207,11 @@ async def _stream(context: StageContext, begin: Callable[..., AsyncGenerator[str
 async def _append(context: StageContext, pieces: AsyncGenerator[str, None]) -> str:
     """Write pieces as they come; return the text they make."""
     text: list[str] = []
-    words = count_words(context.written)
+    words = WordCount(context.written)
     async with aclosing(pieces) as stream:
         async for piece in stream:
-            words += len(piece.split())
             text.append(piece)
-            context.text(piece, step=words)
+            context.text(piece, step=words.add(piece))
     return "".join(text)
 
 

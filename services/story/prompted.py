@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,6 +27,13 @@ WORDS_PER_CHAPTER = 600
 
 TOKENS_PER_WORD = 2.0
 """Room for a word in the limit of an answer: generous, since languages differ."""
+
+OUTLINE_TOKENS = 1200
+CHAPTER_PLAN_TOKENS = 350
+"""Room for an outline, and for each chapter of it. An answer that does not fit is of no use, so there is plenty."""
+
+JSON_TRIES = 2
+"""An answer that cannot be used is asked for again so often in all, each time with another seed."""
 
 SOURCE_CHARACTERS = 24_000
 """Of a longer source text, the beginning and the end are given to the model."""
@@ -70,7 +78,7 @@ class PromptedAuthor:
         """Have the model plan the story."""
         count = brief.chapters or min(40, max(1, round(brief.words / WORDS_PER_CHAPTER)))
         messages = _conversation("the Planner", "outline", brief, chapters=count)
-        limit = 600 + 250 * count
+        limit = OUTLINE_TOKENS + CHAPTER_PLAN_TOKENS * count
         plan = await self._json(messages, _sampling(brief, limit, salt=0), _outline_schema(count))
         chapters = tuple(
             ChapterPlan(
@@ -78,7 +86,7 @@ class PromptedAuthor:
                 title=_line(chapter["title"]),
                 summary=_line(chapter["summary"]),
                 words=round(brief.words / count),
-                mentions=tuple(_line(name) for name in chapter["mentions"]),
+                mentions=tuple(name for name in map(_line, chapter["mentions"]) if name),
             )
             for number, chapter in enumerate(plan["chapters"], start=1)
         )
@@ -126,11 +134,26 @@ class PromptedAuthor:
             _log.warning("critic_has_no_opinion", reason=error.message)
             return Review(accepted=True)
         findings = tuple(
-            Finding("opinion", _line(finding["reason"]), finding["chapter"]) for finding in opinion["findings"]
+            Finding("opinion", reason, finding["chapter"])
+            for finding in opinion["findings"]
+            if (reason := _line(finding["reason"]))
         )
-        return Review(bool(opinion["accepted"]), () if opinion["accepted"] else findings)
+        if opinion["accepted"] or not findings:  # who cannot say what is wrong has found nothing
+            return Review(accepted=True)
+        return Review(accepted=False, findings=findings)
 
     async def _json(self, messages: Sequence[Message], sampling: Sampling, schema: JsonSchema) -> Any:
+        for number in range(1, JSON_TRIES + 1):
+            try:
+                return await self._json_once(messages, sampling, schema)
+            except ModelOutputInvalid as error:
+                if number == JSON_TRIES:
+                    raise
+                _log.info("answer_cannot_be_used", number=number, reason=error.message)
+                sampling = replace(sampling, seed=((sampling.seed or 0) + 500_009) % 2**31)
+        raise AssertionError("the last try ends the loop")
+
+    async def _json_once(self, messages: Sequence[Message], sampling: Sampling, schema: JsonSchema) -> Any:
         async with aclosing(self._model.stream(messages, sampling, schema=schema)) as pieces:
             answer = "".join([piece async for piece in pieces])
         try:
@@ -189,7 +212,7 @@ def _cast(brief: Brief, planned: Sequence[Any]) -> tuple[Character, ...]:
     """Return the user's people first, then those that the plan adds."""
     named = {person.name.lower() for person in brief.characters}
     added = (Character(_line(person["name"]), _line(person["description"])) for person in planned)
-    return (*brief.characters, *(person for person in added if person.name.lower() not in named))
+    return (*brief.characters, *(person for person in added if person.name and person.name.lower() not in named))
 
 
 def _text(longest: int) -> JsonSchema:
