@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from fabula.cli import orphanless
+from fabula import orphanless
 from fabula.cli.output_lines import read_lines
 from fabula.errors import Unavailable
 

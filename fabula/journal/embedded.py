@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import structlog
 
+from fabula import orphanless
 from fabula.errors import Conflict, FabulaError, Unavailable
-from fabula.journal import tether
 from fabula.journal.data_lock import end_orphan, locked
 
 logger = structlog.get_logger(__name__)
@@ -141,7 +141,7 @@ class EmbeddedServer:
         self._config_file.write_text(self._config())
         command = [str(find_server()), "-c", str(self._config_file)]
         if sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command]
+            command = [sys.executable, "-I", "-S", orphanless.__file__, str(os.getpid()), *command]
         if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("ab") as log:

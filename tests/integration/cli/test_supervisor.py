@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.cli import orphanless
+from fabula import orphanless
 from fabula.cli.supervisor import Backoff, Phase, Service, Status, Supervisor
 from fabula.errors import Unavailable
 
