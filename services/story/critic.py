@@ -54,6 +54,7 @@ _COMMON_WORDS = {
     "sv": "och att det i en som han hon var inte på med för den av",
 }
 _LEAST_COMMON_SHARE = 0.08
+_LATIN = re.compile(r"[a-z\u00df-\u024f\u1e00-\u1eff]")
 
 
 def check(brief: Brief, outline: Outline, draft: Draft) -> tuple[Finding, ...]:
@@ -100,6 +101,8 @@ def _reads_like(language: str, text: str) -> bool:
     if language not in _COMMON_WORDS:
         return True
     words = re.findall(r"[^\W\d_]+", text.lower())
+    if sum(bool(_LATIN.match(word)) for word in words) < len(words) / 2:
+        return False
     common = set(_COMMON_WORDS[language].split())
     return len(words) < 30 or sum(word in common for word in words) > len(words) * _LEAST_COMMON_SHARE
 

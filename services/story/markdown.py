@@ -96,5 +96,8 @@ def _tidy_paragraph(paragraph: str) -> str:
 
 def tidy_draft(draft: Draft) -> Draft:
     """Return the draft with every chapter tidied."""
-    chapters = tuple(Chapter(c.number, c.title.strip(), tidy(c.text, c.title)) for c in draft.chapters)
+    titles = [" ".join(chapter.title.split()) for chapter in draft.chapters]
+    chapters = tuple(
+        Chapter(c.number, title, tidy(c.text, title)) for c, title in zip(draft.chapters, titles, strict=True)
+    )
     return Draft(" ".join(draft.title.split()), chapters)
