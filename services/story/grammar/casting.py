@@ -20,8 +20,8 @@ from services.story.grammar.world import Person, Thing, World
 
 _TOWARDS = frozenset({"to", "across", "towards", "toward", "cross", "crosses", "for", "reach"})
 _LASTING = words(
-    "was were had wanted could would did lived kept might should haunted ran guarded taught worked collected owned waited "
-    "loved shared sold carried hated knew carved wrote served sewed searched"
+    "was were had wanted could would did lived kept might should haunted ran guarded taught worked collected owned "
+    "waited loved shared sold carried hated knew carved wrote served sewed searched"
 )
 _PUNCTUAL = words(
     "found discovered lost stole inherited arrived received bought woke opened met caught stopped fell built "

@@ -101,7 +101,7 @@ class Discourse:
     def title(self, person: Person, random: Random) -> str:
         """Return a person's name or, now and then, what they are ("the keeper")."""
         first = person.key not in self.met
-        epithet = person.named and bool(person.noun) and not first and not self.quoting
+        epithet = person.named and 0 < len(person.noun.split()) <= 2 and not first and not self.quoting
         self._epithets = self._epithets + 1 if epithet else self._epithets
         if epithet and self._epithets % 4 == 0 and random.random() < 0.7:
             return f"the {person.noun}"

@@ -28,7 +28,7 @@ class Headings:
         open_to = fitting(passages, world)
         for attempt in range(12):
             random = Random(f"{world.seed}/heading/{key}/{attempt}")
-            memory = Memory(introduced={"thing", "rival", "elder"})
+            memory = Memory(introduced={"thing", "rival", "elder", "friend"})
             text = Realiser(world, memory).tell(random.choice(open_to), scene or Scene(), random)
             if text not in self._used or key in {"title", "logline"}:
                 break

@@ -18,7 +18,7 @@ _FORBIDDEN = words("i me my mine we us our ours you your yours i'm we're you're 
 _AUXILIARIES = words("has have had is are was were am")
 _SUBORDINATORS = words("until when where because before after while if that which whose")
 _NO_END = words("a an the to of in on at and or but with for by from his her its their that who which")
-_NOUN_MARKERS = words("a an the his her its their this that of in on at by for with from into no every each some")
+_NOUN_MARKERS = words("a an the his her its their this of in on at by for with from into no every each some")
 
 
 def past_clause(words: list[str], known: Vocabulary) -> str:

@@ -29,6 +29,8 @@ def _phrase_at(tokens: list[Token], index: int, known: Vocabulary) -> Found | No
     token = tokens[index]
     count = known.numbers.get(token.lower, 1)
     opened = token.lower in DETERMINERS or count > 1 or token.genitive
+    if not opened and _is_no_noun(tokens, index, known):
+        return None
     start = index + 1 if opened else index
     end = _phrase_end(tokens, start, known)
     words = [item.lower for item in tokens[start:end]]
@@ -38,6 +40,12 @@ def _phrase_at(tokens: list[Token], index: int, known: Vocabulary) -> Found | No
             return None
         head_at = len(words) - 1
     return _found(tokens, index, start, words[: head_at + 1], known)
+
+
+def _is_no_noun(tokens: list[Token], index: int, known: Vocabulary) -> bool:
+    """Tell whether a word without an article is denied ("no letters") or the verb it may also be ("to fly")."""
+    before = tokens[index - 1].lower if index else ""
+    return before == "no" or (before in {"to", "must", "can", "cannot", "not"} and tokens[index].lower in known.verbs)
 
 
 def _phrase_end(tokens: list[Token], start: int, known: Vocabulary) -> int:

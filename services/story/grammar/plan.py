@@ -20,6 +20,7 @@ MOST_CHAPTERS = 24
 _WORDS_PER_CHAPTER = 550
 _BRIEF_BELOW = 340  # words of a story that begins with its hero, not with the place
 _SHORT_BELOW = 310  # words of a story whose frame is told with the shorter passages
+_SMALL_BELOW = 245  # words of a story that begins with one sentence
 _BARE_BELOW = 230  # words of a story that ends with its plot
 _TINY_BELOW = 130  # words of a story that has room for one person
 
@@ -130,9 +131,10 @@ class Planner:
     def _frame(self) -> float:
         """Estimate the words that a story needs beside its beats."""
         world = self._world
-        known = 28.0 * (bool(world.deed) or "want" in world.flags)
+        small = self._words < _SMALL_BELOW
+        known = 0.0 if small else 28.0 * (bool(world.deed) or "want" in world.flags)
         people = (
-            25.0
+            (12.0 if small else 25.0)
             + 32 * (self._words >= _TINY_BELOW)
             + 20 * len(world.extras + world.stated_roles)
             + 20 * ("pet" in world.flags)
@@ -217,14 +219,17 @@ class Planner:
                 moves.append(Move("quirk.echo", world.quirk.echo, 3, after="quirk.plant"))
                 moves.append(Move("saying.echo", world.saying.echo, 3, after="saying.plant"))
             return moves
+        small = self._words < _SMALL_BELOW
         moves = [
-            self._move("opening", "opening", 1 if self._words >= _BRIEF_BELOW else 2),
-            self._move("hero", "hero", 1),
+            self._move("opening", "opening", 1 if self._words >= _BRIEF_BELOW else 3),
+            self._move("hero", "tiny" if small else "hero", 1),
         ]
         moves.append(self._move("friend", "friend", 1 if self._words >= _TINY_BELOW else 3))
         moves.append(Move("quirk.plant", fitting(world.quirk.plant, world), 2))
         moves.extend(self._company())
         moves.append(Move("saying.plant", fitting(world.saying.plant, world), 2))
+        if small:
+            return moves
         if "deed" in world.flags:
             moves.append(self._move("incite", "incite_state" if "state" in world.flags else "incite", 1))
         elif "want" in world.flags:

@@ -22,16 +22,17 @@ class Memory:
     passages: set[str] = field(default_factory=set)
     drawn: dict[str, set[str]] = field(default_factory=dict)
     introduced: set[str] = field(default_factory=set)
+    moves: set[str] = field(default_factory=set)
 
     def fork(self) -> Memory:
         """Return a memory for one passage; what was told stays shared."""
         drawn = {deck: set(cards) for deck, cards in self.drawn.items()}
-        return Memory(self.sentences, self.passages, drawn, set(self.introduced))
+        return Memory(self.sentences, self.passages, drawn, set(self.introduced), self.moves)
 
     def copy(self) -> Memory:
         """Return a memory that can go another way."""
         drawn = {deck: set(cards) for deck, cards in self.drawn.items()}
-        return Memory(set(self.sentences), set(self.passages), drawn, set(self.introduced))
+        return Memory(set(self.sentences), set(self.passages), drawn, set(self.introduced), set(self.moves))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class Realiser:
 
     def _person(self, person: Person, slot: Slot) -> str:
         form = slot.form
-        if form in {"", "name", "full", "o"} and self._must_introduce(person):
+        own = person.key == "friend" and form == "full"  # the passage that introduces the friend
+        if form in {"", "name", "full", "o"} and not own and self._must_introduce(person):
             return self._introduce(person, slot)
         match form:
             case "":
@@ -165,7 +167,7 @@ class Realiser:
         return tables[form][person.pronoun]
 
     def _fixed(self, person: Person, form: str) -> str:
-        if form == "full":
+        if form in {"full", "a"}:
             self._memory.introduced.add(person.key)
         values = {
             "name": person.short,
@@ -184,13 +186,16 @@ class Realiser:
         return values[form]
 
     def _must_introduce(self, person: Person) -> bool:
-        """Tell whether the reader meets rival or elder here: everybody else has a passage of introduction."""
-        known = person.key not in {"rival", "elder"} or person.key in self._memory.introduced
+        """Tell whether the reader meets rival, elder or friend here, without a passage that introduced them."""
+        known = person.key not in {"rival", "elder", "friend"} or person.key in self._memory.introduced
         return not known and not self._discourse.quoting
 
     def _introduce(self, person: Person, slot: Slot) -> str:
         """Say at the first mention who somebody is: "a toll lord by the name of Hask", "Gaunt, the sexton,"."""
         self._discourse.note(person, subject=slot.form != "o")
+        if person.key == "friend":
+            self._memory.introduced.add(person.key)
+            return f"{POSSESSIVE[self._world.persons['hero'].pronoun]} friend {person.short}"
         if person.key == "rival" or not person.named:
             return self._newcomer(person)
         self._memory.introduced.add(person.key)
@@ -214,7 +219,8 @@ class Realiser:
         if clear and self._random.random() < 0.6:
             tag = f"{SUBJECT[person.pronoun]} {verb}"
         else:
-            title = self._discourse.title(person, self._random)
+            unknown = person.key == "friend" and self._must_introduce(person)
+            title = self._introduce(person, slot) if unknown else self._discourse.title(person, self._random)
             inverted = self._random.random() < 0.5 and " " not in verb
             tag = f"{verb} {title}" if inverted else f"{title} {verb}"
         self._discourse.note(person, subject=True, plural=False)

@@ -34,6 +34,7 @@ class Story:
     logline: str
     world: World
     chapters: tuple[Told, ...]
+    moves: frozenset[str]
 
 
 @lru_cache(maxsize=16)
@@ -54,7 +55,7 @@ def compose(brief: Brief) -> Story:
         alone = len(parts) == 1
         title = heading.chapter(part, brief, single=alone)
         told.append(Told(title, heading.summary(part, single=alone), aim, text))
-    return Story(heading.story(brief), heading.logline(), world, tuple(told))
+    return Story(heading.story(brief), heading.logline(), world, tuple(told), frozenset(teller.memory.moves))
 
 
 def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> str:
@@ -62,7 +63,7 @@ def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> s
     story = compose(brief)
     words = max(20, brief.words)
     part = Planner(story.world, words, len(story.chapters)).parts()[number - 1]
-    memory = Memory(introduced={"thing", "home", "rival", "elder"} if number > 1 else set())
+    memory = Memory(introduced={"thing", "home", "rival", "elder", "friend"} if number > 1 else set(), moves=set(story.moves))
     for text in [*(chapter.text for chapter in story.chapters), *earlier]:
         memory.sentences.update(sentence_key(sentence) for sentence in sentences(text))
     told = Teller(story.world, memory, f"attempt{attempt}").tell(part, story.chapters[number - 1].words)

@@ -68,9 +68,12 @@ class Teller:
         realiser = Realiser(self._world, memory)
         text = ""
         for move in moves:
+            if move.after and move.after not in memory.moves:
+                continue
             told = self._tell_move(realiser, memory, move)
             if told is None:
                 continue
+            memory.moves.add(move.key)
             passage, piece, realiser = told
             memory = realiser.memory
             memory.passages.add(passage.source)

@@ -9,7 +9,7 @@ from services.story.grammar.english import words
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:[-’'][^\W_]+)*(?:-\d+)?|\d+|[.!?:;,\n\"“”()]")
-DETERMINERS = words("a an the his her its their my your our this that these those some every each no one another")
+DETERMINERS = words("a an the his her its their my your our this these those some every each no one another")
 PLACE_PREPS = words(
     "in at to from near into through inside outside across towards toward around above below under of on"
 )

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from services.story.grammar.english import capitalise, fix_articles, possessive, sentences, tidy
+
+
+@pytest.mark.parametrize(
+    ("rough", "right"),
+    [("a hour", "an hour"), ("an unicorn", "a unicorn"), ("A owl", "An owl"), ("a old map", "an old map")],
+)
+def test_articles_follow_the_sound(rough: str, right: str) -> None:
+    """ "a" and "an" are set by the word that follows."""
+    assert right == fix_articles(rough)
+
+
+@pytest.mark.parametrize(
+    ("rough", "right"),
+    [
+        ('"why?" asked Mira. she left.', '"Why?" asked Mira. She left.'),
+        ('"why?" the keeper said.', '"Why?" the keeper said.'),
+        ('"go!" she laughed.', '"Go!" She laughed.'),
+        ("one.\n\ntwo.", "One.\n\nTwo."),
+    ],
+)
+def test_sentences_begin_with_a_capital_and_tags_do_not(rough: str, right: str) -> None:
+    """What follows a question in quotes is small if it is the tag of that speech."""
+    assert right == capitalise(rough)
+
+
+def test_possessives_and_spaces() -> None:
+    """Genitives follow the name's form; spaces before points vanish."""
+    assert ["Mira's", "James's", "the twins'", "the octopus's"] == [
+        possessive(name) for name in ("Mira", "James", "the twins", "the octopus")
+    ]
+    assert "He came, and went." == tidy("he came ,  and went .")
+
+
+def test_a_text_is_cut_at_sentence_ends_and_inside_speech() -> None:
+    """Quotes stay with their sentence."""
+    assert ['"Yes," he said.', '"No."', "They left."] == sentences('"Yes," he said. "No." They left.')
