@@ -19,6 +19,7 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 TESTS ?= tests/unit tests/contract tests/integration tests/e2e
 ARGS ?=
+PROOF ?= 10
 
 # Stamps: what stands in .venv, newer than the files it was made from.
 INSTALLED_RUN := $(VENV)/.installed-run
@@ -60,9 +61,9 @@ bench: setup ## Measure, show the table and write docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 .PHONY: proof
-proof: setup ## Count long: kills, cuts and restarts by the hundred (an hour or more)
-	$(call say,Proof by long counts)
-	@$(BIN)/python -m bench.proof $(ARGS)
+proof: setup ## Repeat the tests of cuts and kills PROOF times (default 10: about half an hour)
+	$(call say,Cuts and kills$(comma) $(PROOF) times as many as in the tests)
+	@FABULA_PROOF=$(PROOF) $(BIN)/python -m pytest tests/e2e/test_cuts.py tests/e2e/test_kills.py $(ARGS)
 
 # --- parts of `make check` --------------------------------------------------------------------------------------
 
