@@ -44,7 +44,7 @@ class DrainingServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+                timeout_graceful_shutdown=max(1, round(settings.drain_seconds - _notice_seconds(settings))),
             )
         )
 
@@ -71,12 +71,16 @@ class DrainingServer(uvicorn.Server):
         self._house.draining.set()
         log.info("draining", connections=self._house.connections)
         if self._house.connections and not self.force_exit:
-            await asyncio.sleep(min(MOST_NOTICE_SECONDS, self._house.settings.drain_seconds / 10))
+            await asyncio.sleep(_notice_seconds(self._house.settings))
         for server in self.servers:
             server.close()
         self._house.closing.set()
         await asyncio.sleep(0)
         await super().shutdown(sockets)
+
+
+def _notice_seconds(settings: GatewaySettings) -> float:
+    return min(MOST_NOTICE_SECONDS, settings.drain_seconds / 10)
 
 
 async def serve(settings: GatewaySettings) -> None:

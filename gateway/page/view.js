@@ -33,7 +33,7 @@ export function showStory(story, premise) {
   $("story-premise").hidden = !wished;
   showWork(story);
   const chapters = chaptersOf(story), planned = story.outline?.chapters?.length || 0;
-  showChapters($("text"), chapters, Math.max(planned, chapters.length) > 1, !ENDED.has(story.state));
+  showChapters($("text"), chapters, Math.max(planned, chapters.length) > 1, story.state === "STATE_RUNNING");
   showRevision(story);
   showOutline(story.outline);
   showReviews([...story.reviews.values()]);

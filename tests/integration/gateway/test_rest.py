@@ -58,7 +58,7 @@ async def test_a_generation_is_read_listed_steered_and_deleted(gateway: Gateway,
     assert (log.id, "Once.") == (read["generation"]["id"], read["story"]["text"])
     assert [log.id] == [each["id"] for each in (await gateway.http.get("/v1/stories")).json()["generations"]]
     states = [(await gateway.http.post(f"{path}:{verb}")).json()["state"] for verb in ("pause", "resume", "cancel")]
-    assert ["STATE_RUNNING", "STATE_RUNNING", "STATE_CANCELLED"] == states
+    assert ["STATE_PAUSED", "STATE_RUNNING", "STATE_CANCELLED"] == states
     retried = await gateway.http.post(f"{path}:retry", json={"fromStage": "outline"})
     assert 200 == retried.status_code
     assert "outline" == log.responses[-1].event.retried.from_stage
