@@ -72,7 +72,8 @@ def test_a_token_is_found_where_it_may_stand(
 def test_the_token_names_the_owner_and_goes_on_to_the_services() -> None:
     """The gateway checks it, and so do they."""
     given = token("ada")
-    visitor = let_in(Authenticator(SECRET), Headers({"authorization": f"Bearer {given}", "traceparent": "00-1-2-01"}))
+    headers = Headers({"authorization": f"Bearer {given}", "traceparent": "00-1-2-01"})
+    visitor = let_in(Authenticator(SECRET), headers)
 
     assert ("ada", given, "00-1-2-01") == (visitor.owner, visitor.caller.token, visitor.caller.trace)
 
@@ -115,7 +116,7 @@ def test_a_token_that_does_not_hold_opens_nothing() -> None:
         ("[", None, False),
     ],
 )
-def test_without_authentication_own_names_and_allowed_pages_pass(host: str, origin: str | None, *, passes: bool) -> None:
+def test_without_authentication_own_names_and_pages_pass(host: str, origin: str | None, *, passes: bool) -> None:
     """A name that is not ours, or a page of another site: refused."""
     rule = OriginRule(frozenset({"https://friend.example"}), own_names_only=True)
     headers = Headers({"host": host, **({} if origin is None else {"origin": origin})})
