@@ -75,13 +75,13 @@ class PaceBook:
     async def life(self) -> SignOfLife | None:
         """Return the newest sign of life; None if no worker lives."""
         stored = await self._records.get(f"worker.{self._kind}")
-        return None if stored is None else SignOfLife(**json.loads(stored.value))
+        return None if stored is None else _sign_in(stored.value)
 
     async def remaining_behind(self, position: int) -> Remaining | None:
         """Return the time until a generation is done that has `position` others before it; None if not known."""
         sign = await self.life()
         pace = (await self.read(sign.model)).get(WHOLE) if sign is not None else None
-        if sign is None or pace is None:
+        if sign is None or pace is None or not pace.samples:
             return None
         turns = position // sign.slots + 1
         return add_up([Remaining(pace.quantile(0.5), pace.quantile(0.9))] * turns)
@@ -93,6 +93,14 @@ class PaceBook:
     async def _read(self, model: str) -> tuple[int, dict[str, Pace]]:
         stored = await self._records.get(self._key(model))
         return (0, {}) if stored is None else (stored.revision, _paces_in(stored.value))
+
+
+def _sign_in(value: bytes) -> SignOfLife:
+    """Return the sign of life in a record; where it is of another version, only that somebody lives."""
+    try:
+        return SignOfLife(**json.loads(value))
+    except (ValueError, TypeError):
+        return SignOfLife("", "", 1)
 
 
 def _paces_in(value: bytes) -> dict[str, Pace]:

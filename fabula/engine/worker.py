@@ -169,13 +169,14 @@ class Worker:
     async def _read(self, job: Job) -> Claim | None:
         """Fold the log; None if the job is stale: ended, paused, deleted, or queued again since."""
         history, head, revision, queued = History(), None, 0, 0
-        async for record in self._shop.log.read(job.address):
-            for entry in record.entries:
-                head = self._shop.codec.decode(entry)
-                history.apply(head)
-                if history.queued_sequence == entry.sequence:
-                    queued = record.revision
-            revision = record.revision
+        async with aclosing(self._shop.log.read(job.address)) as records:
+            async for record in records:
+                for entry in record.entries:
+                    head = self._shop.codec.decode(entry)
+                    history.apply(head)
+                    if history.queued_sequence == entry.sequence:
+                        queued = record.revision
+                revision = record.revision
         if head is None or queued != job.revision or not head.state.workable:
             return None
         return Claim(history.snapshot(), LogEnd(job.address, head, revision))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -213,8 +214,9 @@ class LogWriter:
         before, own = self._head.pending, False
         while True:
             try:
-                async for record in self._log.read(self._address, self._head.sequence):
-                    own |= self._take_over_record(record)
+                async with aclosing(self._log.read(self._address, self._head.sequence)) as records:
+                    async for record in records:
+                        own |= self._take_over_record(record)
                 gone = await self._log.last(self._address) is None
             except Unavailable as error:
                 await self._wait_for_store(error)

@@ -34,7 +34,7 @@ async def process(place: Workplace) -> AsyncIterator[asyncio.subprocess.Process]
 
 
 async def test_killed_process_is_succeeded_within_its_lease(place: Workplace) -> None:
-    """Killed (SIGKILL) in mid-sentence: another process takes over within the lease and a second, and repeats nothing."""
+    """Killed in mid-sentence: another process takes over within the lease and a second, and repeats nothing."""
     async with process(place) as first, process(place) as second:
         by_pid = {first.pid: first, second.pid: second}
         address = await place.start()

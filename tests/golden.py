@@ -1,0 +1,73 @@
+"""Recorded histories: logs of real generations as JSON, and what is to be read from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from fabula.api.story.v1 import story_pb2 as pb
+from fabula.engine.history import Snapshot, StageView
+from fabula.engine.ports import Entry, Tag
+from services.story.domain import Story
+
+FOLDER = Path(__file__).parent / "histories"
+
+
+def load(path: Path) -> list[Entry]:
+    """Return a recorded log as the entries that were stored."""
+    responses = [json_format.ParseDict(event, pb.WatchProgressResponse()) for event in json.loads(path.read_text())]
+    return [
+        Entry(response.event.sequence, Tag.STATE, response.SerializeToString(deterministic=True))
+        for response in responses
+    ]
+
+
+def save(path: Path, entries: Sequence[bytes]) -> None:
+    """Write a log, one event to a line. Names of workers tell the machine they ran on: they are made up anew."""
+    workers: dict[str, str] = {}
+    lines: list[str] = []
+    for data in entries:
+        response = pb.WatchProgressResponse.FromString(data)
+        for body in (response.event.claimed, response.event.released):
+            if body.worker:
+                body.worker = workers.setdefault(body.worker, f"worker-{len(workers) + 1}")
+        event = json_format.MessageToDict(response)
+        lines.append(json.dumps(event, ensure_ascii=False))
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def summary(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what a snapshot says, small enough to be read by people."""
+    result = snapshot.result
+    return {
+        "sequence": snapshot.sequence,
+        "state": snapshot.state,
+        "pending": snapshot.pending,
+        "run": snapshot.run,
+        "attempt": snapshot.attempt,
+        "queued_sequence": snapshot.queued_sequence,
+        "kind": snapshot.kind,
+        "owner": snapshot.owner,
+        "fraction": snapshot.progress.fraction,
+        "elapsed": snapshot.progress.elapsed,
+        "failure": snapshot.failure.code if snapshot.failure else "",
+        "failed_stage": snapshot.failed_stage,
+        "stages": {view.name: _stage(view) for view in snapshot.stages.values()},
+        "result": _digest(result.text) if isinstance(result, Story) else "",
+        "update_time": snapshot.update_time.isoformat(),
+    }
+
+
+def _stage(view: StageView) -> str:
+    """Return one line about a stage."""
+    what = f"finished in {view.elapsed} s, {view.units} units" if view.finished else "not finished"
+    return f"{what}, output {type(view.output).__name__}, {_digest(view.text)}"
+
+
+def _digest(text: str) -> str:
+    return f"{len(text)} characters {hashlib.sha256(text.encode()).hexdigest()[:16]}"
