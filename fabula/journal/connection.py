@@ -135,7 +135,8 @@ class Link:
 
     async def request_once(self, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None) -> Msg:
         """Send a message and wait for its answer without end; for use within `until_answered`."""
-        return await self._client.request(subject, payload, _NO_END, headers=dict(headers) if headers else None)
+        asking = self._client.request(subject, payload, _NO_END, headers=dict(headers) if headers else None)
+        return await _cancellable(asking)
 
     async def ask(self, endpoint: str, question: Mapping[str, Any]) -> dict[str, Any]:
         """Ask an endpoint of the JetStream API.
@@ -188,7 +189,7 @@ class Link:
 
     async def round_trip(self) -> None:
         """Return when the server has processed all that was sent before. Raises `Unavailable`."""
-        await self.until_answered(lambda: self._client.flush(_NO_END))
+        await self.until_answered(lambda: _cancellable(self._client.flush(_NO_END)))
 
     async def _subscribe(self, topic: str, hear: Callable[[Msg], Awaitable[None]]) -> Subscription:
         try:
@@ -237,6 +238,19 @@ class Link:
 async def _unsubscribe(subscription: Subscription) -> None:
     with suppress(nats.errors.Error, OSError):
         await subscription.unsubscribe()
+
+
+async def _cancellable(answer: Awaitable[T]) -> T:
+    """Await an answer of nats-py's. It waits by `asyncio.wait_for`, which may lose a cancel before Python 3.12.
+
+    A cancel that comes in the same moment as the answer is swallowed there, and whoever was cancelled works on.
+    """
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task is not None else 0
+    result = await answer
+    if task is not None and task.cancelling() > cancels:
+        raise asyncio.CancelledError
+    return result
 
 
 class _ConnectionCameBack(Exception):

@@ -144,5 +144,6 @@ async def _keep_health(servicer: Any, checks: dict[str, Check]) -> None:
                 _log.info("health_changed", service=name or "server", serving=fine)
                 # A watcher that does not read must not keep the news from the others.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(servicer.set(name, _SERVING if fine else _NOT_SERVING), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await servicer.set(name, _SERVING if fine else _NOT_SERVING)
         await asyncio.sleep(HEALTH_LOOK_SECONDS if all(known.values()) else UNHEALTHY_LOOK_SECONDS)
