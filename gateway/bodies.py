@@ -17,6 +17,8 @@ from gateway.json_requests import parse_object
 
 MOST_BODY_BYTES = 2 * 1024 * 1024
 """Largest request body."""
+MOST_DISCARDED_BYTES = 16 * MOST_BODY_BYTES
+"""So much of a larger one is read and thrown away, so that its sender hears the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,24 @@ def media_type(request: Request) -> str:
 
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear."""
     announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isdigit() else 0
-    if size > MOST_BODY_BYTES:
-        raise _too_large()
+    too_large = announced.isdigit() and int(announced) > MOST_BODY_BYTES
+    if too_large and "expect" in request.headers:
+        raise _too_large()  # it asks before it sends
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > MOST_BODY_BYTES:
-                raise _too_large()
-            yield chunk
+            too_large = too_large or size > MOST_BODY_BYTES
+            if size > MOST_DISCARDED_BYTES:
+                break
+            if not too_large:
+                yield chunk
     except ClientDisconnect:
         raise InvalidRequest("the body ended too early") from None
+    if too_large:
+        raise _too_large()
 
 
 def _too_large() -> HTTPException:
