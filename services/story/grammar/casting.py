@@ -8,6 +8,7 @@ from random import Random
 
 from services.story.domain import Brief
 from services.story.grammar.choice import choose_genre, choose_plot, choose_tone, is_for_children, solid_thing
+from services.story.grammar.discourse import KIN
 from services.story.grammar.english import singular, words
 from services.story.grammar.entries import Genre, Lexicon, Spot
 from services.story.grammar.folk import Folk, Request, list_folk
@@ -100,7 +101,8 @@ def _thing(facts: Facts, genre: Genre, data: Lexicon, random: Random) -> Thing:
         detail = noun.detail if noun.detail.startswith(("that", "which")) else ""
         mark = random.choice(data.marks)
         if not noun.plural:
-            return Thing(noun.phrase, noun.head, noun.plural, portable, mark, detail)
+            owned = noun.phrase.partition("'s ")[0] in KIN and "'s " in noun.phrase
+            return Thing(noun.phrase, noun.head, noun.plural, portable, mark, detail, owned)
         many = "pair" if noun.head in known.pairs else "basket" if noun.head in known.baskets else "collection"
         return Thing(
             f"{many} of {noun.phrase}", many, plural=False, portable=portable and many != "collection", mark=mark

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from random import Random
 
+from services.story.grammar.english import words
 from services.story.grammar.world import Person
 
 SUBJECT = {"she": "she", "he": "he", "they": "they", "it": "it"}
@@ -15,6 +16,10 @@ REFLEXIVE = {"she": "herself", "he": "himself", "they": "themself", "it": "itsel
 _END = re.compile(r'[.!?…]["”]?(?=\s|$)')
 
 
+KIN = words(
+    "daughter son sister brother twin wife husband mother father aunt uncle cousin niece nephew child grandson "
+    "granddaughter grandmother grandfather friend rival enemy neighbour"
+)
 _INVERTED = re.compile(r"(?:said|thought|asked|answered|wondered) $")  # "said she" is of another age
 
 
@@ -101,7 +106,8 @@ class Discourse:
     def title(self, person: Person, random: Random) -> str:
         """Return a person's name or, now and then, what they are ("the keeper")."""
         first = person.key not in self.met
-        epithet = person.named and 0 < len(person.noun.split()) <= 2 and not first and not self.quoting
+        kin = person.noun.rsplit(" ", 1)[-1] in KIN
+        epithet = person.named and not kin and 0 < len(person.noun.split()) <= 2 and not first and not self.quoting
         self._epithets = self._epithets + 1 if epithet else self._epithets
         if epithet and self._epithets % 4 == 0 and random.random() < 0.7:
             return f"the {person.noun}"

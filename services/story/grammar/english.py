@@ -23,6 +23,7 @@ _TAG_VERBS = words(
 _TAG_SUBJECT = r"(?:she|he|they|it|the [\w'’-]+(?: [\w'’-]+)?|[A-ZÀ-Ý][\w'’-]*)"
 _AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')
 _START = re.compile(r'(^|\n\n|[.!?…] |[.…]["”] |[.!?…]["”] (?=["“]))(["“]?)([a-zà-ÿ])')
+_ONLY = words("first last only best worst most least same next oldest youngest greatest")
 SENTENCE_END = re.compile(r'(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A-ZÀ-Ý0-9])')
 
 
@@ -53,7 +54,10 @@ def plural(noun: str) -> str:
 
 
 def with_article(phrase: str) -> str:
-    """Put the right indefinite article before a noun phrase."""
+    """Put the right indefinite article before a noun phrase; a superlative takes "the"."""
+    first = phrase.split(" ", 1)[0]
+    if first in _ONLY or (first.endswith("est") and " " in phrase):
+        return f"the {phrase}"
     return f"{indefinite(phrase)} {phrase}"
 
 

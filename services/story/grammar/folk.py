@@ -50,7 +50,8 @@ class Request:
 
 def list_folk(brief: Brief, facts: Facts) -> list[Folk]:
     """List everybody who must occur: the user's characters, then the premise's beings."""
-    asked = [_described(person.name, person.description) for person in brief.characters if person.name.strip()]
+    described = (_described(person.name, person.description) for person in brief.characters)
+    asked = [one for one in described if one.name or one.noun]
     found: list[Folk] = []
     for noun in facts.beings:
         if noun.kind != "group":
@@ -74,7 +75,8 @@ def _same_person(one: Folk, other: Folk) -> bool:
 
 def _clean_name(name: str) -> str:
     kept = re.sub(r"[^\w\s.'’-]", " ", name)
-    return " ".join(kept.replace("_", " ").split())[:60]
+    name = " ".join(kept.replace("_", " ").split())[:60].strip(" .'’-")
+    return name if any(char.isalnum() for char in name) else ""
 
 
 def _described(name: str, description: str) -> Folk:
@@ -86,7 +88,7 @@ def _described(name: str, description: str) -> Folk:
     traits = tuple(
         word for word in said if word in known.adjectives and (not being or word not in being.phrase.split())
     )
-    clean = _clean_name(name) or "Nobody"
+    clean = _clean_name(name)
     return Folk(
         name=clean,
         noun=being.head if being else "",
@@ -102,7 +104,7 @@ def _described(name: str, description: str) -> Folk:
 def _gender(name: str, said: list[str]) -> str:
     """Return the pronoun that a title, a first name or the description states, in this order; "" if none does."""
     parts = name.split()
-    titled = _TITLED.get(parts[0].lower().rstrip("."), "")
+    titled = _TITLED.get(parts[0].lower().rstrip("."), "") if parts else ""
     guess = next((pronoun for part in parts if (pronoun := vocabulary().name_gender(part))), "")
     related = said[:1] in (["his"], ["her"], ["their"])  # "his cousin" tells of another person's gender
     stated = "" if related else next((_PRONOUN_WORDS[word] for word in said if word in _PRONOUN_WORDS), "")

@@ -35,7 +35,10 @@ def cast_persons(request: Request, genre: Genre, random: Random) -> Cast:
     names = _Names(genre, {word for one in folk for word in one.name.split()}, random)
     left = list(folk)
     hero = _person("hero", left.pop(0), names) if left else _invent("hero", genre.heroes, names)
-    roles = {"hero": hero, **_named_roles(request, left, names, talking=_animals_talk(request, genre))}
+    roles = {
+        "hero": hero,
+        **_named_roles(request, left, names, talking=_animals_talk(request, genre), romance=genre.key == "romance"),
+    }
     other = {"she": "he", "he": "she"}.get(hero.pronoun, "she")
     for key, supply, pronoun in (
         ("friend", genre.friends, other),
@@ -55,12 +58,15 @@ def _animals_talk(request: Request, genre: Genre) -> bool:
     return genre.talking_animals or is_for_children(request.brief) or hero_is_animal
 
 
-def _named_roles(request: Request, left: list[Folk], names: _Names, *, talking: bool) -> dict[str, Person]:
+def _named_roles(
+    request: Request, left: list[Folk], names: _Names, *, talking: bool, romance: bool
+) -> dict[str, Person]:
     """Fill friend, rival, elder and pet with those named, as far as they suit; takes them out of `left`."""
     roles: dict[str, Person] = {}
     fight = bool(request.facts.verbs & _AGAINST)
     for one in list(left):
-        role = _role_for(one, roles, fight=fight, talking=talking)
+        lover = romance and not roles and one.kind == "person"
+        role = "friend" if lover else _role_for(one, roles, fight=fight, talking=talking)
         if role:
             roles[role] = _person(role, one, names)
             left.remove(one)

@@ -97,7 +97,7 @@ def _merge(found: list[Found], tokens: list[Token], known: Vocabulary) -> list[N
             merged[key] = noun
     counts = Counter({key: noun.times for key, noun in merged.items()})
     order = list(merged)
-    if len(found) > 20:  # a long text: what it speaks of most is what it is about
+    if len(tokens) > 45:  # a long text: what it speaks of most is what it is about
         order.sort(key=lambda key: -counts[key])
     return [merged[key] for key in order]
 

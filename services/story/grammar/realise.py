@@ -237,9 +237,10 @@ class Realiser:
 
     def _thing(self, thing: Thing, form: str) -> str:
         many = thing.plural
+        owner = POSSESSIVE[self._world.persons["hero"].pronoun] if thing.owned else ""
         values = {
-            "a": thing.phrase if many else with_article(thing.phrase),
-            "the": f"the {thing.phrase}",
+            "a": f"{owner} {thing.phrase}" if owner else thing.phrase if many else with_article(thing.phrase),
+            "the": f"{owner or 'the'} {thing.phrase}",
             "n": thing.head,
             "phrase": thing.phrase,
             "it": "they" if many else "it",
@@ -253,7 +254,7 @@ class Realiser:
             "does": "do" if many else "does",
             "s": "" if many else "s",
             "one": "ones" if many else "one",
-            "whole": " ".join(part for part in (thing.phrase, thing.detail) if part),
+            "whole": " ".join(part for part in (owner, thing.phrase, thing.detail) if part),
         }
         if form == "":
             return self._thing_by_news(thing)
@@ -267,9 +268,11 @@ class Realiser:
         """Name the thing: with "a" when the reader meets it, with "the" afterwards."""
         if "thing" not in self._memory.introduced:
             self._memory.introduced.add("thing")
-            whole = " ".join(part for part in (thing.phrase, thing.detail) if part)
-            return whole if thing.plural else with_article(whole)
-        return f"the {thing.phrase if self._random.random() < 0.35 else thing.head}"
+            form = "whole" if thing.owned or thing.plural else "a"
+            return " ".join(
+                part for part in (self._thing(thing, form), "" if form == "whole" else thing.detail) if part
+            )
+        return self._thing(thing, "the") if self._random.random() < 0.35 else f"the {thing.head}"
 
     def _spot(self, role: str) -> Spot | None:
         match role:

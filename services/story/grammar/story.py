@@ -63,7 +63,9 @@ def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> s
     story = compose(brief)
     words = max(20, brief.words)
     part = Planner(story.world, words, len(story.chapters)).parts()[number - 1]
-    memory = Memory(introduced={"thing", "home", "rival", "elder", "friend"} if number > 1 else set(), moves=set(story.moves))
+    memory = Memory(
+        introduced={"thing", "home", "rival", "elder", "friend"} if number > 1 else set(), moves=set(story.moves)
+    )
     for text in [*(chapter.text for chapter in story.chapters), *earlier]:
         memory.sentences.update(sentence_key(sentence) for sentence in sentences(text))
     told = Teller(story.world, memory, f"attempt{attempt}").tell(part, story.chapters[number - 1].words)

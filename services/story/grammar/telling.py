@@ -12,7 +12,8 @@ from services.story.grammar.realise import Memory, Realiser
 from services.story.grammar.template import Passage
 from services.story.grammar.world import World
 
-_TRIES = 14  # other wordings tried for one passage before another passage is taken
+_TRIES = 6  # other wordings tried for one passage before another passage is taken
+_PASSAGES_TRIED = 8  # passages of a bank tried for one move before it is left out
 _ROUNDS = 7  # fittings of one chapter to its length
 
 
@@ -57,7 +58,8 @@ class Teller:
             error = word_count(text) - words
             if best is None or abs(error) < abs(best[0]):
                 best = (error, text, memory)
-            if abs(error) <= max(6, words * 0.04):
+            spent = error < 0 and len(chosen) == len(part.moves)  # there is nothing left to tell
+            if spent or abs(error) <= max(6, words * 0.04):
                 break
             aim = max(1.0, aim - error * 0.8)
         assert best is not None  # noqa: S101 - there is at least one round
@@ -84,8 +86,8 @@ class Teller:
     def _tell_move(self, realiser: Realiser, memory: Memory, move: Move) -> tuple[Passage, str, Realiser] | None:
         """Find a passage of the move's bank that repeats nothing."""
         order = _ordered(move, memory, Random(f"{self._world.seed}/{self._variant}/{move.key}"))
-        for index, passage in enumerate(order):
-            tries = _TRIES if index == 0 else 4
+        for index, passage in enumerate(order[:_PASSAGES_TRIED]):
+            tries = _TRIES if passage.source not in memory.passages else 2
             for attempt in range(tries):
                 random = Random(f"{self._world.seed}/{self._variant}/{move.key}/{index}/{attempt}")
                 fork = realiser.fork()

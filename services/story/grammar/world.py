@@ -51,6 +51,7 @@ class Thing:
         portable: Whether a person can carry it.
         mark: By what it is known, as a noun phrase.
         detail: A relative clause about it; may be empty.
+        owned: Whether `phrase` begins with the hero's relation ("father's lantern").
     """
 
     phrase: str
@@ -59,6 +60,7 @@ class Thing:
     portable: bool
     mark: str
     detail: str = ""
+    owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

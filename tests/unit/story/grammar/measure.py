@@ -16,6 +16,8 @@ _NUMBER_DISAGREES = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|several|these|those) "
     r"(?:day|week|month|year|mile|step|night|man|woman|child|thing|story|person)\b",
 )
+_TWO_ARTICLES = re.compile(r"\b(?:a|an|the|no|his|their|my|your) (?:a|an|the|her|his|their|my|your)\b", re.IGNORECASE)
+_BAD_SPACE = re.compile(r"  | [,.;:!?]|\n\n\n|[,;:][.!?]|(?<!\.)\.\.(?!\.)|\b(?!had|that|her)(\w+) \1\b(?!-)")
 SLACK = 0.15
 
 
@@ -59,27 +61,35 @@ def _absent(text: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, str]
 
 def form_faults(text: str) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a text's form, whatever it is about."""
+    yield from _sentence_faults(text)
+    yield from _article_faults(text)
+    for match in re.finditer(r"[{}\[\]|<>]", text):
+        yield "slot", text[max(0, match.start() - 30) : match.end() + 30]
+    for match in _BAD_SPACE.finditer(text):
+        yield "space", text[max(0, match.start() - 30) : match.end() + 30]
+    for paragraph in text.split("\n\n"):
+        if paragraph.count('"') % 2:
+            yield "quotes", paragraph[:80]
+
+
+def _sentence_faults(text: str) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for sentence in sentences(text):
         key = sentence_key(sentence)
         if key in seen:
             yield "repeat", sentence
         seen.add(key)
-        letter = next((char for char in sentence if char.isalpha()), "A")
-        if letter.islower():
+        if next((char for char in sentence if char.isalpha()), "A").islower():
             yield "capital", sentence
-    for match in re.finditer(r"[{}\[\]|<>]", text):
-        yield "slot", text[max(0, match.start() - 30) : match.end() + 30]
+
+
+def _article_faults(text: str) -> Iterator[tuple[str, str]]:
     for match in _ARTICLE.finditer(text):
         if match[1].lower() != _article(match[2]):
             yield "article", match[0]
-    for match in _NUMBER_DISAGREES.finditer(text):
-        yield "article", match[0]
-    if "  " in text or re.search(r" [,.;:!?]", text) or "\n\n\n" in text:
-        yield "space", re.search(r".{0,20}(?:  | [,.;:!?]|\n\n\n).{0,20}", text, re.DOTALL)[0]  # type: ignore[index]  # just found
-    for paragraph in text.split("\n\n"):
-        if paragraph.count('"') % 2:
-            yield "quotes", paragraph[:80]
+    for pattern in (_NUMBER_DISAGREES, _TWO_ARTICLES):
+        for match in pattern.finditer(text):
+            yield "article", text[max(0, match.start() - 30) : match.end() + 30]
 
 
 def _length(text: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from services.story.grammar.english import capitalise, fix_articles, possessive,
     [("a hour", "an hour"), ("an unicorn", "a unicorn"), ("A owl", "An owl"), ("a old map", "an old map")],
 )
 def test_articles_follow_the_sound(rough: str, right: str) -> None:
-    """ "a" and "an" are set by the word that follows."""
+    """The article is set by the word that follows."""
     assert right == fix_articles(rough)
 
 
