@@ -19,6 +19,7 @@ KEPT_SAMPLES = 40
 _UNKNOWN_SHARE = 0.05
 _OWN_PACE_FROM = 0.1
 _UNKNOWN_SPREAD = 1.5
+_LARGEST_SPREAD = 20.0  # a median of next to nothing would make the bound infinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Pace:
     def spread(self) -> float:
         """How many times the median the ninth decile is; a guess where nothing was sampled."""
         median = self.quantile(0.5) if self.samples else 0.0
-        return self.quantile(0.9) / median if median > 0 else _UNKNOWN_SPREAD
+        return min(self.quantile(0.9) / median, _LARGEST_SPREAD) if median > 0 else _UNKNOWN_SPREAD
 
 
 Paces = Mapping[str, Pace]

@@ -74,6 +74,11 @@ def test_own_pace_needs_no_earlier_generation() -> None:
     assert Remaining(15.0, 22.5) == Forecast().remaining(PLAN[1:2], NOTHING_DONE, Current("write-1", 5.0, 0.25))
 
 
+def test_spread_is_bounded() -> None:
+    """A median of next to nothing does not make the bound infinite."""
+    assert 20.0 == Pace((5e-324, 5e-324, 5e-324, 9.0)).spread
+
+
 def test_empty_pace_is_as_good_as_none() -> None:
     """A pace without samples is unknown, and breaks nothing."""
     forecast = Forecast({"write": Pace()})
