@@ -10,7 +10,7 @@ from services.story.domain import Brief
 from services.story.grammar.choice import choose_genre, choose_plot, choose_tone, is_for_children, solid_thing
 from services.story.grammar.discourse import KIN
 from services.story.grammar.english import singular, words
-from services.story.grammar.entries import Genre, Lexicon, Spot
+from services.story.grammar.entries import Genre, Lexicon, Plot, Spot, Tone
 from services.story.grammar.folk import Folk, Request, list_folk
 from services.story.grammar.lexicon import lexicon
 from services.story.grammar.persons import Cast, cast_persons
@@ -69,7 +69,7 @@ def cast(brief: Brief) -> World:
         want=facts.want,
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
-        flags=_flags(request, people, thing) | {f"genre_{genre.key}", f"tone_{tone.key}", f"plot_{plot.key}"},
+        flags=_flags(request, people, thing) | _told_as(genre, tone, plot),
         stated=_stated(facts, people.persons, thing, home, far),
         quirk=random.choice(data.quirks),
         saying=random.choice(data.sayings),
@@ -178,6 +178,12 @@ def _together(facts: Facts) -> str:
         return ""
     numbers = {count: word for word, count in vocabulary().numbers.items()}
     return f"{numbers[first.count]} {first.phrase}"
+
+
+def _told_as(genre: Genre, tone: Tone, plot: Plot) -> frozenset[str]:
+    """List the conditions that genre, tone and plot make; in some plots the thing is out of reach."""
+    kinds = {f"genre_{genre.key}", f"tone_{tone.key}", f"plot_{plot.key}"}
+    return frozenset(kinds | ({"absent"} if plot.key in {"mystery", "heist", "rivalry", "courtship"} else set()))
 
 
 def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:

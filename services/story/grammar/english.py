@@ -87,7 +87,8 @@ def _after_shout(match: re.Match[str]) -> str:
     """Decide whether what follows `?"` is the tag of that speech (small) or a new sentence (capital)."""
     following = (match[2] + match[3]).split()
     small = match[2][:1].islower()
-    if not small or any(word.lower() in _TAG_VERBS for word in following[:4]):
+    pronoun = match[2] in {"she", "he", "they", "it"}
+    if not small or not pronoun or any(word.lower() in _TAG_VERBS for word in following[:4]):
         return match[0]
     return f"{match[1]} {match[2][0].upper()}{match[2][1:]}{match[3]}"
 

@@ -94,7 +94,7 @@ def _described(name: str, description: str) -> Folk:
         noun=being.head if being else "",
         phrase=being.phrase if being else "",
         kind=being.kind if being else "person",
-        pronoun=(being.pronoun if being else "") or _gender(clean, said),
+        pronoun=(known.gender(being.head) if being else "") or _gender(clean, said),
         detail=being.detail if being else "",
         traits=traits[:2],
         villain=bool(_VILLAINS.intersection(said)),

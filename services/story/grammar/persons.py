@@ -17,6 +17,7 @@ from services.story.grammar.world import Person
 
 _AGAINST = words("fight defeat slay hunt outwit chase flee escape stop destroy conquer catch attack compete")
 _ELDERS = words("grandmother grandfather granny grandpa granddad grandma teacher mayor king queen elder abbot abbess")
+_FEMININE = re.compile(r"(?:ia|na|la|ra|elle|ette|ine|ita|isa|ida)$")
 _MOST_EXTRAS = 6
 
 
@@ -93,6 +94,7 @@ class _Names:
         self._letters = {name[:1].upper() for name in taken}
         self.random = random
         self._family = list(genre.names["family"])
+        self._habits = list(lexicon().habits)
 
     def first(self, pronoun: str) -> str:
         """Return a first name for "she" or "he"; for anybody else either."""
@@ -101,6 +103,10 @@ class _Names:
         name = self.random.choice(free)
         self._letters.add(name[0])
         return name
+
+    def habit(self) -> str:
+        """Return what somebody is seen doing; no two of the cast do the same."""
+        return self._habits.pop(self.random.randrange(len(self._habits)))
 
     def family(self) -> str:
         """Return a family name."""
@@ -148,7 +154,7 @@ def _person(key: str, one: Folk, names: _Names) -> Person:
     intro = with_article(phrase) if phrase else ""
     if intro and detail and one.name != "?":
         intro += f" {detail}"
-    habit = random.choice(lexicon().habits)
+    habit = names.habit()
     noun = one.noun if len(one.noun) > 2 else ""
     if one.name and one.name != "?":
         short = _short(one.name)
@@ -163,8 +169,9 @@ def _person(key: str, one: Folk, names: _Names) -> Person:
 def _fallback_pronoun(one: Folk, random: Random) -> str:
     """Choose a pronoun for somebody whose gender nothing states; a named person of unknown gender is "they"."""
     if one.name and one.name != "?" and one.kind == "person":
-        first = one.name.split()[-1 if one.noun and " " in one.name else 0].lower()
-        return "she" if re.search(r"(?:ia|na|la|ra|elle|ette|ine|ita|isa|ida)$", first) else "they"
+        given = [part for part in one.name.lower().split() if vocabulary().kind(part) != "person"]
+        likely = given and len(given) + 1 > len(one.name.split()) - 1 and _FEMININE.search(given[0])
+        return "she" if likely else "they"
     return random.choice(("she", "he"))
 
 

@@ -7,6 +7,7 @@ from services.story.grammar.past import past_clause
 from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
+_BECOMING = words("be become becomes became as being into")
 _MAKING = words("find discover steal build buy inherit lose sell own draw paint repair invent make hide")
 
 
@@ -96,7 +97,7 @@ def _found(tokens: list[Token], index: int, start: int, words: list[str], known:
         return None
     phrase = " ".join([*(word for word in words[:-1] if _modifier(word, known)), words[-1]])
     kind = _by_use(kind, head, prep, known)
-    if kind in {"person", "animal"} and prep in {"be", "become", "becomes", "became", "as", "being"}:
+    if kind in {"person", "animal"} and prep in _BECOMING:
         return None
     if tokens[index].genitive and tokens[index].text.islower():
         phrase = f"{tokens[index].text}'s {phrase}"

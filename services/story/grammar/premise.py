@@ -137,7 +137,7 @@ def _apposed(first: Noun, second: Noun, gap: list[str]) -> bool:
     people = {"person", "animal", "being"}
     if first.kind == second.kind == "place" and gap and gap[0] in _LINKS and len(gap) == 1:
         return not first.name and bool(second.name)
-    if first.kind not in people or second.kind not in people or first.count > 1 or first.plural:
+    if first.kind not in people or second.kind not in people or first.count > 1 or first.plural or second.plural:
         return False
     linked = not gap or gap in (["named"], ["called"])
     return linked and bool(first.name) != bool(second.name)

@@ -199,7 +199,8 @@ class Realiser:
         if person.key == "rival" or not person.named:
             return self._newcomer(person)
         self._memory.introduced.add(person.key)
-        apposed = person.noun and person.noun not in person.name.lower() and re.match(r" [a-z]", slot.tail)
+        told = set(person.noun.split()) & set(person.name.lower().replace("-", " ").split())
+        apposed = person.noun and not told and re.match(r" [a-z]", slot.tail)
         return f"{person.name}, the {person.noun}," if apposed else person.name
 
     def _newcomer(self, person: Person) -> str:
@@ -209,7 +210,8 @@ class Realiser:
         self._memory.introduced.add(person.key)
         if not person.named:
             return person.intro
-        return f"{person.intro} by the name of {person.name}" if person.intro else person.name
+        intro = re.split(r" (?:who|that) ", person.intro)[0]
+        return f"{intro} by the name of {person.name}" if intro else person.name
 
     def _tag(self, person: Person, slot: Slot) -> str:
         form = slot.form

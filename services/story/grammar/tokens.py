@@ -85,6 +85,8 @@ def tokenise(text: str) -> list[Token]:
             starts = starts or piece in '.!?:\n"“”'
             continue
         word = piece.replace("’", "'")
+        if tokens and not breaks and tokens[-1].text == word:
+            continue  # a word twice is a slip of the pen
         genitive = word.endswith("'s")
         tokens.append(Token(word.removesuffix("'s"), breaks, starts, genitive))
         breaks = starts = False

@@ -70,6 +70,8 @@ def form_faults(text: str) -> Iterator[tuple[str, str]]:
     for paragraph in text.split("\n\n"):
         if paragraph.count('"') % 2:
             yield "quotes", paragraph[:80]
+        if not paragraph.endswith((".", "!", "?", '."', '!"', '?"')):
+            yield "space", paragraph[-60:]
 
 
 def _sentence_faults(text: str) -> Iterator[tuple[str, str]]:
