@@ -110,7 +110,7 @@ def modelled(tmp_path: Path) -> Iterator[System]:
 async def test_a_story_survives_the_death_of_the_model_host(modelled: System) -> None:
     """The process that holds the model is killed in mid-chapter: the stage goes on, finished stages are kept."""
     async with api_of(modelled) as api:
-        story = await api.start(words=150, revisions=1)
+        story = await api.start(words=100, revisions=1)
         observers = [Observer(story, [door]) for door in all_doors(modelled)]
         async with watching(observers):
             await observers[0].until_writing("write-1")
