@@ -197,6 +197,7 @@ def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:
         "punctual": bool(_PUNCTUAL.intersection(deed)),
         "state": bool(_LASTING.intersection(deed)),
         "want": bool(facts.want),
+        "afraid": "afraid of" in f"{facts.deed} {hero.intro}",
         "portable": thing.portable,
         "many": thing.plural,
         "statedplace": any(noun.prep not in _TOWARDS for noun in facts.places),

@@ -210,6 +210,6 @@ def _want(tokens: list[Token], known: Vocabulary) -> str:
             found = infinitive(_plain(_clause(tokens, index + 1)), known)
         else:
             continue
-        if found and len(found.split()) > 1:
+        if found and found != "be":
             return found
     return ""
