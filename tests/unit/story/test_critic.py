@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -40,14 +41,14 @@ JAPANESE = (
 )
 
 
-def judged(text: str = TEXT, *more: str, **brief: object) -> list[tuple[str, int]]:
+def judged(text: str = TEXT, *more: str, **brief: Any) -> list[tuple[str, int]]:
     """Return the checks that find something in a story of these chapters, with the chapters."""
     return [(finding.check, finding.chapter) for finding in found(text, *more, **brief)]
 
 
-def found(*texts: str, mentions: tuple[str, ...] = (), **brief: object) -> tuple[Finding, ...]:
+def found(*texts: str, mentions: tuple[str, ...] = (), **brief: Any) -> tuple[Finding, ...]:
     """Return what is found in a story of these chapters, asked for at the length it has unless said otherwise."""
-    wanted = replace(Brief("Boats.", words=WORDS * len(texts)), **brief)  # type: ignore[arg-type]  # checked where used
+    wanted = replace(Brief("Boats.", words=WORDS * len(texts)), **brief)
     share = wanted.words // len(texts)
     plans = tuple(ChapterPlan(n, f"Part {n}", "Boats.", share, mentions) for n in range(1, len(texts) + 1))
     outline = Outline("Boats", "Ann counts.", "sea story", "a harbour", (), plans)
