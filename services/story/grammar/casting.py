@@ -20,6 +20,7 @@ from services.story.grammar.vocabulary import vocabulary
 from services.story.grammar.world import Person, Thing, World
 
 _TOWARDS = frozenset({"to", "across", "towards", "toward", "cross", "crosses", "for", "reach"})
+_MISSING = frozenset({"lost", "stolen", "missing", "vanished", "hidden"})  # what the plot will say in its own time
 _LASTING = words(
     "was were had wanted could would did lived kept might should haunted ran guarded taught worked collected owned "
     "waited loved shared sold carried hated knew carved wrote served sewed searched"
@@ -101,8 +102,9 @@ def _thing(facts: Facts, genre: Genre, data: Lexicon, random: Random) -> Thing:
         detail = noun.detail if noun.detail.startswith(("that", "which")) else ""
         mark = random.choice(data.marks)
         if not noun.plural:
+            phrase = " ".join(word for word in noun.phrase.split() if word not in _MISSING)
             owned = noun.phrase.partition("'s ")[0] in KIN and "'s " in noun.phrase
-            return Thing(noun.phrase, noun.head, noun.plural, portable, mark, detail, owned)
+            return Thing(phrase, noun.head, noun.plural, portable, mark, detail, owned)
         many = "pair" if noun.head in known.pairs else "basket" if noun.head in known.baskets else "collection"
         return Thing(
             f"{many} of {noun.phrase}", many, plural=False, portable=portable and many != "collection", mark=mark

@@ -8,7 +8,6 @@ from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Fou
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
 _BECOMING = words("be become becomes became as being into")
-_MAKING = words("find discover steal build buy inherit lose sell own draw paint repair invent make hide")
 
 
 def find_phrases(tokens: list[Token], known: Vocabulary) -> list[Found]:
@@ -115,10 +114,7 @@ def _before(tokens: list[Token], index: int) -> str:
 
 
 def _by_use(kind: Kind, head: str, prep: str, known: Vocabulary) -> Kind:
-    """Take a place that is found, lost or made, or that no preposition leads to, for a thing."""
-    verb = known.third_forms.get(prep) or known.past_forms.get(prep) or prep
-    if kind == "place" and verb in _MAKING:
-        return "thing"
+    """Take what may be a place or a thing (the moon) for a thing, unless a preposition of place leads to it."""
     return "thing" if kind == "place" and head in known.both and prep not in PLACE_PREPS else kind
 
 
