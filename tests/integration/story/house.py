@@ -16,6 +16,7 @@ import jwt
 
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.story.v1 import story_pb2 as pb
+from fabula.backends.text import TextModel
 from fabula.engine.worker import WorkerSettings
 from fabula.journal import Journal, JournalSettings, connect
 from fabula.rpc.auth import Authenticator
@@ -182,23 +183,23 @@ async def running(part: Callable[[Journal, Stop], Any], settings: JournalSetting
 
 
 @asynccontextmanager
-async def open_house(nats_url: str, *, working: bool = True, drain_seconds: float = 1.0) -> AsyncIterator[House]:
-    """Run a server with authentication and, if wanted, a worker that writes by scripts."""
+async def open_house(nats_url: str, *, working: bool = True, writer: TextModel | None = None) -> AsyncIterator[House]:
+    """Run a server with authentication and, if wanted, a worker that writes by scripts, or with another model."""
     settings = JournalSettings(url=nats_url, name="test", lease_seconds=1.0, idle_check_seconds=0.2)
     model = ScriptedModel()
-    listen = Listen(port=free_port(), drain_seconds=drain_seconds)
+    listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
         part = server(StoryContract(), listen, Authenticator(SECRET))
         await stack.enter_async_context(running(part, settings))
         if working:
-            await stack.enter_async_context(running(working_part(model), settings))
+            await stack.enter_async_context(running(working_part(writer or model), settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)
         yield House(settings, journal, listen.port, model, channel)
 
 
-def working_part(model: ScriptedModel) -> Any:
+def working_part(model: TextModel) -> Any:
     """Return a worker that writes with this model."""
 
     @asynccontextmanager
