@@ -104,6 +104,8 @@ class LogWriter:
         """
         if self._outbox.size > BACKLOG_SIZE and isinstance(body, TextDelta | LogLine):
             raise ResourceExhausted("the journal has been away too long: the text that waits for it fills its buffer")
+        if self._failure is not None:
+            return  # nothing is stored any more; whoever waits for it is told by `flush`
         self._outbox.put(body, progress, datetime.now(UTC))
         self._idle.clear()
         self._wake.set()

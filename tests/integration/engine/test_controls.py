@@ -15,6 +15,7 @@ from fabula.engine.ports import Address, Entry, EventLog, GenerationId, Purpose,
 from fabula.errors import Conflict, ModelCrashed
 from tests.integration.engine.workplace import Scene, Workplace, lifecycle, names, quick
 from tests.log_rules import texts_of
+from tests.nats import eventually
 
 
 @dataclass
@@ -271,6 +272,26 @@ async def test_pause_while_queued(place: Workplace) -> None:
         assert await place.queue_is_empty()
 
     assert State.SUCCEEDED is log[-1].state
+
+
+async def test_stale_job_is_only_acknowledged(place: Workplace) -> None:
+    """Paused and resumed while queued, a generation is in the queue twice: it is run once, for the newer job."""
+    address, write = await place.start(), Scene("write")
+    await place.command("pause", address)
+    await place.command("resume", address)
+    async with place.working(write.stage):
+        await write.is_entered()
+
+        async def one_is_left() -> bool:
+            return await place.jobs() == (0, 1)
+
+        await eventually(one_is_left)
+        assert 1 == names(await place.events(address)).count("Claimed")
+        write.let()
+        await place.until_end(address)
+        assert await place.queue_is_empty()
+
+    assert 1 == write.entered
 
 
 async def test_pause_survives_that_all_workers_stop(place: Workplace) -> None:

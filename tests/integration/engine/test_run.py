@@ -136,7 +136,7 @@ async def test_stage_that_is_cancelled_from_within_fails(place: Workplace) -> No
         log = await place.until_end(await place.start())
         assert not hand.task.done()
 
-    assert State.FAILED is log[-1].state
+    assert ["Accepted", "Claimed", "StageStarted", "Failed"] == names(log)
 
 
 async def test_retry_goes_on_from_the_failed_stage(place: Workplace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -86,7 +86,10 @@ class Faulty:
 class Desk:
     """A writer at work on a fresh generation, and what it was told."""
 
-    def __init__(self, place: Workplace, address: Address, writer: LogWriter, told: list[Pending]) -> None:
+    def __init__(
+        self, place: Workplace, address: Address, writer: LogWriter, told: list[Pending], end: Callable[[], object]
+    ) -> None:
+        self.end = end
         self.place = place
         self.address = address
         self.writer = writer
@@ -119,7 +122,7 @@ async def writing(place: Workplace, log: EventLog | Faulty | None = None) -> Asy
     end = LogEnd(address, place.codec.decode(record.entries[-1]), record.revision)
     writer = LogWriter(log or place.journal.events, place.codec, end, told.append)
     running = asyncio.create_task(writer.run())
-    desk = Desk(place, address, writer, told)
+    desk = Desk(place, address, writer, told, running.cancel)
     try:
         desk.emit(Claimed("worker", 1), StageStarted("write"))
         yield desk
@@ -299,6 +302,17 @@ async def test_writer_in_a_hurry_does_not_wait_for_the_store(place: Workplace) -
             await desk.writer.flush()
 
 
+async def test_writer_that_was_ended_does_not_pretend(place: Workplace) -> None:
+    """After its end nothing is stored any more, and whoever waits for it is told so."""
+    async with writing(place) as desk:
+        await desk.writer.flush()
+        desk.end()
+        for word in ("Once ", "upon "):  # the first while it ends, the second after it has
+            desk.write(word)
+            with pytest.raises(FenceLost):
+                await asyncio.wait_for(desk.writer.flush(), 20)
+
+
 async def test_what_cannot_be_stored_is_discarded_and_the_run_concluded(place: Workplace) -> None:
     """After a fault the log can still be brought to an end behind what is stored."""
     async with writing(place) as desk:
@@ -306,6 +320,7 @@ async def test_what_cannot_be_stored_is_discarded_and_the_run_concluded(place: W
         desk.emit(StageFinished("write", object()))
         with pytest.raises(TypeError):
             await desk.writer.flush()
+        desk.write("the stage's last words, on its way out")
         desk.writer.discard()
 
         assert await desk.writer.conclude(Succeeded(), Progress(1.0), Pending.NOTHING)

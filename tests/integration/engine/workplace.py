@@ -180,12 +180,16 @@ class Workplace:
         await self.journal.queue.depth(self.kind)  # declares the queue, where nobody has asked for a job yet
 
         async def empty() -> bool:
-            question = f"CONSUMER.INFO.{subjects.EVENTS_STREAM}.{consumer_name(self.kind)}"
-            info = await self.journal.link.ask(question, {})
-            return bool(info["num_pending"] == info["num_ack_pending"] == 0)
+            return await self.jobs() == (0, 0)
 
         await eventually(empty, PATIENCE_SECONDS)
         return True
+
+    async def jobs(self) -> tuple[int, int]:
+        """Return how many jobs wait, and how many are in somebody's hand."""
+        question = f"CONSUMER.INFO.{subjects.EVENTS_STREAM}.{consumer_name(self.kind)}"
+        info = await self.journal.link.ask(question, {})
+        return info["num_pending"], info["num_ack_pending"]
 
     def worker(
         self,
