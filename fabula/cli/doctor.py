@@ -32,7 +32,7 @@ from fabula.settings import ClientSettings, UpSettings, load
 
 LITTLE_SPACE_BYTES = 1 << 30
 PARTS = {
-    "gateway": ("starlette", "uvicorn", "websockets", "sse_starlette"),
+    "gateway": ("starlette", "uvicorn", "websockets", "python_multipart"),
     "story": ("jinja2", "inflect", "charset_normalizer", "httpx", "jsonschema"),
 }
 """The packages that stand for an extra of the distribution."""
