@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -127,6 +128,19 @@ async def test_buf_curl_is_told_what_is_wrong(server: Service) -> None:
         code, output, errors = await buf_curl(server.port, f"{SERVICE}/StartGeneration", wrong)
         assert (True, "") == (code != 0, output)
     assert before == await server.user.listed()
+
+
+async def test_the_example_of_the_documentation_runs(server: Service, worker: Service, folder: Path) -> None:
+    """The Python program on the page is copied, run, and tells a story."""
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
+    program = folder / "example.py"
+    program.write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0].replace("50051", str(server.port)))
+
+    process = await asyncio.create_subprocess_exec(sys.executable, program, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+
+    assert 0 == process.returncode
+    assert re.search(r": \d+ words by grammar/1\n$", output.decode())
 
 
 async def test_health_is_told_for_the_server_and_its_service(server: Service, worker: Service) -> None:
