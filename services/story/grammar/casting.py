@@ -21,6 +21,8 @@ from services.story.grammar.world import Person, Thing, World
 
 _TOWARDS = frozenset({"to", "across", "towards", "toward", "cross", "crosses", "for", "reach"})
 _MISSING = frozenset({"lost", "stolen", "missing", "vanished", "hidden"})  # what the plot will say in its own time
+_AT_HOME = frozenset({"courtship", "visitor", "longing", "rivalry", "transformation", "heist"})
+_EVERYTHING_ABOVE = 3500  # words of a story that needs every kind of episode there is
 _LASTING = words(
     "was were had wanted could would did lived kept might should haunted ran guarded taught worked collected owned "
     "waited loved shared sold carried hated knew carved wrote served sewed searched"
@@ -70,7 +72,7 @@ def cast(brief: Brief) -> World:
         want=facts.want,
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
-        flags=_flags(request, people, thing) | _told_as(genre, tone, plot),
+        flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot),
         stated=_stated(facts, people.persons, thing, home, far),
         quirk=random.choice(data.quirks),
         saying=random.choice(data.sayings),
@@ -182,10 +184,16 @@ def _together(facts: Facts) -> str:
     return f"{numbers[first.count]} {first.phrase}"
 
 
-def _told_as(genre: Genre, tone: Tone, plot: Plot) -> frozenset[str]:
-    """List the conditions that genre, tone and plot make; in some plots the thing is out of reach."""
-    kinds = {f"genre_{genre.key}", f"tone_{tone.key}", f"plot_{plot.key}"}
-    return frozenset(kinds | ({"absent"} if plot.key in {"mystery", "heist", "rivalry", "courtship"} else set()))
+def _told_as(brief: Brief, genre: Genre, tone: Tone, plot: Plot) -> frozenset[str]:
+    """List the conditions that genre, tone and plot make: where the thing is out of reach, who leaves home."""
+    kinds = {
+        f"genre_{genre.key}": True,
+        f"tone_{tone.key}": True,
+        f"plot_{plot.key}": True,
+        "absent": plot.key in {"mystery", "heist", "rivalry", "courtship"},
+        "travel": plot.key not in _AT_HOME or brief.words > _EVERYTHING_ABOVE,
+    }
+    return frozenset(flag for flag, holds in kinds.items() if holds)
 
 
 def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:

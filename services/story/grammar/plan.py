@@ -148,13 +148,11 @@ class Planner:
 
     def _episode(self, number: int, earlier: Sequence[Beat]) -> tuple[Beat, Scene]:
         """Choose an episode that was told least and not just now, with fresh people and places."""
-        counts = {beat.name: 0 for beat in self._data.episodes}
-        for beat in earlier:
-            counts[beat.name] += 1
-        fewest = min(counts.values())
-        free = [beat for beat in self._data.episodes if counts[beat.name] == fewest and fitting(beat.core, self._world)]
-        last = earlier[-1].name if earlier else ""
-        free = [beat for beat in free if beat.name != last] or free
+        usable = [beat for beat in self._data.episodes if fitting(beat.core, self._world)]
+        told = [beat.name for beat in earlier]
+        fewest = min(told.count(beat.name) for beat in usable)
+        free = [beat for beat in usable if told.count(beat.name) == fewest]
+        free = [beat for beat in free if beat.name not in told[-1:]] or free
         return self._random.choice(free), self._scene(number)
 
     def _scene(self, number: int) -> Scene:
