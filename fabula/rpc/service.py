@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from fabula.engine.history import History, Snapshot
 from fabula.engine.ids import address_of, is_generation_id
 from fabula.engine.ports import Address, Blobs, Entry, EventLog, GenerationId, Purpose, Record, Tag
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
-from fabula.errors import AlreadyExists, InvalidRequest, NotFound, Superseded, Unavailable
+from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, NotFound, Superseded, Unavailable
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
 from fabula.rpc.summaries import Summaries
@@ -173,13 +173,18 @@ class GenerationService:
         address = self._address(call, request.generation_id)
         record = await self._log.last(address)
         if record is not None:
-            event = self._codec.decode(record.entries[-1])
-            decide(Command.DELETE, event.state, event.pending, event.run)
+            self._check_deletable(record)
         elif not await self._log.deleted(address):
             raise _not_found(request.generation_id)
         await self._log.delete(address)
         await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")
         return self._respond("DeleteGeneration")
+
+    def _check_deletable(self, newest: Record) -> None:
+        """Raise `Conflict` while a worker may be at it. A log that cannot be read is good for nothing else."""
+        with suppress(LogCorrupted):
+            event = self._codec.decode(newest.entries[-1])
+            decide(Command.DELETE, event.state, event.pending, event.run)
 
     async def _command(self, rpc: str, command: Command, call: Call, request: Any, from_stage: str = "") -> Any:
         address = self._address(call, request.generation_id)

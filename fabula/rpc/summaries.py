@@ -9,15 +9,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Event, Failed
 from fabula.engine.ports import Address, EventLog, FirstRecord, GenerationId, Record, Tag
-from fabula.errors import InvalidRequest, NotFound
+from fabula.errors import InvalidRequest, LogCorrupted, NotFound
 from fabula.rpc.codec import PENDING, STATES, ProtoCodec, fill_failure, fill_progress, timestamp
 from fabula.rpc.kinds import Kind
 
 DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
+
+_log = structlog.get_logger(__name__)
 
 FEED_SECONDS = 0.25
 """How often a feed tells of the same generation's text and progress at most."""
@@ -89,13 +93,17 @@ class Summaries:
 
     async def _read(self, firsts: Sequence[FirstRecord]) -> list[tuple[FirstRecord, pb.Generation]]:
         lasts = await self._log.lasts([first.address for first in firsts])
-        return [
-            (first, self._short(first, last)) for first, last in zip(firsts, lasts, strict=True) if last is not None
-        ]
+        pairs = zip(firsts, lasts, strict=True)
+        shorts = [(first, self._short(first.address.id, first.record, last)) for first, last in pairs if last]
+        return [(first, short) for first, short in shorts if short is not None]
 
-    def _short(self, first: FirstRecord, last: Record) -> pb.Generation:
-        decode = self._codec.decode
-        return self.message(first.address.id, decode(first.record.entries[0]), decode(last.entries[-1]))
+    def _short(self, id_: GenerationId, first: Record, last: Record) -> pb.Generation | None:
+        """Return a generation in short; None if it cannot be read: all the others still can."""
+        try:
+            return self.message(id_, self._codec.decode(first.entries[0]), self._codec.decode(last.entries[-1]))
+        except LogCorrupted as error:
+            _log.error("log_corrupted", generation_id=id_, reason=error.message)
+            return None
 
     async def watch(self, owner: str) -> AsyncGenerator[tuple[pb.Generation, bool], None]:
         """Yield the owner's generations, newest first, then each that changes; True: it was deleted."""
@@ -111,19 +119,13 @@ class Summaries:
                     for told in feed.deleted(id_):
                         yield told
                 elif feed.wants(id_, record):
-                    first = await self._first_or_none(Address(self._kind.name, owner, id_))
-                    if first is not None:
-                        yield feed.tell(self.message(id_, first, self._codec.decode(record.entries[-1])))
+                    first = await self._log.first(Address(self._kind.name, owner, id_))
+                    if first is not None and (short := self._short(id_, first, record)) is not None:
+                        yield feed.tell(short)
 
     async def _all(self, owner: str) -> list[pb.Generation]:
         listing = await self._log.listing(self._kind.name, owner)
         return [generation for _, generation in await self._read(listing)]
-
-    async def _first_or_none(self, address: Address) -> Event | None:
-        try:
-            return await self.first(address)
-        except NotFound:  # deleted meanwhile: the feed is about to say so
-            return None
 
 
 class _Feed:

@@ -190,6 +190,19 @@ async def test_a_server_that_ends_leaves_good_cursors(own_nats: str, folder: Pat
         assert await next_server.user.log(id_) == [seen, *rest]
 
 
+async def test_a_watcher_that_does_not_read_holds_no_server_up(own_nats: str, folder: Path) -> None:
+    """An event larger than what may be in flight is being written for ever; the server ends all the same."""
+    people = [pb.Character(name=str(number), description="猫" * 2000) for number in range(12)]
+    async with service("server", own_nats, folder) as ending:
+        id_ = await ending.user.start(story(characters=people))
+        stream = await opened(ending, "WatchProgress", generation_id=id_)
+        code, seconds = await ending.end()
+
+        assert 0 == code
+        assert seconds < 5
+        stream.cancel()
+
+
 async def opened(server: Service, rpc: str, **fields: Any) -> Any:
     """Begin a stream; return its call as soon as the server has accepted it."""
     serializer = STORY.request(rpc).SerializeToString
