@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -23,64 +21,15 @@ from fabula.engine.events import (
     Succeeded,
     TextDelta,
 )
-from fabula.engine.ports import Address, Entry, EventLog, Purpose, Record
-from fabula.engine.states import next_event
+from fabula.engine.ports import Address, EventLog, Record
 from fabula.engine.writer import BACKLOG_SIZE, FenceLost, LogEnd, LogWriter
-from fabula.errors import ResourceExhausted, Superseded, Unavailable
+from fabula.errors import ResourceExhausted, Unavailable
+from tests.integration.engine.faults import (
+    Faulty,
+    note,
+)
 from tests.integration.engine.workplace import Workplace, names
 from tests.log_rules import texts_of
-
-
-async def note(place: Workplace, address: Address, purpose: Purpose = Purpose.NOTE, body: Body | None = None) -> None:
-    """Append an event as somebody else."""
-    while True:
-        record = await place.journal.events.last(address)
-        assert record is not None
-        last = place.codec.decode(record.entries[-1])
-        event = next_event(last, body or LogLine("by the way"), last.progress, last.time)
-        with suppress(Superseded):
-            await place.journal.events.append(
-                address,
-                [place.codec.encode(address.id, event)],
-                after=record.revision,
-                append_id=secrets.token_hex(8),
-                purpose=purpose,
-            )
-            return
-
-
-class Faulty:
-    """The log, but each append does what the test has laid down for it.
-
-    Args:
-        log: The real log.
-        faults: For each append in turn "answer lost", "not sent", "wait", or "" for nothing.
-    """
-
-    def __init__(self, log: EventLog, *faults: str) -> None:
-        self._log = log
-        self._faults = list(faults)
-        self.appends = 0
-        self.reached = asyncio.Event()
-        self.open = asyncio.Event()
-
-    async def append(self, address: Address, entries: Sequence[Entry], **rest: Any) -> int:
-        """Append, or not."""
-        self.appends += 1
-        fault = self._faults.pop(0) if self._faults else ""
-        if fault == "wait":
-            self.reached.set()
-            await self.open.wait()
-        if fault == "not sent":
-            raise Unavailable("the network is down")
-        revision = await self._log.append(address, entries, **rest)
-        if fault == "answer lost":
-            self.reached.set()
-            raise Unavailable("the network is down")
-        return revision
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
 
 
 class Desk:
