@@ -54,6 +54,7 @@ T = TypeVar("T")
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 TRIMMED = WORDS.map(str.strip)  # as orders are when they are accepted
+ONE_LINE = WORDS.map(lambda text: " ".join(text.split()))
 COUNTS = st.integers(0, 2**32 - 1)
 SECONDS = st.integers(0, 10**12).map(lambda microseconds: microseconds / 1_000_000)
 TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
@@ -66,7 +67,7 @@ def _many(one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
     return st.lists(one, max_size=3).map(tuple)
 
 
-CHARACTERS = st.builds(Character, TRIMMED, TRIMMED)
+CHARACTERS = st.builds(Character, ONE_LINE, ONE_LINE)
 CHAPTERS = st.builds(Chapter, COUNTS, WORDS, WORDS)
 OUTLINES = st.builds(
     Outline,
@@ -98,10 +99,10 @@ BRIEFS = st.builds(
     Brief,
     premise=TRIMMED,
     source=st.just(""),
-    title=TRIMMED,
-    genre=TRIMMED,
-    tone=TRIMMED,
-    audience=TRIMMED,
+    title=ONE_LINE,
+    genre=ONE_LINE,
+    tone=ONE_LINE,
+    audience=ONE_LINE,
     language=st.sampled_from(["en", "de"]),
     characters=_many(CHARACTERS),
     words=st.integers(1, 10_000),
