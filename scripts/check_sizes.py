@@ -1,6 +1,7 @@
 """Say which Python files are too long to be read in one go.
 
-A module has at most 400 lines, one of tests 500: tests stand side by side, each read alone. What is longer is split by what its parts are, or stands below with its reason.
+A module has at most 400 lines, one of tests 500: tests stand side by side, and each is read alone. What is longer is
+split by what its parts are, or stands below with its reason.
 """
 
 from __future__ import annotations
