@@ -48,7 +48,7 @@ def check_finished_once(observer: Observer) -> None:
 async def test_a_story_survives_the_death_of_a_process(house: System, victim: str) -> None:
     """A process is killed in the middle of the second chapter: the first is kept, the text goes on, nobody notices."""
     async with api_of(house) as api:
-        story = await api.start(words=240, chapters=2)
+        story = await api.start(words=160, chapters=2)
         observers = [Observer(story, [door]) for door in all_doors(house)]
         async with watching(observers):
             await asyncio.gather(*(observer.until_writing("write-2") for observer in observers))
@@ -72,7 +72,7 @@ async def test_the_death_of_the_whole_system_loses_nothing(tmp_path: Path) -> No
     try:
         system.start()
         async with api_of(system) as api:
-            story = await api.start(words=240, chapters=2)
+            story = await api.start(words=160, chapters=2)
             observers = [Observer(story, [door]) for door in all_doors(system)]
             async with watching(observers):
                 await observers[0].until_writing("write-2")
