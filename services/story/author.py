@@ -25,6 +25,11 @@ class Author(Protocol):
         """Whether `chapter` can go on from text already written (see `written`)."""
         ...
 
+    @property
+    def cannot_mend(self) -> frozenset[str]:
+        """Checks of the Critic whose findings another version by this author would not answer, e.g. "language"."""
+        ...
+
     def load(self) -> None:
         """Load what it works by (prompts, lexicons), so that a fault shows before any work is done. Cheap if loaded."""
         ...

@@ -85,7 +85,7 @@ def _rounds(work: _Work, brief: Brief, outline: Outline, outputs: Outputs) -> li
         stages.append(Stage(f"edit-{turn}", partial(work.edit, turn), (EDITOR,), weight=_LIGHT, message=formatting))
         stages.append(Stage(f"review-{turn}", partial(work.review, turn), (CRITIC,), weight=_LIGHT, message=checking))
         review = outputs.get(f"review-{turn}")
-        if not isinstance(review, Review) or review.accepted or turn > brief.revisions:
+        if not isinstance(review, Review) or turn > brief.revisions or not _worth_revising(review, work.author):
             return stages
         numbers = _to_revise(review, outline)
         words = sum(outline.chapters[number - 1].words for number in numbers)
@@ -213,6 +213,11 @@ async def _append(context: StageContext, pieces: AsyncGenerator[str, None]) -> s
             text.append(piece)
             context.text(piece, step=words.add(piece))
     return "".join(text)
+
+
+def _worth_revising(review: Review, author: Author) -> bool:
+    """Whether the Critic found something that another version may answer."""
+    return not review.accepted and any(finding.check not in author.cannot_mend for finding in review.findings)
 
 
 def _to_revise(review: Review, outline: Outline) -> list[int]:

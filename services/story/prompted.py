@@ -69,6 +69,11 @@ class PromptedAuthor:
         """Whether the model can go on in the middle of its answer."""
         return self._model.continues
 
+    @property
+    def cannot_mend(self) -> frozenset[str]:
+        """Nothing: a model may do better the next time."""
+        return frozenset()
+
     def load(self) -> None:
         """Read and compile the prompts."""
         for name in PROMPTS:

@@ -42,6 +42,11 @@ class GrammarAuthor:
         """Confirm that `chapter` goes on from what was written before."""
         return True
 
+    @property
+    def cannot_mend(self) -> frozenset[str]:
+        """Language, for it writes English only, and length: what it has to tell is told the first time."""
+        return frozenset({"language", "length"})
+
     def load(self) -> None:
         """Load the lexicons and plots."""
         lexicon()

@@ -71,6 +71,15 @@ def test_with_the_outline_every_chapter_is_a_stage() -> None:
     assert [(), ("Planner",), ("Writer",), ("Writer",), ("Editor",), ("Critic",), ()] == [one.agents for one in stages]
 
 
+def test_what_the_author_cannot_mend_is_not_revised() -> None:
+    """The finding stays in the result; another one beside it is worth a revision."""
+    hopeless = Finding("language", "not in Danish", 1)
+    begun = {"load_prompts": None, "outline": outline(1), "write-1": None, "edit-1": None}
+
+    assert "revise-1" not in names({**begun, "review-1": Review(False, (hopeless,))})
+    assert "revise-1" in names({**begun, "review-1": Review(False, (hopeless, Finding("opinion", "mend it", 1)))})
+
+
 @pytest.mark.parametrize(
     ("reviews", "revisions", "expected"),
     [
@@ -183,6 +192,7 @@ class Scribe:
     calls: list[dict[str, Any]] = field(default_factory=list)
     name: str = "scribe"
     continues: bool = True
+    cannot_mend: frozenset[str] = frozenset({"language"})
 
     def load(self) -> None:
         """Need nothing."""
