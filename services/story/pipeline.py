@@ -216,8 +216,9 @@ async def _append(context: StageContext, pieces: AsyncGenerator[str, None]) -> s
 
 
 def _worth_revising(review: Review, author: Author) -> bool:
-    """Whether the Critic found something that another version may answer."""
-    return not review.accepted and any(finding.check not in author.cannot_mend for finding in review.findings)
+    """Whether the Critic rejected the draft for something that another version may answer."""
+    hopeless = bool(review.findings) and all(finding.check in author.cannot_mend for finding in review.findings)
+    return not review.accepted and not hopeless
 
 
 def _to_revise(review: Review, outline: Outline) -> list[int]:
