@@ -258,7 +258,7 @@ def check_story(observer: Observer) -> Story:
         response.event.stage_finished.stage: response.chapter for response in observer.responses if _is_kept(response)
     }
     assert [chapter.text for chapter in kept.values()] == written_chapters(observer)
-    if not stages(observer, "stage_started").count("revise-1"):
+    if story.model.startswith("grammar/"):  # a model's text may be tidied, or revised
         assert [_plain(chapter) for chapter in kept.values()] == [_plain(chapter) for chapter in story.chapters]
     for chapter in story.chapters:
         assert chapter.text in story.text
