@@ -21,7 +21,7 @@ COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "b
 STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red", "critical": "bold red"}
 
 NEWS = {
-    "turn_ended": "has finished its turn with {generation_id}",
+    "turn_ended": "has ended its turn with {generation_id} ({outcome})",
     "model_loading": "loading {model}",
     "model_ready": "{model} is loaded ({seconds} s)",
     "nats_server_restarted": "nats-server is back (process {pid})",

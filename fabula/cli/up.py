@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -22,6 +25,7 @@ from fabula.cli.up_status import ProcessStatus, UpStatus, remove_status, write_s
 from fabula.errors import Conflict, Unavailable
 from fabula.journal.data_lock import locked
 from fabula.journal.embedded import EmbeddedServer
+from fabula.rpc.kinds import STORY
 from fabula.settings import UpSettings
 
 STATUS_SECONDS = 0.1
@@ -157,6 +161,14 @@ class House:
                 os.kill(pid, signal.SIGKILL)
 
 
+def _own_name() -> str:
+    """Return how this command is called here: by its path where the shell would not find it."""
+    if shutil.which("fabula"):
+        return "fabula"
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "fabula" else f"{sys.executable} -m fabula.cli"
+
+
 def banner(settings: UpSettings, status: UpStatus) -> Text:
     """Return what a person wants to know when everything is ready."""
     author = settings.text_model or "the bundled story grammar: no language model, no download, no key"
@@ -170,5 +182,8 @@ def banner(settings: UpSettings, status: UpStatus) -> Text:
     text = Text.assemble("\n", ("Fabula is ready: ", "bold"), (status.url, "bold underline"), "\n\n")
     for name, value in rows:
         text.append(f"  {name:<15}", "dim").append(f"{value}\n")
-    text.append("\nOpen the page, or: ", "dim").append('fabula story "A keeper finds a door in the sea"')
+    elsewhere = "" if settings.story_port == STORY.port else f"--address {status.story_address} "
+    text.append("\nOpen the page, or: ", "dim").append(
+        f'{_own_name()} story {elsewhere}"A keeper finds a door in the sea"'
+    )
     return text.append("\nCtrl-C stops everything.\n", "dim")

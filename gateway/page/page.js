@@ -60,7 +60,12 @@ function draw() {
 
 function showButtons() {
   const names = buttonsFor(story);
-  if ($("actions").dataset.names === names.join()) return;
+  if ($("actions").dataset.names !== names.join()) replaceButtons(names);
+  const pause = $("actions").querySelector('[data-name="pause"]');
+  if (pause) pause.disabled = Boolean(story.pending);
+}
+
+function replaceButtons(names) {
   $("actions").dataset.names = names.join();
   const focused = document.activeElement?.dataset?.name;
   $("actions").replaceChildren(...names.map((name) => {
@@ -81,6 +86,7 @@ async function press(name, button) {
     giveNotice(problem.message);
   } finally {
     button.disabled = false;
+    showButtons();
   }
 }
 

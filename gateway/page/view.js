@@ -182,7 +182,7 @@ export function buttonsFor(story) {
   return [
     story.state === "STATE_FAILED" && "retry",
     story.state === "STATE_PAUSED" && "resume",
-    working && !story.pending && "pause",
+    working && story.pending !== "PENDING_REQUEST_CANCEL" && "pause", // stays in place while it is pending
     !ended && story.state && story.pending !== "PENDING_REQUEST_CANCEL" && "cancel",
     ended && chaptersOf(story).length > 0 && "copy",
     ended && chaptersOf(story).length > 0 && "download",

@@ -97,7 +97,7 @@ BAD = json.dumps({"event": "claim_waits", "reason": "no journal", "level": "warn
 def test_a_quiet_log_shows_news_trouble_and_whatever_is_no_entry() -> None:
     """Tracebacks come below their entry, each line with the name before it."""
     expected = [
-        "story-worker has finished its turn with story-1",
+        "story-worker has ended its turn with story-1 (done)",
         'story-worker claim waits reason="no journal"',
         "story-worker Traceback:",
         "story-worker   x",
