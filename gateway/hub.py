@@ -283,7 +283,7 @@ class Watch:
 
     async def _from_tail(self, beginning: Beginning) -> AsyncGenerator[Sequence[SharedEntry], None]:
         with self._hub.attached(self._key, self._upstream, beginning) as tail:
-            async with aclosing(tail.watch(beginning.cursor)) as batches:
+            async with aclosing(tail.watch(beginning.cursor, beginning.last_known)) as batches:
                 async for batch in batches:
                     entries = cast("Sequence[SharedEntry]", batch)
                     yield _conflated(entries) if self._conflate else entries

@@ -59,6 +59,7 @@ class Tail:
         self._news = asyncio.Event()
         self._ended: BaseException | None = None
         self._closed = False
+        self._known = 0
 
     @property
     def last_sequence(self) -> int:
@@ -67,8 +68,8 @@ class Tail:
 
     @property
     def complete(self) -> bool:
-        """Whether the newest entry ends a run: nothing more comes, unless the run is retried."""
-        return self._terminal
+        """Whether the newest entry ends the last run there is: nothing more comes, unless it is retried."""
+        return self._terminal and self._last >= self._known
 
     @property
     def closed(self) -> bool:
@@ -129,6 +130,7 @@ class Tail:
             after_sequence: The cursor.
             known: A sequence that the log is known to have: an earlier run that ended before it is not the end.
         """
+        self._known = max(self._known, known)
         cursor, seen = after_sequence, 0
         while True:
             news = self._news
@@ -138,7 +140,7 @@ class Tail:
                         cursor = batch[-1].sequence
                         yield batch
                 continue
-            ended = self._terminal and cursor == self._last >= known
+            ended = self.complete and cursor == self._last
             if ended or self._closed:
                 if self._ended is not None and not ended:
                     raise self._ended.with_traceback(None)  # many raise it: it must not gather all their frames

@@ -330,6 +330,20 @@ async def test_a_retried_run_is_watched_from_the_old_cursor(gateway: Gateway, st
         assert [3, 4] == sequences(await socket.until_end())
 
 
+async def test_a_log_of_two_runs_is_watched_to_its_last_end(gateway: Gateway, stories: ScriptedStories) -> None:
+    """From the start, the end of the failed run is not taken for the end of the log, by nobody who shares the tail."""
+    log = stories.new()
+    log.append(failed={"stage": "write-1"})
+    log.append(retried={"from_stage": "write-1"})
+    write(log, 5, end=True)
+    async with gateway.socket() as first, gateway.socket() as second:
+        for socket in (first, second):
+            await socket.subscribe(log.id)
+
+        assert list(range(1, 10)) == sequences(await first.until_end())
+        assert list(range(1, 10)) == sequences(await second.until_end())
+
+
 async def test_many_generations_share_a_socket(gateway: Gateway, stories: ScriptedStories) -> None:
     """Their events come in turns, each in its own order, and the end of one is not the end of the others."""
     logs = [stories.new(number) for number in range(1, 9)]

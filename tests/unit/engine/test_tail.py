@@ -245,3 +245,19 @@ async def test_a_watcher_ahead_of_the_tail_waits_for_it() -> None:
         log.append(Tag.TERMINAL)
 
         assert [3, 4] == await watcher
+
+
+async def test_the_end_of_an_earlier_run_is_not_the_end_of_a_log_known_to_be_longer() -> None:
+    """What one watcher knows of the log holds for all who share the tail."""
+    log = GrowingLog()
+    async with fed(log) as tail:
+        informed, other = tail.watch(0, known=3), tail.watch(0)
+        log.append(Tag.TERMINAL)
+
+        assert [1] == [entry.sequence for entry in await anext(informed)]
+        assert [1] == [entry.sequence for entry in await anext(other)]
+
+        log.append()
+        log.append(Tag.TERMINAL)
+        assert [2, 3] == [entry.sequence async for batch in informed for entry in batch]
+        assert [2, 3] == [entry.sequence async for batch in other for entry in batch]
