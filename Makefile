@@ -104,7 +104,7 @@ $(BIN)/python:
 
 # The editable install generates the code of the contract, too (a build hook, see pyproject.toml).
 $(INSTALLED_RUN): pyproject.toml constraints.txt | $(BIN)/python
-	$(call say,Installing what Fabula needs to run (a download of about 40 MB))
+	$(call say,Installing what Fabula needs to run (a download of about 34 MB))
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[run]'
 	@touch $@
