@@ -11,7 +11,6 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE buf.yaml ./
 COPY protos protos
-COPY buf buf
 COPY fabula fabula
 COPY services services
 COPY gateway gateway

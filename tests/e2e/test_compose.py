@@ -62,6 +62,20 @@ def test_images_and_composition_run_the_same_command(name: str) -> None:
     assert "USER root" not in stage
 
 
+def test_images_are_built_from_what_a_fresh_clone_has() -> None:
+    """Whatever the Dockerfile copies from the context is let into it, and is more than generated code."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", stages()["build"], re.MULTILINE)
+    copied = {name for line in lines for name in line.split()[:-1]}
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert let_in == copied
+    for name in copied:
+        files = (
+            [ROOT / name] if (ROOT / name).is_file() else [path for path in (ROOT / name).rglob("*") if path.is_file()]
+        )
+        assert [path for path in files if "_pb2" not in path.name], f"a fresh clone has no {name}"
+
+
 def test_torch_is_in_one_image_only() -> None:
     """Server, gateway and the plain worker are small."""
     with_torch = {name for name, text in stages().items() if "torch==" in text or "build-worker-torch" in text}
