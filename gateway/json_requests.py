@@ -115,7 +115,7 @@ def in_json_names(error: InvalidRequest, inside: str = "") -> InvalidRequest:
     violations = tuple((_camel(path.removeprefix(prefix)), text) for path, text in error.violations)
     message = error.message
     for (path, _), (name, _) in zip(error.violations, violations, strict=True):
-        message = message.replace(path, name, 1) if path else message
+        message = re.sub(rf"(?<!\w){re.escape(path)}(?!\w)", name, message, count=1) if path else message
     return InvalidRequest(message, violations, **error.details)
 
 

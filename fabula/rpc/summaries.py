@@ -166,7 +166,7 @@ def _older_than(listing: Sequence[FirstRecord], token: str, scope: str) -> Seque
         return listing
     revision, _, of = token.partition("-")
     if of != scope or not (revision.isascii() and revision.isdigit()):
-        problem = "not a page token of this list: give `next_page_token` of the page before, and the same `states`"
+        problem = "not a page token of this list: give the one that came with the page before, and the same states"
         raise InvalidRequest(problem, (("page_token", problem),))
     return [first for first in listing if first.record.revision < int(revision)]
 

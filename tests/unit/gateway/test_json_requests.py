@@ -71,3 +71,10 @@ def test_a_services_refusal_reads_as_the_json_was_written() -> None:
 
     assert (("characters[0].firstName", "must not be empty"), ("requestId", "too long")) == seen.violations
     assert "characters[0].firstName: must not be empty" == seen.message
+
+
+def test_a_longer_name_that_holds_the_path_is_left_alone() -> None:
+    """Only the path itself is renamed in the message."""
+    error = InvalidRequest("next_page_token is no page_token", (("page_token", "wrong"),))
+
+    assert "next_page_token is no pageToken" == in_json_names(error).message
