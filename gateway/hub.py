@@ -12,8 +12,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-from fabula.engine.ports import Tag
-from fabula.engine.tail import Tail
+from fabula.engine.tail import Tail, conflated
 from fabula.errors import NotFound, ResourceExhausted
 from fabula.rpc.client import Client
 from fabula.rpc.kinds import kind_of
@@ -286,10 +285,5 @@ class Watch:
             async with aclosing(tail.watch(beginning.cursor, beginning.last_known)) as batches:
                 async for batch in batches:
                     entries = cast("Sequence[SharedEntry]", batch)
-                    yield _conflated(entries) if self._conflate else entries
+                    yield conflated(entries) if self._conflate else entries
                     self._sequence = entries[-1].sequence or self._sequence
-
-
-def _conflated(batch: Sequence[SharedEntry]) -> Sequence[SharedEntry]:
-    """Leave out progress that a later entry of the batch supersedes."""
-    return [entry for entry in batch[:-1] if entry.tag is not Tag.PROGRESS] + [batch[-1]]

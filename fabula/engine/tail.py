@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from fabula.engine.ports import Entry, Tag
 
@@ -20,6 +20,8 @@ WINDOW_BYTES = 512 * 1024
 
 BATCH_ENTRIES = 64
 """Entries that a watcher is given at once at most."""
+
+AnyEntry = TypeVar("AnyEntry", bound=Entry)
 
 
 class Source(Protocol):
@@ -133,12 +135,13 @@ class Tail:
         self._known = max(self._known, known)
         cursor, seen = after_sequence, 0
         while True:
-            news = self._news
+            news, before = self._news, cursor
             if cursor < self._last:
                 async with aclosing(self._behind(cursor)) as batches:
                     async for batch in batches:
                         cursor = batch[-1].sequence
                         yield batch
+            if cursor > before:
                 continue
             ended = self.complete and cursor == self._last
             if ended or self._closed:
@@ -167,3 +170,8 @@ class Tail:
 
     def _first_in_memory(self) -> int:
         return self._entries[0].sequence if self._entries else self._last + 1
+
+
+def conflated(batch: Sequence[AnyEntry]) -> Sequence[AnyEntry]:
+    """Leave out progress that a later entry of the batch supersedes."""
+    return [entry for entry in batch[:-1] if entry.tag is not Tag.PROGRESS] + [batch[-1]]

@@ -20,6 +20,7 @@ from fabula.engine.history import History, Snapshot
 from fabula.engine.ids import address_of, is_generation_id
 from fabula.engine.ports import Address, Blobs, Entry, EventLog, GenerationId, Purpose, Record, Tag
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
+from fabula.engine.tail import conflated
 from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, NotFound, Superseded, Unavailable
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
@@ -237,7 +238,7 @@ class GenerationService:
             return
         async with self._tails.open(address, cursor) as tail, aclosing(tail.watch(cursor, known)) as batches:
             async for batch in batches:
-                for entry in _conflated(batch) if request.conflate else batch:
+                for entry in conflated(batch) if request.conflate else batch:
                     yield entry.data
 
     async def _wait_for_start(self, address: Address) -> Record:
@@ -295,11 +296,6 @@ def _next_event(last: Event, body: Body) -> Event:
     elif next_state(last.state, body) is not State.RUNNING:
         progress = replace(progress, active_agents=(), queue_position=None, remaining=None)
     return next_event(last, body, progress, datetime.now(UTC))
-
-
-def _conflated(batch: Sequence[Entry]) -> list[Entry]:
-    """Leave out progress that a later entry of the batch supersedes."""
-    return [entry for entry in batch[:-1] if entry.tag is not Tag.PROGRESS] + [batch[-1]]
 
 
 def _digest(request: Any) -> str:

@@ -184,6 +184,34 @@ async def test_an_error_of_the_source_ends_every_watch_with_it() -> None:
         assert tail.closed
 
 
+class DeletedLog(GrowingLog):
+    """A source that has nothing stored any more."""
+
+    async def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield nothing, and end."""
+        self.reads.append(after_sequence)
+        nothing: list[Sequence[Entry]] = []
+        for batch in nothing:
+            yield batch
+
+
+async def test_a_watcher_far_behind_a_deleted_log_waits_for_the_news_of_it() -> None:
+    """It asks the source once, not over and over, and ends with what the tail is told."""
+    log = DeletedLog()
+    async with fed(log) as tail:
+        for _ in range(20):
+            log.append(Tag.TEXT, BIG)
+        await until_taken_in(tail, 20)
+        watcher = asyncio.create_task(sequences(tail))
+        await until(lambda: bool(log.reads))
+        log.live.put_nowait(NotFound("it was deleted"))
+
+        with pytest.raises(NotFound, match="it was deleted"):
+            await watcher
+
+    assert [0, 0] == log.reads
+
+
 async def test_a_source_that_ends_ends_every_watch() -> None:
     """A watch does not hang when nothing can come any more."""
     log = GrowingLog()
