@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Self
@@ -51,10 +51,10 @@ def _after(record: Record, sequence: int) -> Sequence[Entry]:
     return [entry for entry in record.entries if entry.sequence > sequence]
 
 
-async def _contained(show: Awaitable[None], address: Address) -> None:
-    """Await what is shown beside the log. Where it fails, the log goes on without it, and all other logs with it."""
+async def _contained(show: Callable[[Address, Tail], Awaitable[None]], address: Address, tail: Tail) -> None:
+    """Show something beside the log. Where it fails, the log goes on without it, and all other logs with it."""
     try:
-        await show
+        await show(address, tail)
     except Exception:  # noqa: BLE001 - one log's fault must not end the others' watchers
         _log.exception("show_failed", generation_id=address.id)
 
@@ -101,7 +101,7 @@ class Tails:
     async def open(self, address: Address, after_sequence: int) -> AsyncIterator[Tail]:
         """Share the generation's tail; the first watcher begins it at its cursor, the last one to leave ends it."""
         shared = self._shared.get(address)
-        if shared is None:
+        if shared is None or shared.tail.closed:  # a tail that has failed is left to those who read it still
             tail = Tail(LogSource(self._log, address), after_sequence)
             shared = self._shared[address] = _Shared(tail, self._tasks.create_task(self._feed(address, tail)))
         shared.watchers += 1
@@ -110,13 +110,14 @@ class Tails:
         finally:
             shared.watchers -= 1
             if not shared.watchers:
-                del self._shared[address]
                 shared.task.cancel()
+                if self._shared.get(address) is shared:
+                    del self._shared[address]
 
     async def _feed(self, address: Address, tail: Tail) -> None:
         async with asyncio.TaskGroup() as tasks:
-            shows = (self._show_previews(address, tail), self._show_queue(address, tail))
-            beside = [tasks.create_task(_contained(show, address)) for show in shows]
+            shows = (self._show_previews, self._show_queue)
+            beside = [tasks.create_task(_contained(show, address, tail)) for show in shows]
             await tail.feed()
             for task in beside:
                 task.cancel()
