@@ -232,7 +232,8 @@ class Link:
         """Cut short everything that waits: the answers went to the connection that is gone."""
         now = asyncio.get_running_loop().time()
         for cut in self._waiting:
-            cut.reschedule(now)
+            if not cut.expired():  # else it is being left already
+                cut.reschedule(now)
 
 
 async def _unsubscribe(subscription: Subscription) -> None:

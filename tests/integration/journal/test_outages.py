@@ -17,6 +17,7 @@ import pytest_asyncio
 from fabula.engine.ports import Address, Entry, Purpose, Tag
 from fabula.errors import Unavailable
 from fabula.journal import Journal, JournalSettings, connect
+from fabula.journal.connection import Link
 from fabula.journal.embedded import EmbeddedServer
 from tests.nats import entries, sequences, take, write
 
@@ -337,3 +338,28 @@ async def _append_again(journal: Journal, address: Address, after: int) -> None:
         except Unavailable:
             continue
         return
+
+
+async def test_a_question_that_is_being_cut_short_does_not_stop_the_next_cut(own_server: EmbeddedServer) -> None:
+    """The connection may be lost again, or closed, while who asked is still tidying up."""
+    link = Link(JournalSettings(url=own_server.url, answer_seconds=5.0))
+    await link.open()
+    asked, tidying, tidy = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ask() -> None:
+        try:
+            asked.set()
+            await asyncio.Event().wait()
+        finally:
+            tidying.set()
+            await tidy.wait()
+
+    asking = asyncio.create_task(link.until_answered(ask))
+    await asked.wait()
+    await link.close()
+    await tidying.wait()
+    await link.close()
+    tidy.set()
+
+    with pytest.raises(Unavailable):
+        await asking
