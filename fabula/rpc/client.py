@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +113,7 @@ class Client:
         finally:
             call.cancel()
 
-    async def watch(self, request: Any, caller: Caller, *, patience: float | None = None) -> AsyncIterator[Any]:
+    async def watch(self, request: Any, caller: Caller, *, patience: float | None = None) -> AsyncGenerator[Any, None]:
         """Yield a generation's events, decoded, to the end of its run, over as many connections as that takes.
 
         A lost connection is taken up again behind the last event that was yielded: nothing is lost or repeated.
@@ -130,13 +131,13 @@ class Client:
         pause = Patience(patience)
         while True:
             try:
-                async for data in self.stream("WatchProgress", request, caller):
-                    event = response.FromString(data)
-                    pause.reset()
-                    sequence = event.event.sequence  # type: ignore[attr-defined]  # every kind's response has an event
-                    if sequence:
-                        request.after_sequence, request.snapshot = sequence, False
-                    yield event
+                async with aclosing(self.stream("WatchProgress", request, caller)) as stream:
+                    async for data in stream:
+                        event: Any = response.FromString(data)
+                        pause.reset()
+                        if event.event.sequence:
+                            request.after_sequence, request.snapshot = event.event.sequence, False
+                        yield event
             except Unavailable:
                 await pause.wait()
             else:
