@@ -7,13 +7,12 @@ from http import HTTPStatus
 
 import grpc
 import structlog
-from grpc_status import rpc_status
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fabula.errors import FabulaError, InvalidRequest
-from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, row_of
+from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +77,7 @@ def problem_of(error: BaseException) -> Problem:
 def _speaks_of_the_inside(error: FabulaError) -> bool:
     """Say whether an error's text is gRPC's own, not the service's: it tells of addresses inside."""
     cause = error.__cause__
-    return isinstance(cause, grpc.aio.AioRpcError) and rpc_status.from_call(cause) is None  # type: ignore[arg-type]  # it has what from_call reads
+    return isinstance(cause, grpc.aio.AioRpcError) and not details_of(cause)
 
 
 def http_problem(status: int, message: str) -> Problem:

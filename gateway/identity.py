@@ -16,6 +16,9 @@ from fabula.rpc.client import Caller
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 - a prefix
 """Prefix of the subprotocol with which a browser's WebSocket, which cannot send headers, hands over its token."""
 
+LONGEST_TRACE = 256
+"""Characters of a `traceparent` that is passed on; the form of today has 55."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -48,4 +51,10 @@ def let_in(authenticator: Authenticator, headers: Headers, subprotocols: Sequenc
     """
     token = token_of(headers, subprotocols)
     owner = authenticator.owner(token)
-    return Visitor(owner, Caller(token if authenticator.required else "", headers.get("traceparent", "")))
+    return Visitor(owner, Caller(token if authenticator.required else "", _trace_of(headers)))
+
+
+def _trace_of(headers: Headers) -> str:
+    """Return what the request is part of; empty where gRPC would refuse to carry it: the call must not fail for it."""
+    trace = headers.get("traceparent", "")
+    return trace if trace.isascii() and trace.isprintable() and len(trace) <= LONGEST_TRACE else ""

@@ -168,7 +168,7 @@ def _packed(detail: Message) -> any_pb2.Any:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> FabulaError:
     """Return the error that a service meant, from its status and details."""
-    details = _details_of(error)
+    details = details_of(error)
     info = _unpack(details, error_details_pb2.ErrorInfo)
     cls = _BY_CODE.get(info.reason) if info is not None and info.domain == DOMAIN else None
     cls = cls or _BY_STATUS.get(error.code(), FabulaError)
@@ -181,8 +181,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> FabulaError:
     return cls(message, **values)
 
 
-def _details_of(error: grpc.aio.AioRpcError) -> Sequence[any_pb2.Any]:
-    """Return the details of a status; none where a proxy or another server has sent what is no status."""
+def details_of(error: grpc.aio.AioRpcError) -> Sequence[any_pb2.Any]:
+    """Return the details of a status; none where gRPC itself or a proxy speaks: ours always have some."""
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what from_call reads
     except (ValueError, DecodeError):

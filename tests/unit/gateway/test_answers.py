@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 
+import grpc
 import pytest
+from google.rpc import code_pb2, status_pb2
+from grpc.aio import AioRpcError, Metadata
 from starlette.datastructures import Headers
 
-from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated
+from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
 from fabula.rpc.auth import LOCAL_OWNER, Authenticator
 from fabula.rpc.errors import GRPC_STATUS, WEB_ANSWER
 from gateway.answers import problem_of
@@ -41,6 +44,26 @@ def test_an_unforeseen_error_is_told_without_its_text() -> None:
 
     assert ("INTERNAL", 500, 1011) == (problem.code, problem.http, problem.close)
     assert "42" not in problem.message
+
+
+def test_an_error_with_a_status_that_is_none_is_told_without_its_text() -> None:
+    """A proxy between gateway and service may send trailers that contradict the status."""
+    other = status_pb2.Status(code=code_pb2.NOT_FOUND, message="no such host").SerializeToString()
+    trailers = Metadata(("grpc-status-details-bin", other))
+    call = AioRpcError(grpc.StatusCode.UNAVAILABLE, Metadata(), trailers, "10.0.0.7 is away", None)
+    error = Unavailable("10.0.0.7 is away")
+    error.__cause__ = call
+
+    assert ("UNAVAILABLE", 503) == (problem_of(error).code, problem_of(error).http)
+    assert "10.0.0.7" not in problem_of(error).message
+
+
+@pytest.mark.parametrize("given", ["\xff", "00-\x01", "0" * 300])
+def test_a_trace_that_cannot_be_carried_is_left_out(given: str) -> None:
+    """The call goes on without it."""
+    headers = Headers({"traceparent": given})
+
+    assert "" == let_in(Authenticator(None), headers).caller.trace
 
 
 def test_violations_and_details_are_told() -> None:
