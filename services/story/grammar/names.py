@@ -6,6 +6,7 @@ from services.story.grammar.english import words
 from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token
 from services.story.grammar.vocabulary import Vocabulary
 
+_PLACE_FIRST = words("port fort cape mount lake loch castle camp isle")  # "Port Mary" is no person
 _FINITE = words("is was are were has had can could will would must does did may might should cannot have")
 
 
@@ -93,6 +94,8 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
         return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
     if len(run) == 1 and kinds[0] and lower[0] not in known.names:
         return None  # an ordinary noun in capitals: the phrases see it
+    if len(run) > 1 and lower[0] in _PLACE_FIRST:
+        return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
     if "place" in kinds[1:] + kinds[-1:] and kinds[0] != "person" and not any(word in known.names for word in lower):
         prep = before if before in {"in", "at", "on"} else ""
         article = "the " if before == "the" else ""

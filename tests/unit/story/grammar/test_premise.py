@@ -54,6 +54,15 @@ def test_numbers_places_and_things_are_found() -> None:
     assert ["golden clock"] == [noun.phrase for noun in facts.things]
 
 
+@pytest.mark.parametrize("name", ["Port Mary", "Lake Anna", "Fort William"])
+def test_a_place_that_bears_a_first_name_is_a_place(name: str) -> None:
+    """Its first word says so."""
+    facts = read(f"Ann counts the boats of {name}.")
+
+    assert ["Ann"] == [noun.name for noun in facts.beings]
+    assert name in {noun.name for noun in facts.places}
+
+
 @pytest.mark.parametrize("text", ["Ein Hund und eine Katze suchen den Weg", "一个男孩", "Кот и мышь", "🚀", "", "?!"])
 def test_other_languages_and_garbage_yield_no_nouns(text: str) -> None:
     """Nothing is taken for a person or a thing that is not surely one."""
