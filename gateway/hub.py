@@ -174,7 +174,7 @@ class Hub:
         if shared is not None and shared.live and wish.after_sequence <= shared.tail.last_sequence:
             return Beginning(wish.after_sequence)
         if wish.wait_for_start:
-            await upstream.first(snapshot=True, wait_for_start=True)
+            await upstream.first(wait_for_start=True)
         generation = await upstream.generation()
         last, ended = generation.last_sequence, generation.state in TERMINAL_STATES
         if wish.after_sequence > last:

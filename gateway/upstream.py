@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from fabula.api.generation.v1 import generation_pb2
 from fabula.engine.ports import Entry, Tag
 from fabula.errors import FabulaError, LogCorrupted
 from fabula.rpc.client import Caller, Client, Patience
@@ -115,9 +116,10 @@ class Upstream:
                 return None
 
     async def generation(self) -> Any:
-        """Return the `Generation` as it stands. Raises as `first`."""
+        """Return the `Generation` as it stands, in short. Raises as `first`."""
         kind, patience = self.client.kind, Patience(OPENING_SECONDS)
-        request = kind.request("GetGeneration")(generation_id=self.generation_id)
+        view = generation_pb2.GENERATION_VIEW_BASIC
+        request = kind.request("GetGeneration")(generation_id=self.generation_id, view=view)
         while True:
             try:
                 response = await self.client.call("GetGeneration", request, self.caller, timeout=OPENING_SECONDS)

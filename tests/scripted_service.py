@@ -235,6 +235,8 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         """Return a generation."""
         async with _answering(context):
             log = self._find(request.generation_id, context)
+            if request.view == generation_pb2.GENERATION_VIEW_BASIC:
+                return story_pb2.GetGenerationResponse(generation=log.summary)
             request = log.responses[0].request
             return story_pb2.GetGenerationResponse(generation=log.summary, request=request, story=log.so_far)
 

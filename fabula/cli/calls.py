@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fabula.api.generation.v1.generation_pb2 import Generation, State
+from fabula.api.generation.v1.generation_pb2 import Generation, GenerationView, State
 from fabula.api.story.v1.story_pb2 import StoryRequest, Template
 from fabula.cli.connection import StoryServer, story_server
 from fabula.cli.exits import Exit
@@ -59,7 +59,8 @@ class Commands:
 
     def watch(self, id_: str, after: int) -> Exit:
         """Watch a story to the end of its run."""
-        self._call("GetGeneration", generation_id=id_)  # an unknown id or a missing server is told at once
+        # An unknown id or a missing server is told at once.
+        self._call("GetGeneration", generation_id=id_, view=GenerationView.GENERATION_VIEW_BASIC)
         return self._watch(id_, after, view_of(as_json=self._json))
 
     def _watch(self, id_: str, after: int, view: View) -> Exit:

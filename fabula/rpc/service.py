@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
 from fabula.engine.history import History, Snapshot
 from fabula.engine.ids import address_of, is_generation_id
@@ -134,11 +135,20 @@ class GenerationService:
     async def get(self, call: Call, request: Any) -> Any:
         """GetGeneration."""
         address = self._address(call, request.generation_id)
+        if request.view == pb.GENERATION_VIEW_BASIC:
+            last, first = await self._newest(address), await self._summaries.first(address)
+            return self._respond("GetGeneration", generation=self._summaries.message(address.id, first, last))
         snapshot, first, last = await self._fold(address)
         response = self._respond("GetGeneration", generation=self._summaries.message(address.id, first, last))
         _put(response, self._codec.outputs.to_message(snapshot.request))
         _put(response, self._codec.outputs.so_far(snapshot))
         return response
+
+    async def _newest(self, address: Address) -> Event:
+        record = await self._log.last(address)
+        if record is None:
+            raise _not_found(address.id)
+        return self._codec.decode(record.entries[-1])
 
     async def list(self, call: Call, request: Any) -> Any:
         """ListGenerations."""

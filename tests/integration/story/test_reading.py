@@ -44,6 +44,22 @@ async def test_get_is_the_fold_of_the_log(house: House, user: User) -> None:
     assert (log[0].event.time, log[-1].event.time) == (read.generation.create_time, read.generation.update_time)
 
 
+async def test_the_basic_view_is_the_generation_and_nothing_else(house: House, user: User) -> None:
+    """As the full view has it; of what is not there, there is no view either."""
+    id_ = await user.start(story(house.script().premise))
+    await user.log(id_)
+
+    full = await user.call("GetGeneration", generation_id=id_, view=gen.GENERATION_VIEW_FULL)
+    basic = await user.call("GetGeneration", generation_id=id_, view=gen.GENERATION_VIEW_BASIC)
+
+    assert full.HasField("story")
+    assert pb.GetGenerationResponse(generation=full.generation) == basic
+    with pytest.raises(NotFound):
+        await user.call(
+            "GetGeneration", generation_id="story-00000000-0000-4000-8000-000000000000", view=gen.GENERATION_VIEW_BASIC
+        )
+
+
 async def test_get_tells_what_there_is_in_mid_story(house: House, user: User) -> None:
     """Outline and text so far are readable while the story is written."""
     script = house.script(hold_before=2)
