@@ -188,5 +188,6 @@ def _json(message: Message) -> str:
 
 
 def _frame_id(content: object) -> str:
+    """Return the id that a frame which cannot be read seems to have; empty if an answer could not carry it."""
     frame_id = content.get("frameId", content.get("frame_id")) if isinstance(content, dict) else None
-    return frame_id if isinstance(frame_id, str) and len(frame_id) <= 64 else ""
+    return frame_id if isinstance(frame_id, str) and len(frame_id) <= 64 and frame_id.isprintable() else ""

@@ -205,10 +205,7 @@ _VERBS = {
 
 def _start_request(collection: Collection, content: dict[str, Any], upload: Upload | None) -> Any:
     message: Any = collection.kind.request("StartGeneration")()
-    request_id = content.pop("requestId", content.pop("request_id", ""))
-    if not isinstance(request_id, str):
-        raise InvalidRequest("requestId must be a string", (("requestId", "must be a string"),))
-    message.request_id = request_id
+    fill(message, {"requestId": content.pop("requestId", content.pop("request_id", ""))})
     asked = getattr(message, collection.field)
     asked.SetInParent()
     fill(asked, content)

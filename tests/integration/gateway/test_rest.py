@@ -102,6 +102,7 @@ async def test_templates_are_listed(gateway: Gateway) -> None:
         ({"premise": "x", "characters": [{"title": "Dr"}]}, "characters[0].title"),
         ({"premise": "x", "requestId": "not allowed!"}, "requestId"),
         ({"premise": "x", "requestId": 7}, "requestId"),
+        ({"premise": "x", "requestId": "\ud800"}, "requestId"),
         ({"premise": "x" * 9000}, "premise"),
     ],
 )
@@ -109,7 +110,8 @@ async def test_a_bad_request_is_refused_by_the_name_of_its_field(
     gateway: Gateway, stories: ScriptedStories, body: dict[str, Any], field: str
 ) -> None:
     """400, with the field's path as the body has it; nothing is started."""
-    response = await gateway.http.post("/v1/stories", json=body)
+    headers = {"content-type": "application/json"}
+    response = await gateway.http.post("/v1/stories", content=json.dumps(body), headers=headers)
 
     error = response.json()["error"]
     assert (400, "INVALID_REQUEST", False) == (response.status_code, error["code"], error["retryable"])

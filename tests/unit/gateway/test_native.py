@@ -117,6 +117,14 @@ def test_a_refused_frame_keeps_its_id(dialect: Native) -> None:
     assert "42" == refused.value.frame_id
 
 
+def test_a_frame_id_that_no_answer_can_carry_is_left_out() -> None:
+    """JSON can spell halves of characters; a proto cannot hold them."""
+    with pytest.raises(Refused) as refused:
+        DIALECTS["fabula.v1.json"].decode('{"frameId":"\\ud800"}')
+
+    assert "" == native.error_frame(refused.value.frame_id, ID, problem_of(refused.value.error)).frame_id
+
+
 def test_an_entry_is_encoded_once_for_each_dialect() -> None:
     """Whoever asks second gets the very frame that the first got."""
     shared, calls = entry(advanced={"stage": "write-1"}), []
