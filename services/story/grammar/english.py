@@ -15,6 +15,12 @@ def words(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
+_WITH_THEY = {
+    "was": "were", "wasn't": "weren't", "is": "are", "isn't": "aren't", "has": "have", "hasn't": "haven't",
+    "does": "do", "doesn't": "don't", "says": "say", "looks": "look", "writes": "write", "needs": "need",
+    "happens": "happen", "tells": "tell", "ends": "end", "answers": "answer", "knows": "know", "thinks": "think",
+}  # fmt: skip
+_VERB_AFTER_THEY = re.compile(rf"( (?:(?:always|never|still|now|only|also) )?)({'|'.join(_WITH_THEY)})\b(?!')")
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
 _TAG_VERBS = words(
     "say says ask asks said asked answered replied murmured muttered whispered wondered called cried told put "
@@ -124,3 +130,9 @@ def join_names(names: list[str] | tuple[str, ...]) -> str:
     if len(names) < 2:
         return "".join(names)
     return ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def after_they(text: str) -> str:
+    """Return the words that follow "they" with their verb agreeing: passages are written for "he" and "she"."""
+    found = _VERB_AFTER_THEY.match(text)
+    return f"{found[1]}{_WITH_THEY[found[2]]}{text[found.end() :]}" if found else text

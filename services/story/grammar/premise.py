@@ -125,7 +125,8 @@ def _join_neighbours(found: list[Found], tokens: list[Token]) -> list[Found]:
                 joined[-1] = item
             continue
         gap = tokens[last.end : item.start] if last else []
-        if last and _apposed(last.noun, item.noun, [token.lower for token in gap]):
+        owner = bool(last and last.noun.name and tokens[last.end - 1].genitive)  # "Hana's grandfather" is not Hana
+        if last and not owner and _apposed(last.noun, item.noun, [token.lower for token in gap]):
             joined[-1] = Found(last.start, item.end, _join(last.noun, item.noun))
             continue
         joined.append(item)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from services.story.grammar.discourse import OBJECT, POSSESSIVE, REFLEXIVE, SUBJECT, Discourse
-from services.story.grammar.english import possessive, tidy, with_article
+from services.story.grammar.english import after_they, possessive, tidy, with_article
 from services.story.grammar.entries import Spot
 from services.story.grammar.template import Choice, Node, Passage, Slot, Text
 from services.story.grammar.world import Person, Thing, World
@@ -100,8 +100,9 @@ class Realiser:
         for node in nodes:
             match node:
                 case Text(value):
-                    told.append(value)
-                    self._discourse.hear(value)
+                    words = after_they(value) if told and told[-1].lower() == "they" else value
+                    told.append(words)
+                    self._discourse.hear(words)
                 case Choice(options):
                     told.extend(self._nodes(self._random.choice(options)))
                 case Slot():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.story.grammar.english import capitalise, fix_articles, possessive, sentences, tidy
+from services.story.grammar.english import after_they, capitalise, fix_articles, possessive, sentences, tidy
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,21 @@ from services.story.grammar.english import capitalise, fix_articles, possessive,
 def test_articles_follow_the_sound(rough: str, right: str) -> None:
     """The article is set by the word that follows."""
     assert right == fix_articles(rough)
+
+
+@pytest.mark.parametrize(
+    ("rough", "right"),
+    [
+        (" was late", " were late"),
+        (" wasn't late", " weren't late"),
+        (" always tells it", " always tell it"),
+        (" wasted no time", " wasted no time"),
+        (" ran, and was late", " ran, and was late"),
+    ],
+)
+def test_verbs_agree_with_they(rough: str, right: str) -> None:
+    """Only the verb that follows at once, and only where it would be wrong."""
+    assert right == after_they(rough)
 
 
 @pytest.mark.parametrize(

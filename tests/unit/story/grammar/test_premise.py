@@ -54,6 +54,13 @@ def test_numbers_places_and_things_are_found() -> None:
     assert ["golden clock"] == [noun.phrase for noun in facts.things]
 
 
+def test_a_relative_of_somebody_is_somebody_else() -> None:
+    """A name in the genitive owns what follows, and is not called so."""
+    beings = read("Hana's grandfather left her a chess set.").beings
+
+    assert ["Hana", "grandfather"] == [noun.name or noun.head for noun in beings]
+
+
 @pytest.mark.parametrize("name", ["Port Mary", "Lake Anna", "Fort William"])
 def test_a_place_that_bears_a_first_name_is_a_place(name: str) -> None:
     """Its first word says so."""

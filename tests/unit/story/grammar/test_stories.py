@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -74,6 +75,15 @@ def test_a_very_long_story_has_more_events_and_no_sentence_twice() -> None:
     assert 24 == len(story.chapters)
     assert [] == list(form_faults(text_of(story)))
     assert len(text_of(story).split()) > 7_500
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_verbs_agree_with_somebody_who_is_they(seed: int) -> None:
+    """Nothing tells whether Kofi is he or she."""
+    brief = Brief(premise="Kofi and Esi lose their kite on the roof.", words=500, seed=seed)
+    text = " ".join(chapter.text for chapter in compose(brief).chapters)
+
+    assert [] == re.findall(r"\b[Tt]hey (?:was|is|has|does|\w+s)\b", text)
 
 
 def test_the_tone_changes_the_wording() -> None:
