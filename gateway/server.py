@@ -77,6 +77,8 @@ class DrainingServer(uvicorn.Server):
         self._house.closing.set()
         await asyncio.sleep(0)
         await super().shutdown(sockets)
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()  # a client that does not read would never let what is buffered for it go
 
 
 def _notice_seconds(settings: GatewaySettings) -> float:

@@ -320,7 +320,7 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end(
         open_gateway(server.address, drain_seconds=1.0) as gateway,
         gateway.socket(max_queue=1, close_timeout=0.1) as socket,
     ):
-        await socket.subscribe(log.id)
+        assert "done" in await socket.subscribe(log.id)
         async with asyncio.timeout(5):
             gateway.server.stop()
             await until(lambda: not gateway.server.server_state.connections)
