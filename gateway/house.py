@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from fabula.errors import NotFound, ResourceExhausted, Unavailable
+from fabula.errors import ResourceExhausted, Unavailable
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client
-from fabula.rpc.kinds import kind_of
 from fabula.settings import GatewaySettings
 from gateway.hub import Hub
 from gateway.metrics import Metrics
+from gateway.upstream import service_of
 
 
 @dataclass(slots=True)
@@ -45,11 +45,7 @@ class House:
 
     def client_of(self, generation_id: str) -> Client:
         """Return the service that a generation belongs to. Raises `NotFound` for what is no id of ours."""
-        kind = kind_of(generation_id)
-        client = self.clients.get(kind.name) if kind is not None else None
-        if client is None:
-            raise NotFound("there is no such generation", id=generation_id)
-        return client
+        return service_of(self.clients, generation_id)
 
     @contextmanager
     def connection(self, door: str) -> Iterator[None]:

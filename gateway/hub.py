@@ -15,11 +15,10 @@ from typing import Self, cast
 from fabula.engine.tail import Tail, conflated
 from fabula.errors import NotFound, ResourceExhausted
 from fabula.rpc.client import Client
-from fabula.rpc.kinds import kind_of
 from gateway.entries import TERMINAL_STATES, SharedEntry
 from gateway.identity import Visitor
 from gateway.metrics import Metrics
-from gateway.upstream import CursorLost, Upstream
+from gateway.upstream import CursorLost, Upstream, service_of
 
 LINGER_SECONDS = 5.0
 """How long an upstream watch is kept after its last watcher left: a page that is reloaded comes back at once."""
@@ -161,10 +160,7 @@ class Hub:
                 del self._watchers[key]
 
     def _upstream(self, visitor: Visitor, generation_id: str) -> Upstream:
-        kind = kind_of(generation_id)
-        client = self._clients.get(kind.name) if kind is not None else None
-        if client is None:
-            raise NotFound("there is no such generation", id=generation_id)
+        client = service_of(self._clients, generation_id)
         return Upstream(client, generation_id, visitor.caller, self._metrics)
 
     async def _begin(self, key: Key, upstream: Upstream, wish: Wish) -> Beginning:

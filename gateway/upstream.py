@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,9 @@ import structlog
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.engine.ports import Entry, Tag
-from fabula.errors import FabulaError, LogCorrupted
+from fabula.errors import FabulaError, LogCorrupted, NotFound
 from fabula.rpc.client import Caller, Client, Patience
+from fabula.rpc.kinds import kind_of
 from gateway.entries import SharedEntry, read_entry
 from gateway.metrics import Metrics
 
@@ -32,6 +33,15 @@ class CursorLost(Exception):
     def __init__(self, entry: SharedEntry) -> None:
         super().__init__(f"the log of {entry.generation_id} cannot be followed from where it was left")
         self.entry = entry
+
+
+def service_of(clients: Mapping[str, Client], generation_id: str) -> Client:
+    """Return the service that a generation belongs to. Raises `NotFound` for what is no id of ours."""
+    kind = kind_of(generation_id)
+    client = clients.get(kind.name) if kind is not None else None
+    if client is None:
+        raise NotFound("there is no such generation", id=generation_id)
+    return client
 
 
 @dataclass(slots=True)
