@@ -16,6 +16,9 @@ INTRODUCTION = """# Benchmarks
 
 Every line compares Fabula with a peer or a limit that was measured in the same run, on the same machine, by the code
 in `bench/`. Ratios are what counts: the figures themselves belong to the machine. Repeat it with `make bench`.
+
+Watching a stored log from its start is below its aim: the server reads the log from the journal in pages while it
+streams, one page at a time, where the bare stream sends bytes that it has.
 """
 
 

@@ -27,7 +27,7 @@ try:
     )
 except ModuleNotFoundError as missing:
     raise ModelUnavailable(
-        f'the package {missing.name} is not installed; install Fabula with its models: pip install "fabula[torch]"'
+        f'the package {missing.name} is not installed; in Fabula\'s folder: pip install ".[torch]"'
     ) from missing
 
 from fabula.backends.chat_prompt import Prompt, to_prompt

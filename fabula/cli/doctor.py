@@ -88,7 +88,9 @@ def _parts() -> Iterator[Finding]:
     for extra, modules in PARTS.items():
         missing = [name for name in modules if util.find_spec(name) is None]
         if missing:
-            yield note(f"part {extra}", f"not installed: {', '.join(missing)}", f"pip install 'fabula[{extra}]'")
+            yield note(
+                f"part {extra}", f"not installed: {', '.join(missing)}", f"pip install '.[{extra}]' in Fabula's folder"
+            )
         else:
             yield fine(f"part {extra}", "installed")
 

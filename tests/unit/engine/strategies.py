@@ -52,7 +52,7 @@ from services.story.domain import (
 
 T = TypeVar("T")
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 TRIMMED = WORDS.map(str.strip)  # as orders are when they are accepted
 ONE_LINE = WORDS.map(lambda text: " ".join(text.split()))
 COUNTS = st.integers(0, 2**32 - 1)

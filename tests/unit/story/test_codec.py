@@ -12,7 +12,19 @@ from fabula.api.story.v1 import story_pb2 as pb
 from fabula.engine.history import Snapshot, StageView
 from fabula.errors import LogCorrupted
 from services.story.codec import TITLE_CHARACTERS, StoryCodec, brief_from_message
-from services.story.domain import Brief, Chapter, ChapterPlan, Draft, Order, Outline, Review, SourceRef, Story, Timing
+from services.story.domain import (
+    Brief,
+    Chapter,
+    ChapterPlan,
+    Character,
+    Draft,
+    Order,
+    Outline,
+    Review,
+    SourceRef,
+    Story,
+    Timing,
+)
 from tests.unit.story import samples
 
 CODEC = StoryCodec()
@@ -144,3 +156,14 @@ def test_once_there_is_a_result_it_is_the_story() -> None:
     result = Story("Boats", "# Boats\n", 0, OUTLINE, (), (), "grammar/1", 7, (Timing("outline", 2.0),))
 
     assert CODEC.to_message(result) == CODEC.so_far(snapshot(PLANNED, FIRST, result=result))
+
+
+def test_control_characters_do_not_come_in() -> None:
+    """What a request smuggles in would come back in the text, and on a terminal; emoji and tabs are no controls."""
+    message = pb.StoryRequest(premise="a\x1b[31mfox\x00\n\tdigs 👩\u200d🚀", title="Red\x1b]0;x\x07 Fox")
+    message.characters.add(name="Ann\x9b", description="tall\r")
+
+    brief = brief_from_message(message, seed=1)
+
+    assert ("a[31mfox\n\tdigs 👩\u200d🚀", "Red]0;x Fox") == (brief.premise, brief.title)
+    assert (Character("Ann", "tall"),) == brief.characters
