@@ -48,14 +48,15 @@ class Tail:
     Args:
         source: Where it comes from.
         after_sequence: The tail holds what comes after this; earlier entries are read from the source.
+        terminal: Whether the entry of that sequence ends a run.
     """
 
-    def __init__(self, source: Source, after_sequence: int = 0) -> None:
+    def __init__(self, source: Source, after_sequence: int = 0, *, terminal: bool = False) -> None:
         self._source = source
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._last = after_sequence
-        self._terminal = False
+        self._terminal = terminal
         self._ephemeral: dict[Tag, tuple[int, Entry]] = {}
         self._version = 0
         self._news = asyncio.Event()

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from fabula.errors import Unavailable
+from fabula.journal.client import LeanClient
 from fabula.journal.outages import Outages
 from fabula.journal.settings import JournalSettings
 
@@ -58,7 +58,7 @@ class Link:
 
     def __init__(self, settings: JournalSettings) -> None:
         self.settings = settings
-        self._client = Client()
+        self._client = LeanClient()
         self._outages = Outages()
         self._waiting: set[asyncio.Timeout] = set()
 

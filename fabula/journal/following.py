@@ -81,6 +81,8 @@ class Follower:
         if newest is None:
             return _Place(0, 0)
         _check_exists(address, newest)
+        if record_of(newest).last_sequence == after_sequence:
+            return _Place(newest.revision, after_sequence)
         revision = await self._reader.revision_before(address, after_sequence, newest)
         return _Place(revision, None if revision else 0)
 

@@ -21,7 +21,8 @@ from fabula.journal.connection import Link
 from fabula.journal.stored import StoredMessage, from_delivery
 
 PAGE_MESSAGES = 256
-PAGE_BYTES = 4 << 20
+PAGE_BYTES = 256 << 10
+"""A watcher that does not read holds two pages: the one it is in, and the one behind it."""
 
 _END, _NOTHING, _NOBODY = "204", "404", "503"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -68,20 +69,35 @@ class LogReader:
         return max(low - 1, 0)
 
     async def _messages(self, address: Address, after: int, until: int) -> AsyncGenerator[StoredMessage, None]:
-        """Yield the messages behind `after`, up to the revision `until` at least; stop at a tombstone."""
-        while after < until:
-            page = await self.page_after(address, after)
-            messages = page.messages
-            if not messages:  # a replica that lags: ask the leader
-                following = await self.next_after(address, after)
-                messages = (following,) if following else ()
-            for message in messages:
-                if is_tombstone(message):
+        """Yield the messages behind `after`, up to the revision `until` at least; stop at a tombstone.
+
+        While one page is read by our reader, the next one is on its way.
+        """
+        page = self._begin_page(address, after)
+        try:
+            while after < until:
+                messages = (await page).messages or await self._lagging(address, after)
+                if not messages:
                     return
-                yield message
-                after = message.revision
-            if not messages:
-                return
+                after = messages[-1].revision
+                if after < until:
+                    page = self._begin_page(address, after)
+                for message in messages:
+                    if is_tombstone(message):
+                        return
+                    yield message
+        finally:
+            page.cancel()
+
+    def _begin_page(self, address: Address, after: int) -> asyncio.Task[Page]:
+        page = asyncio.create_task(self.page_after(address, after))
+        page.add_done_callback(lambda page: page.cancelled() or page.exception())  # heard, though nobody may wait
+        return page
+
+    async def _lagging(self, address: Address, after: int) -> tuple[StoredMessage, ...]:
+        """Return what a replica that lags does not have yet: ask the leader."""
+        following = await self.next_after(address, after)
+        return (following,) if following else ()
 
 
 def is_tombstone(message: StoredMessage) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import whitespace
 from typing import Any
 
 from fabula.engine.ports import Record
@@ -51,8 +52,14 @@ def from_delivery(headers: Mapping[str, str] | None, data: bytes) -> StoredMessa
 
 def from_api(message: Mapping[str, Any]) -> StoredMessage:
     """Return the message in an answer of the stream API (STREAM.MSG.GET)."""
-    headers = _headers(base64.b64decode(message.get("hdrs", "")))
+    headers = headers_of(base64.b64decode(message.get("hdrs", "")).partition(b"\r\n")[2])
     return StoredMessage(message["subject"], message["seq"], headers, base64.b64decode(message.get("data", "")))
+
+
+def headers_of(block: bytes) -> dict[str, str]:
+    """Return the headers in a block of lines `Name: value`, without the line before them that says `NATS/1.0`."""
+    lines = (line.partition(":") for line in block.decode(errors="replace").split("\r\n"))
+    return {name: value.strip(whitespace) for name, separator, value in lines if separator}
 
 
 def record_of(message: StoredMessage) -> Record:
@@ -67,8 +74,3 @@ def record_of(message: StoredMessage) -> Record:
     except (KeyError, ValueError) as error:
         raise LogCorrupted(f"Message {message.revision} of the log carries no sequence.") from error
     return Record(message.revision, append_id, framing.decode(message.data, first_sequence))
-
-
-def _headers(block: bytes) -> dict[str, str]:
-    lines = (line.partition(b":") for line in block.split(b"\r\n")[1:])
-    return {name.decode(): value.strip().decode() for name, separator, value in lines if separator}

@@ -236,17 +236,19 @@ class GenerationService:
             if not request.wait_for_start:
                 raise _not_found(address.id)
             record = await self._wait_for_start(address)
-        known = record.last_sequence
+        known, ended = record.last_sequence, record.entries[-1].tag is Tag.TERMINAL
         ahead = f"the cursor {cursor} is ahead of the log, which ends at {known}" if cursor > known else ""
-        over = record.entries[-1].tag is Tag.TERMINAL and cursor == known
         if ahead or (request.snapshot and not cursor):
             snapshot, _, newest = await self._fold(address)
             yield self._codec.encode_snapshot(address.id, snapshot, reset=ahead)
             cursor = known = snapshot.sequence
-            over = newest.state.terminal
-        if over:
+            ended = newest.state.terminal
+        if ended and cursor == known:
             return
-        async with self._tails.open(address, cursor) as tail, aclosing(tail.watch(cursor, known)) as batches:
+        async with (
+            self._tails.open(address, known, terminal=ended) as tail,
+            aclosing(tail.watch(cursor, known)) as batches,
+        ):
             async for batch in batches:
                 for entry in conflated(batch) if request.conflate else batch:
                     yield entry.data

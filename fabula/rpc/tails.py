@@ -98,11 +98,20 @@ class Tails:
         await self._tasks.__aexit__(None, None, None)
 
     @asynccontextmanager
-    async def open(self, address: Address, after_sequence: int) -> AsyncIterator[Tail]:
-        """Share the generation's tail; the first watcher begins it at its cursor, the last one to leave ends it."""
+    async def open(self, address: Address, end: int, *, terminal: bool = False) -> AsyncIterator[Tail]:
+        """Share the generation's tail; the first watcher begins it, the last one to leave ends it.
+
+        A tail begins at the log's end: what lies before is read by each watcher at its own pace. A tail that began
+        at a watcher's cursor would run ahead of it, forget what does not fit, and a long log would be read twice.
+
+        Args:
+            address: Which generation.
+            end: The newest sequence that its log is known to have.
+            terminal: Whether that entry ends a run.
+        """
         shared = self._shared.get(address)
         if shared is None or shared.tail.closed:  # a tail that has failed is left to those who read it still
-            tail = Tail(LogSource(self._log, address), after_sequence)
+            tail = Tail(LogSource(self._log, address), end, terminal=terminal)
             shared = self._shared[address] = _Shared(tail, self._tasks.create_task(self._feed(address, tail)))
         shared.watchers += 1
         try:

@@ -23,6 +23,10 @@ class LogThatIsAwayAtFirst:
     def __init__(self) -> None:
         self.asked = 0
 
+    async def read(self, _address: Address, _after_sequence: int = 0) -> AsyncGenerator[Record, None]:
+        """Yield the log."""
+        yield RECORD
+
     async def follow(self, _address: Address, _after_sequence: int = 0) -> AsyncGenerator[Record, None]:
         """Fail once, then yield the log."""
         self.asked += 1
@@ -54,3 +58,37 @@ async def test_a_tail_that_has_failed_is_not_given_to_who_comes_later() -> None:
             seen = [entry.sequence async for batch in batches for entry in batch]
 
     assert [1, 2] == seen
+
+
+class CountedLog:
+    """A log that has ended, and counts how often its record is read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    async def read(self, _address: Address, _after_sequence: int = 0) -> AsyncGenerator[Record, None]:
+        """Yield the log."""
+        self.reads += 1
+        yield RECORD
+
+    async def follow(self, _address: Address, after_sequence: int = 0) -> AsyncGenerator[Record, None]:
+        """Yield what follows, and wait without end."""
+        if after_sequence < RECORD.last_sequence:
+            self.reads += 1
+            yield RECORD
+        await asyncio.Event().wait()
+
+
+async def test_what_lies_before_a_tail_is_read_once() -> None:
+    """A log that has ended is told from its source, to its end, and its tail does not read it a second time."""
+    log = CountedLog()
+    ports: list[Any] = [log, NothingToShow(), None, None, None]
+    async with (
+        Tails(*ports) as tails,
+        tails.open(ADDRESS, 2, terminal=True) as tail,
+        aclosing(tail.watch(0, 2)) as batches,
+    ):
+        seen = [entry.sequence async for batch in batches for entry in batch]
+
+    assert [1, 2] == seen
+    assert 1 == log.reads
