@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,22 +13,14 @@ from itertools import pairwise
 from fabula.api.generation.v1.generation_pb2 import Event, State
 from fabula.api.story.v1.story_pb2 import Chapter, Story, WatchProgressResponse
 from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, WebSocketDoor
+from tests.proof import PROOF as PROOF  # noqa: PLC0414 - others take it from here
+from tests.proof import seeded as seeded  # noqa: PLC0414 - the same
 from tests.system import System
-
-PROOF = int(os.environ.get("FABULA_PROOF", "1"))
-"""So many times as often as in a normal run things are cut and killed."""
 
 PATIENCE_SECONDS = 40.0
 LONGEST_ABSENCE_SECONDS = 0.3
 
 ENDINGS = {"succeeded": State.STATE_SUCCEEDED, "failed": State.STATE_FAILED, "cancelled": State.STATE_CANCELLED}
-
-
-def seeded() -> random.Random:
-    """Return a source of chance whose seed stands in the test's output; FABULA_SEED repeats it."""
-    seed = int(os.environ.get("FABULA_SEED", random.SystemRandom().randrange(2**32)))
-    print(f"chance: FABULA_SEED={seed}")  # noqa: T201 - pytest shows it with a failure
-    return random.Random(seed)
 
 
 def all_doors(system: System) -> list[Door]:

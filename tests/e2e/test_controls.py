@@ -22,11 +22,11 @@ from tests.e2e.observer import (
     check_equal,
     check_log,
     check_story,
-    seeded,
     stages,
     texts_of,
 )
 from tests.e2e.stories import Api, api_of, watching
+from tests.proof import seeded
 from tests.system import System
 
 Canceller = Callable[[System, str], Awaitable[None]]

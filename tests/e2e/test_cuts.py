@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.e2e.observer import PROOF, Observer, all_doors, check_equal, check_story, seeded
+from tests.e2e.observer import Observer, all_doors, check_equal, check_story
 from tests.e2e.stories import api_of, watching
+from tests.proof import PROOF, seeded
 from tests.system import System
 
 CUTS = 2 * PROOF

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.observer import (
-    PROOF,
     Observer,
     all_doors,
     bodies,
@@ -22,6 +21,7 @@ from tests.e2e.observer import (
 )
 from tests.e2e.processes import descendants, until_gone
 from tests.e2e.stories import api_of, watching
+from tests.proof import PROOF
 from tests.system import System
 from tests.tiny_models import build_tiny_text_model
 

