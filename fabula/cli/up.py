@@ -149,8 +149,9 @@ class House:
         written: UpStatus | None = None
         while True:
             if (status := self.status) != written:
-                write_status(self._settings.data_dir, status)
-                written = status
+                with suppress(OSError):  # a full disk is no reason to stop; it is written when there is room again
+                    write_status(self._settings.data_dir, status)
+                    written = status
             await asyncio.sleep(STATUS_SECONDS)
 
     def _kill(self) -> None:

@@ -32,6 +32,9 @@ _OLDEST_SERVER = (2, 12)
 """The first that can fence a write on another subject than its own."""
 _NOT_READY = frozenset({10008, 10009})
 """JetStream's own codes for "temporarily unavailable" and "no suitable peers": true for moments after a start."""
+_NO_ROOM = frozenset({10023, 10047, 10077})
+"""Insufficient resources, insufficient storage, and a stream that refuses what would break its limits."""
+_PROBE_SECONDS = 0.5
 
 
 class ApiFault(Exception):
@@ -50,6 +53,8 @@ class ApiFault(Exception):
 
 def unavailable(fault: ApiFault) -> Unavailable:
     """Return the error for a refusal that nobody can do anything about but the operator."""
+    if fault.err_code in _NO_ROOM:
+        return Unavailable(f"The journal's disk, or what it may use of it, is full: {fault} ({fault.err_code}).")
     return Unavailable(f"The journal (NATS JetStream) refused: {fault} ({fault.err_code}); see the server's log.")
 
 
@@ -154,8 +159,20 @@ class Link:
             ApiFault: the stream refused it; nothing was stored by the attempt that was refused.
             Unavailable: no answer in time; it may or may not be stored.
         """
-        answer = await self._understood(subject, payload, headers)
+        try:
+            answer = await self._understood(subject, payload, headers)
+        except Unavailable as error:
+            if await self._still_answers():  # nats-server leaves what it cannot write without an answer
+                raise Unavailable("The journal answers but stores nothing: its disk is full or too slow.") from error
+            raise
         return int(answer["seq"])
+
+    async def _still_answers(self) -> bool:
+        try:
+            await self.until_answered(lambda: self.request_once("$JS.API.INFO"), _PROBE_SECONDS)
+        except Unavailable:
+            return False
+        return True
 
     async def publish(self, subject: str, payload: bytes = b"", reply: str = "") -> None:
         """Send a message that nobody answers; nothing is promised."""

@@ -72,8 +72,9 @@ def _take(descriptor: int, lock: Path) -> None:
             "stop that one, or choose another directory.",
             pid=str(owner or ""),
         ) from error
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # a full disk: the lock holds without a word of who has it
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _gone(pid: int, mark: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +15,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
 import structlog
@@ -22,6 +23,7 @@ import structlog
 from fabula import orphanless
 from fabula.errors import Conflict, FabulaError, Unavailable
 from fabula.journal.data_lock import end_orphan, locked
+from fabula.journal.storage import until_complaint, until_room
 
 logger = structlog.get_logger(__name__)
 
@@ -32,9 +34,13 @@ _GREETING_SECONDS = 0.5
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_CURE_PAUSES = (2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds after a restart against a complaint in which the next one is not heard: some are not cured by a restart."""
 _LOG_BYTES = 1 << 20
 _LOG_LINES = 5
 _PORT_ATTEMPTS = 3
+_TAKEN_PORT = re.compile(r":(\d+): bind: address already in use")
+_NO_LIMIT = "1PB"
 
 
 class EmbeddedServer:
@@ -46,18 +52,21 @@ class EmbeddedServer:
     Args:
         data_dir: Everything lies in its folder `nats`.
         port: Port on loopback; 0 chooses a free one, which is kept for restarts.
-        monitor_port: Port of the server's own monitoring pages; None for no such pages.
+        monitor_port: Port on loopback of the server's own monitoring pages; 0 chooses a free one.
     """
 
-    def __init__(self, data_dir: Path, port: int = 0, monitor_port: int | None = None) -> None:
+    def __init__(self, data_dir: Path, port: int = 0, monitor_port: int = 0) -> None:
         self._folder = data_dir.absolute() / "nats"
         self._fixed_port = port
         self._port = port
+        self._fixed_monitor_port = monitor_port
         self._monitor_port = monitor_port
         self._name = f"fabula-{uuid4().hex[:8]}"
         self._process: asyncio.subprocess.Process | None = None
         self._held = ExitStack()
         self._stopping = False
+        self._answering = False
+        self._curing = False
 
     @property
     def url(self) -> str:
@@ -108,12 +117,30 @@ class EmbeddedServer:
         self._held.close()
 
     async def supervise(self) -> None:
-        """Start the server again, on the same port and files, whenever it dies; return after `stop`."""
-        while self._process is not None and not self._stopping:
-            code = await self._process.wait()
-            if not self._stopping:
-                logger.error("nats_server_died", exit_code=code, log=self._log_end())
-                await self._relaunch()
+        """Start the server again, on the same port and files, whenever it dies; return after `stop`.
+
+        Also where it lives but stores nothing any more, as soon as its disk has room (see `storage`).
+        """
+        async with asyncio.TaskGroup() as tasks:
+            curing = tasks.create_task(self._cure())
+            while self._process is not None and not self._stopping:
+                code = await self._process.wait()
+                if not self._stopping:
+                    if not self._curing:
+                        logger.error("nats_server_died", exit_code=code, log=self._log_end())
+                    await self._relaunch()
+            curing.cancel()
+
+    async def _cure(self) -> None:
+        """End a server that stores nothing any more though it could; `supervise` starts it anew."""
+        for pause in chain(_CURE_PAUSES, repeat(_CURE_PAUSES[-1])):
+            complaint = await until_complaint(LOOPBACK, lambda: self._monitor_port if self._answering else None)
+            logger.error("nats_server_stores_nothing", reason=complaint, until=f"there is room in {self._folder}")
+            await until_room(self._folder)
+            logger.warning("nats_server_is_restarted", reason="there is room again on its disk")
+            self._curing = True
+            await self._end_process()
+            await asyncio.sleep(pause)
 
     async def _relaunch(self) -> None:
         for pause in chain(_RESTART_PAUSES, repeat(_RESTART_PAUSES[-1])):
@@ -121,6 +148,8 @@ class EmbeddedServer:
                 await self._launch()
             except FabulaError as error:
                 logger.warning("nats_server_does_not_restart", reason=str(error))
+                if isinstance(error, Conflict):  # the other port stays: the clients know it
+                    self._monitor_port = self._fixed_monitor_port or _free_port()
                 await asyncio.sleep(pause)
             else:
                 logger.info("nats_server_restarted", pid=self.pid)
@@ -129,27 +158,43 @@ class EmbeddedServer:
     async def _launch_on_some_port(self) -> None:
         for attempt in range(_PORT_ATTEMPTS):
             self._port = self._fixed_port or _free_port()
+            self._monitor_port = self._fixed_monitor_port or _free_port()
             try:
                 await self._launch()
             except Conflict:
-                if self._fixed_port or attempt + 1 == _PORT_ATTEMPTS:
+                if attempt + 1 == _PORT_ATTEMPTS:
                     raise
             else:
                 return
 
     async def _launch(self) -> None:
-        self._config_file.write_text(self._config())
+        self._answering = self._curing = False
         command = [str(find_server()), "-c", str(self._config_file)]
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", orphanless.__file__, str(os.getpid()), *command]
-        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
-            self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab") as log:
+        try:
+            self._write_config()
+            log = self._open_log()
+        except OSError as error:
+            raise Unavailable(f"The data directory {self._folder} cannot be written: {error.strerror}.") from error
+        with log:
             # A session of its own: Ctrl-C in the terminal must not end the journal before those who write to it.
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         await self._until_answering(self._process)
+        self._answering = True
+
+    def _write_config(self) -> None:
+        """Write the configuration; not where it stands there already, for a restart must not need room on the disk."""
+        config = self._config()
+        if not self._config_file.exists() or self._config_file.read_text(errors="replace") != config:
+            self._config_file.write_text(config)
+
+    def _open_log(self) -> BinaryIO:
+        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        return self.log_file.open("ab")
 
     async def _until_answering(self, process: asyncio.subprocess.Process) -> None:
         try:
@@ -183,8 +228,8 @@ class EmbeddedServer:
 
     def _failure(self, code: int) -> FabulaError:
         end = self._log_end()
-        if "address already in use" in end:
-            return Conflict(f"Port {self._port} on {LOOPBACK} is in use by another program; choose another port.")
+        if taken := _TAKEN_PORT.search(end):
+            return Conflict(f"Port {taken[1]} on {LOOPBACK} is in use by another program; choose another port.")
         return Unavailable(f"nats-server stopped at once (exit code {code}). {end}")
 
     async def _end_process(self) -> None:
@@ -209,15 +254,17 @@ class EmbeddedServer:
         lines = [
             f"server_name: {json.dumps(self._name)}",
             f'listen: "{LOOPBACK}:{self._port}"',
+            f'http: "{LOOPBACK}:{self._monitor_port}"',
             f"pid_file: {json.dumps(str(self._pid_file))}",
             "jetstream {",
             f"  store_dir: {json.dumps(str(self._folder / 'store'))}",
             "  # An acknowledged write has reached the disk; the default would be once in two minutes.",
             "  sync_interval: always",
+            "  # The disk is the limit. The default would be three quarters of what is free at a start, and what is",
+            "  # stored already counts against it: from some size on a restart would be the end of writing.",
+            f"  max_file: {_NO_LIMIT}",
             "}",
         ]
-        if self._monitor_port is not None:
-            lines.insert(2, f'http: "{LOOPBACK}:{self._monitor_port}"')
         return "\n".join(lines) + "\n"
 
     def _log_end(self) -> str:

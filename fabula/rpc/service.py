@@ -125,12 +125,8 @@ class GenerationService:
         return first, self._codec.decode(last.entries[-1])
 
     async def _append(self, address: Address, entries: Sequence[Entry], *, after: int, purpose: Purpose) -> None:
-        """Append once, though the answer may be lost on the way."""
-        append_id = secrets.token_hex(8)
-        try:
-            await self._log.append(address, entries, after=after, append_id=append_id, purpose=purpose)
-        except Unavailable:
-            await self._log.append(address, entries, after=after, append_id=append_id, purpose=purpose)
+        """Append. The log itself sees to it that a lost answer is asked for again, for as long as a caller may wait."""
+        await self._log.append(address, entries, after=after, append_id=secrets.token_hex(8), purpose=purpose)
 
     async def get(self, call: Call, request: Any) -> Any:
         """GetGeneration."""
