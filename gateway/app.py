@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +13,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute, request_response
+from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from fabula.api.gateway.v1 import gateway_pb2
 from fabula.errors import FabulaError
@@ -25,17 +24,21 @@ from fabula.rpc.kinds import KINDS, STORY
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
+from gateway.caretaker import Caretaker
 from gateway.doors import page
 from gateway.doors.operators import Operators
 from gateway.doors.rest import Rest
 from gateway.doors.sse import EventStreams, events_operation
-from gateway.doors.websocket import open_socket
+from gateway.doors.websocket import SocketDoor
 from gateway.house import House
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.openapi import document
 from gateway.operations import Operation
 from gateway.origin import OriginGuard, OriginRule
+
+SOCKETS = "/v1/ws"
+"""Where WebSockets are opened."""
 
 
 @asynccontextmanager
@@ -48,8 +51,11 @@ async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret is not None else None
     warm([gateway_pb2.ClientFrame()])
     try:
-        async with Hub(clients, metrics, settings.max_watchers) as hub:
-            yield House(settings, channels, clients, hub, Authenticator(secret), metrics)
+        async with (
+            Hub(clients, metrics, settings.max_watchers) as hub,
+            Caretaker(settings.keepalive_seconds) as caretaker,
+        ):
+            yield House(settings, channels, clients, hub, Authenticator(secret), metrics, caretaker)
     finally:
         for channel in channels.values():
             await channel.close(None)
@@ -60,7 +66,8 @@ def application(house: House) -> ASGIApp:
     settings = house.settings
     allowed = settings.allowed_origins
     own_names_only = not house.authenticator.required
-    middleware = [Middleware(OriginGuard, OriginRule(frozenset(allowed), own_names_only))]
+    rule = OriginRule(frozenset(allowed), own_names_only)
+    middleware = [Middleware(OriginGuard, rule)]
     if allowed:
         middleware.append(
             Middleware(
@@ -71,7 +78,7 @@ def application(house: House) -> ASGIApp:
                 expose_headers=["location", "retry-after"],
             )
         )
-    return Starlette(
+    rest = Starlette(
         routes=_routes(house),
         middleware=middleware,
         exception_handlers={
@@ -80,12 +87,18 @@ def application(house: House) -> ASGIApp:
             Exception: on_fabula_error,
         },
     )
+    sockets = OriginGuard(SocketDoor(house), rule)
+
+    def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
+        if scope["type"] == "websocket" and scope["path"] == SOCKETS:
+            return sockets(scope, receive, send)
+        return rest(scope, receive, send)
+
+    return choose
 
 
 def _routes(house: House) -> list[BaseRoute]:
-    async def websocket(socket: WebSocket) -> None:
-        await open_socket(house, socket)
-
     operations = [*Rest(house).operations(), events_operation(EventStreams(house))]
     description = document(operations)
 
@@ -99,7 +112,6 @@ def _routes(house: House) -> list[BaseRoute]:
         Route("/readyz", operators.ready),
         Route("/metrics", operators.metrics),
         Route("/v1/openapi.json", openapi),
-        WebSocketRoute("/v1/ws", websocket),
         *_operation_routes(operations),
     ]
 

@@ -13,6 +13,7 @@ from fabula.errors import ResourceExhausted, Unavailable
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client
 from fabula.settings import GatewaySettings
+from gateway.caretaker import Caretaker
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.upstream import service_of
@@ -29,6 +30,7 @@ class House:
         hub: Opens watches.
         authenticator: Tells who is asking.
         metrics: What is counted.
+        caretaker: Looks after long connections.
         draining: Set when the process has been asked to stop: it is not ready for more.
         closing: Set when streams have to end.
     """
@@ -39,6 +41,7 @@ class House:
     hub: Hub
     authenticator: Authenticator
     metrics: Metrics
+    caretaker: Caretaker
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
@@ -65,3 +68,9 @@ class House:
                 yield
             finally:
                 self.connections -= 1
+
+    def close(self) -> None:
+        """Let nobody in any more, and ask who is in to come back later."""
+        if not self.closing.is_set():
+            self.closing.set()
+            self.caretaker.dismiss_all()

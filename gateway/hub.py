@@ -1,33 +1,28 @@
-"""Shares upstream watches: one for each generation and owner, however many watch it here.
-
-A watcher gets a `Watch`: the entries from its cursor on, snapshot or reset first where that is what it needs.
-"""
+"""Shares upstream watches: one for each generation and owner, however many watch it here."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import Self
 
-from fabula.engine.tail import Tail, conflated
+from fabula.engine.tail import Tail
 from fabula.errors import NotFound, ResourceExhausted
 from fabula.rpc.client import Client
 from gateway.entries import TERMINAL_STATES, SharedEntry
+from gateway.fan import Fan, Fanned
 from gateway.identity import Visitor
 from gateway.metrics import Metrics
-from gateway.upstream import CursorLost, Upstream, service_of
+from gateway.upstream import Upstream, service_of
+from gateway.watch import Beginning, Key, Watch
 
 LINGER_SECONDS = 5.0
 """How long an upstream watch is kept after its last watcher left: a page that is reloaded comes back at once."""
 
 SNAPSHOT_REUSE_ENTRIES = 64
 """A snapshot serves further watchers until the log is so many entries ahead of it."""
-
-Key = tuple[str, str]
-"""Owner and generation id: what is watched is shared only among those who may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +42,27 @@ class Wish:
     wait_for_start: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Where a watch begins.
-
-    Attributes:
-        cursor: Entries after this one come from the log.
-        first: A snapshot or reset that comes before them.
-        over: Whether the run had ended at `cursor`, so that nothing follows.
-        last_known: The log's last sequence as the service has just said; 0 if it was not asked.
-    """
-
-    cursor: int
-    first: SharedEntry | None = None
-    over: bool = False
-    last_known: int = 0
-
-
 @dataclass(slots=True)
 class Shared:
     """An upstream watch with its tail.
 
     Attributes:
+        hub: Whose it is.
+        key: What it is shared by.
         upstream: Where the log comes from.
         tail: Its newest part.
-        task: Feeds the tail.
+        fan: Carries those who are level with it.
+        task: Feeds both.
         watchers: How many read it now.
         snapshot: The newest snapshot that somebody asked for.
         asking: Held while a snapshot is fetched: many who ask at once are served by one.
     """
 
+    hub: Hub
+    key: Key
     upstream: Upstream
     tail: Tail
+    fan: Fan
     task: asyncio.Task[None]
     watchers: int = 0
     snapshot: SharedEntry | None = None
@@ -92,6 +76,12 @@ class Shared:
     def holds(self, beginning: Beginning) -> bool:
         """Whether a watcher that begins there can be served from here."""
         return self.live or (self.tail.complete and self.tail.last_sequence == beginning.last_known)
+
+    def leave(self) -> None:
+        """Take part no more."""
+        self.watchers -= 1
+        if not self.watchers:
+            self.hub.linger(self)
 
 
 class Hub:
@@ -130,9 +120,8 @@ class Hub:
             shared.task.cancel()
         await self._tasks.__aexit__(None, None, None)
 
-    @asynccontextmanager
-    async def watch(self, visitor: Visitor, generation_id: str, wish: Wish) -> AsyncIterator[Watch]:
-        """Open a watch; by the time it is open, the generation is known to exist and to be the visitor's.
+    async def open(self, visitor: Visitor, generation_id: str, wish: Wish) -> Watch:
+        """Open a watch, which has to be closed; the generation is known to exist, and to be the visitor's.
 
         Raises:
             NotFound: there is no such generation, or it is another owner's.
@@ -140,24 +129,26 @@ class Hub:
             Unavailable: its service does not answer.
         """
         key = (visitor.owner, generation_id)
-        with self._counted(key):
+        self._admit(key)
+        try:
             upstream = self._upstream(visitor, generation_id)
-            beginning = await self._begin(key, upstream, wish)
-            yield Watch(self, upstream, key, wish, beginning)
+            return Watch(self, key, upstream, await self._begin(key, upstream, wish))
+        except BaseException:
+            self.release(key)
+            raise
 
-    @contextmanager
-    def _counted(self, key: Key) -> Iterator[None]:
+    def _admit(self, key: Key) -> None:
         if self._watchers[key] >= self._most_watchers:
             raise ResourceExhausted("too many watch this generation: close some, or try again later", id=key[1])
         self._watchers[key] += 1
         self._metrics.watches.inc()
-        try:
-            yield
-        finally:
-            self._metrics.watches.dec()
-            self._watchers[key] -= 1
-            if not self._watchers[key]:
-                del self._watchers[key]
+
+    def release(self, key: Key) -> None:
+        """Take note that a watch is over."""
+        self._metrics.watches.dec()
+        self._watchers[key] -= 1
+        if not self._watchers[key]:
+            del self._watchers[key]
 
     def _upstream(self, visitor: Visitor, generation_id: str) -> Upstream:
         client = service_of(self._clients, generation_id)
@@ -195,91 +186,38 @@ class Hub:
             raise NotFound("there is no such generation", id=upstream.generation_id)
         return snapshot
 
-    @contextmanager
-    def attached(self, key: Key, upstream: Upstream, beginning: Beginning) -> Iterator[Tail]:
-        """Share the generation's tail for a while; the first who needs one begins it."""
+    def attach(self, key: Key, upstream: Upstream, beginning: Beginning) -> Shared:
+        """Take part in the generation's stream; the first who needs one begins it."""
         shared = self._shared.get(key)
         if shared is None or not shared.holds(beginning):
             shared = self._open(key, upstream, beginning)
         shared.upstream.caller = upstream.caller
         shared.watchers += 1
-        try:
-            yield shared.tail
-        finally:
-            shared.watchers -= 1
-            if not shared.watchers:
-                asyncio.get_running_loop().call_later(self._linger_seconds, self._close_unused, key, shared)
+        return shared
+
+    def linger(self, shared: Shared) -> None:
+        """Keep a stream that nobody watches for a while."""
+        asyncio.get_running_loop().call_later(self._linger_seconds, self._close_unused, shared)
 
     def _open(self, key: Key, upstream: Upstream, beginning: Beginning) -> Shared:
-        tail = Tail(upstream, beginning.cursor)
-        shared = self._shared[key] = Shared(upstream, tail, self._tasks.create_task(self._feed(tail)))
+        fan = Fan(beginning.cursor, self._metrics)
+        tail = Tail(Fanned(upstream, fan), beginning.cursor)
+        task = self._tasks.create_task(self._feed(tail, fan))
+        shared = self._shared[key] = Shared(self, key, upstream, tail, fan, task)
         if beginning.first is not None and not beginning.first.is_reset:
             shared.snapshot = beginning.first
         return shared
 
-    async def _feed(self, tail: Tail) -> None:
+    async def _feed(self, tail: Tail, fan: Fan) -> None:
         with self._metrics.upstreams.track_inprogress():
-            await tail.feed()
+            try:
+                await tail.feed()
+            finally:
+                fan.let_all_go()
 
-    def _close_unused(self, key: Key, shared: Shared) -> None:
+    def _close_unused(self, shared: Shared) -> None:
         if shared.watchers:
             return
         shared.task.cancel()
-        if self._shared.get(key) is shared:
-            del self._shared[key]
-
-
-class Watch:
-    """One watcher's way through a log.
-
-    Args:
-        hub: Where tails are shared.
-        upstream: The generation.
-        key: What the tail is shared by.
-        wish: What was asked for.
-        beginning: Where to begin.
-    """
-
-    def __init__(self, hub: Hub, upstream: Upstream, key: Key, wish: Wish, beginning: Beginning) -> None:
-        self._hub = hub
-        self._upstream = upstream
-        self._key = key
-        self._conflate = wish.conflate
-        self._beginning = beginning
-        self._sequence = 0 if beginning.first is not None else beginning.cursor
-
-    @property
-    def sequence(self) -> int:
-        """The watcher's cursor: everything up to this entry was handed out. 0 at first if a snapshot or reset comes."""
-        return self._sequence
-
-    @property
-    def over(self) -> bool:
-        """Whether it was clear from the start that nothing comes: the run has ended, and the watcher has all of it."""
-        return self._beginning.over and self._beginning.first is None
-
-    async def batches(self) -> AsyncGenerator[Sequence[SharedEntry], None]:
-        """Yield the entries, in order, each once, to the end of the run. Raises what ended it before."""
-        beginning = self._beginning
-        while True:
-            if beginning.first is not None:
-                self._sequence = beginning.first.sequence
-                yield (beginning.first,)
-            if beginning.over:
-                return
-            try:
-                async with aclosing(self._from_tail(beginning)) as batches:
-                    async for batch in batches:
-                        yield batch
-            except CursorLost as lost:
-                beginning = Beginning(lost.entry.sequence, lost.entry, lost.entry.ends_run)
-            else:
-                return
-
-    async def _from_tail(self, beginning: Beginning) -> AsyncGenerator[Sequence[SharedEntry], None]:
-        with self._hub.attached(self._key, self._upstream, beginning) as tail:
-            async with aclosing(tail.watch(beginning.cursor, beginning.last_known)) as batches:
-                async for batch in batches:
-                    entries = cast("Sequence[SharedEntry]", batch)
-                    yield conflated(entries) if self._conflate else entries
-                    self._sequence = entries[-1].sequence or self._sequence
+        if self._shared.get(shared.key) is shared:
+            del self._shared[shared.key]

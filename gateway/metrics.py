@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -39,15 +40,20 @@ class Metrics:
         self._sent = Counter("fabula_gateway_events_sent", "Events sent.", ["door"], registry=self.registry)
         self._latency = Histogram(
             "fabula_gateway_event_latency_seconds",
-            "From an event's time to its last byte handed to the socket; history that is replayed is left out.",
+            "From an event's time to its last byte handed to the socket, once for all who are sent it together; "
+            "history that is replayed is left out.",
             ["door"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self._doors: dict[str, DoorMetrics] = {}
 
     def at(self, door: str) -> DoorMetrics:
-        """Return the instruments of one connection through this door, opened now."""
-        return DoorMetrics(self._sent.labels(door), self._latency.labels(door))
+        """Return the instruments of a door."""
+        instruments = self._doors.get(door)
+        if instruments is None:
+            instruments = self._doors[door] = DoorMetrics(self._sent.labels(door), self._latency.labels(door))
+        return instruments
 
     def exposition(self) -> bytes:
         """Return all values in Prometheus' text format."""
@@ -55,16 +61,23 @@ class Metrics:
 
 
 class DoorMetrics:
-    """What is measured of the events that pass one connection."""
+    """What is measured of the events that pass one door."""
 
     def __init__(self, sent: Counter, latency: Histogram) -> None:
         self._sent = sent
         self._latency = latency
-        self._since = time.time()
 
-    def sent(self, entry: SharedEntry) -> None:
-        """Note that an event has been handed to the socket."""
-        self._sent.inc()
-        made = entry.time_seconds
-        if made >= self._since:
-            self._latency.observe(max(0.0, time.time() - made))
+    def sent(self, entries: Sequence[SharedEntry], since: float) -> None:
+        """Note that events have been handed to one socket; the latency of those made after `since` is noted."""
+        self._sent.inc(len(entries))
+        now = time.time()
+        for entry in entries:
+            if entry.time_seconds >= since:
+                self._latency.observe(max(0.0, now - entry.time_seconds))
+
+    def sent_to_all(self, entries: Sequence[SharedEntry], sockets: int) -> None:
+        """Note that new events have been handed to all of so many sockets; the latency noted is that of the last."""
+        self._sent.inc(len(entries) * sockets)
+        now = time.time()
+        for entry in entries:
+            self._latency.observe(max(0.0, now - entry.time_seconds))

@@ -14,6 +14,7 @@ import uvicorn
 from fabula.settings import GatewaySettings
 from gateway.app import application, open_house
 from gateway.house import House
+from gateway.protocols import PipedWebSocket
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,8 @@ class DrainingServer(uvicorn.Server):
                 host=settings.http_host,
                 port=settings.http_port,
                 loop="none",
-                ws="websockets-sansio",
+                interface="asgi3",
+                ws=PipedWebSocket,
                 ws_max_size=settings.ws_message_bytes,
                 ws_ping_interval=settings.keepalive_seconds,
                 ws_ping_timeout=PING_TIMEOUT_SECONDS,
@@ -74,7 +76,7 @@ class DrainingServer(uvicorn.Server):
             await asyncio.sleep(_notice_seconds(self._house.settings))
         for server in self.servers:
             server.close()
-        self._house.closing.set()
+        self._house.close()
         await asyncio.sleep(0)
         await super().shutdown(sockets)
         for connection in tuple(self.server_state.connections):

@@ -7,7 +7,9 @@ itself. The stream ends with an event `ended`; who comes back after that is answ
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import time
+from collections.abc import Sequence
+from contextlib import closing
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -17,16 +19,17 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.answers import problem_of
 from gateway.dialects import native
-from gateway.entries import Frame, SharedEntry
+from gateway.entries import SharedEntry
+from gateway.fan import Form, joined
 from gateway.house import House
-from gateway.hub import Watch, Wish
+from gateway.hub import Wish
 from gateway.identity import let_in
 from gateway.operations import Operation, Parameter
 from gateway.queries import flag, only, whole_number
 from gateway.race import race
+from gateway.watch import Watch
 
 DOOR = "sse"
-DIALECT = "sse"
 RETRY_MILLISECONDS = 1000
 """How long an EventSource waits before it connects again."""
 LARGEST_SEQUENCE = 2**32 - 1
@@ -70,9 +73,13 @@ def opening_text(sequence: int) -> str:
     return f"retry: {RETRY_MILLISECONDS}\n{cursor}\n"
 
 
-def _encode(entry: SharedEntry) -> Frame:
+def _encode(entry: SharedEntry) -> bytes:
     name, data = native.event_of(native.entry_frame(entry))
     return event_text(name, data, entry.sequence).encode()
+
+
+FORMS = {conflate: Form("server-sent event", _encode, DOOR, conflate) for conflate in (False, True)}
+"""How entries are sent, by whether superseded progress is left out."""
 
 
 class EventStreams:
@@ -88,64 +95,74 @@ class EventStreams:
         request = Request(scope, receive)
         visitor = let_in(self._house.authenticator, request.headers)
         wish, generation_id = wish_of(request), request.path_params["id"]
-        with self._house.connection(DOOR):
-            async with self._house.hub.watch(visitor, generation_id, wish) as watch:
-                if watch.over:
-                    await Response(status_code=204)(scope, receive, send)
-                else:
-                    await _Stream(self._house, receive, send).run(generation_id, watch)
+        with self._house.connection(DOOR), closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
+            if watch.empty:
+                await Response(status_code=204)(scope, receive, send)
+            else:
+                await _Stream(self._house, receive, send, wish).run(generation_id, watch)
 
 
 class _Stream:
     """One open stream."""
 
-    def __init__(self, house: House, receive: Receive, send: Send) -> None:
+    pipe = None
+
+    def __init__(self, house: House, receive: Receive, send: Send, wish: Wish) -> None:
         self._house = house
         self._receive = receive
         self._asgi_send = send
         self._turn = asyncio.Lock()
-        self._used = 0.0
-        self._metrics = house.metrics.at(DOOR)
+        self._since = time.time()
+        self._dismissed = asyncio.Event()
+        self.form = FORMS[wish.conflate]
+        self.wrote_at = time.monotonic()
 
     async def run(self, generation_id: str, watch: Watch) -> None:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
         await self._asgi_send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        await self._send(opening_text(watch.sequence).encode())
-        await race(self._pump(generation_id, watch), self._until_gone(), self._keep_alive(), self._closing())
+        await self._write(opening_text(watch.sequence).encode())
+        with self._house.caretaker.care(self):
+            await race(self._tell(generation_id, watch), self._until_gone(), self._until_dismissed())
         await self._asgi_send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _pump(self, generation_id: str, watch: Watch) -> None:
+    async def _tell(self, generation_id: str, watch: Watch) -> None:
         try:
-            async with aclosing(watch.batches()) as batches:
-                async for batch in batches:
-                    for entry in batch:
-                        await self._send(entry.frame(DIALECT, _encode))
-                        self._metrics.sent(entry)
+            await watch.run(self)
             frame, cursor = native.ended_frame(generation_id, watch.sequence), watch.sequence
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
             problem = problem_of(error)
             self._house.metrics.errors.labels(DOOR, problem.code).inc()
             frame, cursor = native.error_frame("", generation_id, problem), 0
-        await self._send(event_text(*native.event_of(frame), cursor).encode())
+        await self._write(event_text(*native.event_of(frame), cursor).encode())
 
-    async def _send(self, frame: Frame) -> None:
+    async def send(self, entries: Sequence[SharedEntry]) -> None:
+        """Send entries, once there is room for them."""
+        for data in joined(self.form, entries):
+            await self._write(data)
+        self._house.metrics.at(DOOR).sent(entries, self._since)
+
+    def resume(self) -> None:
+        """Never needed: without a pipe the fan does not carry it."""
+
+    async def keep_alive(self) -> None:
+        """Give a sign of life."""
+        await self._write(COMMENT)
+
+    async def dismiss(self) -> None:
+        """End the stream: an EventSource comes back by itself."""
+        self._dismissed.set()
+
+    async def _write(self, data: bytes) -> None:
         async with self._turn:
-            await self._asgi_send({"type": "http.response.body", "body": frame, "more_body": True})
-            self._used = asyncio.get_running_loop().time()
-
-    async def _keep_alive(self) -> None:
-        loop, seconds = asyncio.get_running_loop(), self._house.settings.keepalive_seconds
-        while True:
-            if loop.time() - self._used >= seconds:
-                await self._send(COMMENT)
-            await asyncio.sleep(max(0.01, seconds - (loop.time() - self._used)))
+            await self._asgi_send({"type": "http.response.body", "body": data, "more_body": True})
+            self.wrote_at = time.monotonic()
 
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _closing(self) -> None:
-        await self._house.closing.wait()
+    async def _until_dismissed(self) -> None:
+        await self._dismissed.wait()
 
 
 def events_operation(streams: EventStreams) -> Operation:

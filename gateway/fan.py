@@ -1,0 +1,205 @@
+"""Hands what is new in a log to all who have everything before it, in one go.
+
+Who is level with a log has the same cursor as all others who are. So there is nothing to keep for each of them: an
+entry is encoded and framed once, and the same bytes are written to every pipe, without a task switch between. Who
+falls behind, because its pipe is full, is let go, and reads on from the tail at its own pace until it is level again.
+
+What comes within one turn of the event loop goes out together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from fabula.engine.ports import Entry, Tag
+from fabula.engine.tail import Source, conflated
+from gateway.entries import SharedEntry
+from gateway.metrics import Metrics
+
+MOST_BYTES = 64 * 1024
+"""What is written at once, at most; a single entry may be larger."""
+
+TRY_RESTING = 16
+"""How often it is tried whether resting pays: once in so many writings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form in which some watchers want entries; all who have the same one get the same bytes.
+
+    Attributes:
+        name: Names `encode` among all there are: what it returns is kept with the entry under this name.
+        encode: Makes the bytes that go to the transport.
+        door: By which door they go.
+        conflate: Whether superseded progress is left out.
+    """
+
+    name: str
+    encode: Callable[[SharedEntry], bytes]
+    door: str
+    conflate: bool = False
+
+    def of(self, entry: SharedEntry) -> bytes:
+        """Return one entry in this form."""
+        return cast("bytes", entry.frame(self.name, self.encode))
+
+    def chosen(self, entries: Sequence[SharedEntry]) -> Sequence[SharedEntry]:
+        """Return those of a batch that are sent."""
+        return conflated(entries) if self.conflate else entries
+
+
+def joined(form: Form, entries: Sequence[SharedEntry]) -> Iterator[bytes]:
+    """Yield entries as bytes to write at once: as many together as `MOST_BYTES` allow, each when it is its turn."""
+    parts: list[bytes] = []
+    size = 0
+    for entry in entries:
+        part = form.of(entry)
+        if parts and size + len(part) > MOST_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    yield b"".join(parts)
+
+
+class Rider(Protocol):
+    """One watcher, as the fan sees it."""
+
+    def let_go(self) -> None:
+        """Leave the fan, and go on alone."""
+        ...
+
+
+class Fan:
+    """One tail's.
+
+    Args:
+        sequence: The tail's last sequence.
+        metrics: What is counted.
+    """
+
+    def __init__(self, sequence: int, metrics: Metrics) -> None:
+        self._sequence = sequence
+        self._metrics = metrics
+        self._riders: dict[Form, dict[Rider, Callable[[bytes], None]]] = {}
+        self._gathered: list[SharedEntry] = []
+        self._bytes = 0
+        self._shown: SharedEntry | None = None
+        self._next: asyncio.Handle | None = None
+        self._rests_until = 0.0
+        self._writings = 0
+        self.wrote_at = 0.0
+
+    @property
+    def sequence(self) -> int:
+        """The cursor of everyone who rides."""
+        return self._sequence
+
+    @property
+    def shown(self) -> SharedEntry | None:
+        """The newest ephemeral entry, if the state has not left it behind."""
+        return self._shown
+
+    def join(self, rider: Rider, form: Form, write: Callable[[bytes], None], shown: SharedEntry | None) -> None:
+        """Carry a watcher whose cursor is `sequence`, and whose pipe has room.
+
+        Args:
+            rider: Who it is.
+            form: How it wants its entries.
+            write: Takes the bytes.
+            shown: The ephemeral entry that it has seen last.
+        """
+        self._riders.setdefault(form, {})[rider] = write
+        if self._shown is not None and self._shown is not shown:
+            write(form.of(self._shown))
+
+    def leave(self, rider: Rider, form: Form) -> None:
+        """Carry a watcher no more; its cursor is `sequence`."""
+        del self._riders[form][rider]
+
+    def take_in(self, batch: Sequence[Entry]) -> None:
+        """Hand on what the tail has just taken in."""
+        for entry in batch:
+            assert isinstance(entry, SharedEntry)  # noqa: S101 - what `Upstream` yields
+            if entry.sequence:
+                self._gathered.append(entry)
+                self._bytes += len(entry.data)
+                if entry.tag in (Tag.STATE, Tag.TERMINAL):
+                    self._shown = None
+            else:
+                self.flush()
+                self._shown = entry
+                self._write((entry,))
+        if self._bytes >= MOST_BYTES or (self._gathered and self._gathered[-1].tag is Tag.TERMINAL):
+            self.flush()
+        elif self._gathered and self._next is None:
+            self._next = self._soon()
+
+    def _soon(self) -> asyncio.Handle:
+        loop, rest = asyncio.get_running_loop(), self._rests_until - time.monotonic()
+        return loop.call_later(rest, self.flush) if rest > 0 else loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        if not self._gathered:
+            return
+        entries, self._gathered, self._bytes = self._gathered, [], 0
+        begun = time.monotonic()
+        self._sequence = entries[-1].sequence  # who leaves while we write has been written to
+        self._write(entries)
+        self._rest(time.monotonic() - begun, len(entries))
+        if entries[-1].tag is Tag.TERMINAL:
+            self.let_all_go()
+
+    def _write(self, entries: Sequence[SharedEntry]) -> None:
+        for form, riders in self._riders.items():
+            if riders:
+                chosen = form.chosen(entries)
+                data = b"".join([form.of(entry) for entry in chosen])
+                for write in tuple(riders.values()):
+                    write(data)
+                self._metrics.at(form.door).sent_to_all(chosen, len(riders))
+        self.wrote_at = time.monotonic()
+
+    def _rest(self, took: float, count: int) -> None:
+        """Rest after a writing as long as it took, where that pays: what comes meanwhile goes out in one write.
+
+        It pays when entries come faster than they can be written one by one. Whether they do is tried now and then.
+        """
+        self._writings += 1
+        if count > 1 or self._writings % TRY_RESTING == 0:
+            self._rests_until = time.monotonic() + took
+
+    def let_all_go(self) -> None:
+        """Have everyone go on alone: the tail has something to say that is no entry, such as its end."""
+        self.flush()
+        for riders in self._riders.values():
+            for rider in tuple(riders):
+                rider.let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class Fanned:
+    """A tail's source whose news the fan gets as soon as the tail has them."""
+
+    source: Source
+    fan: Fan
+
+    async def follow(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield what comes; hand it to the fan when the tail asks for more, having taken it in."""
+        async with aclosing(self.source.follow(after_sequence)) as batches:
+            async for batch in batches:
+                yield batch
+                self.fan.take_in(batch)
+
+    def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Return what is there now."""
+        return self.source.read(after_sequence)
