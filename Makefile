@@ -25,6 +25,7 @@ PROOF_RECORDS := $(CURDIR)/$(VENV)/proof.jsonl
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TORCH := $(VENV)/.installed-torch
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_BENCH := $(VENV)/.installed-bench
 GENERATED := $(VENV)/.generated
 PROTOS := $(shell find protos -name '*.proto')
 
@@ -56,7 +57,7 @@ check: setup check-format check-lint check-types check-imports check-contract ch
 	$(call say,All checks passed)
 
 .PHONY: bench
-bench: setup ## Measure, show the table and write docs/benchmarks.md
+bench: setup $(INSTALLED_BENCH) ## Measure, show the table and write docs/benchmarks.md
 	$(call say,Benchmarks: some minutes; leave the machine alone)
 	@$(BIN)/python -m bench
 
@@ -123,6 +124,12 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt | $(INSTALLED_TORCH)
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $(INSTALLED_RUN) $@
+
+# The peers that the benchmarks compare with.
+$(INSTALLED_BENCH): pyproject.toml constraints.txt | $(INSTALLED_DEV)
+	$(call say,Installing what the benchmarks compare with)
+	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@touch $@
 
 # No stamp: just installed, so just generated. Else a .proto is newer than what was made from it.
 $(GENERATED): $(PROTOS) | $(INSTALLED_RUN)
