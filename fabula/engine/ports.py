@@ -173,8 +173,8 @@ class EventLog(Protocol):
         """
         ...
 
-    async def delete(self, address: Address) -> None:
-        """Remove the log. Idempotent.
+    async def delete(self, address: Address, *, after: int | None = None) -> None:
+        """Remove the log. Idempotent. With `after`, only if that is its newest revision; else raise `Superseded`.
 
         Later appends fail their fence; followers end with `NotFound`; the id stays burnt: an append with `after=0` is
         refused as `Superseded`, while `last` returns None.

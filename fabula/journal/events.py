@@ -91,7 +91,7 @@ class JetStreamEventLog:
         """Yield each new record of an owner's logs, None first; see the port."""
         return announcements.feed(self._link, kind, owner)
 
-    async def delete(self, address: Address) -> None:
+    async def delete(self, address: Address, *, after: int | None = None) -> None:
         """Remove the log for good; see the port.
 
         The tombstone comes first: from then on every append fails its fence, so nothing can be stored between it
@@ -101,7 +101,12 @@ class JetStreamEventLog:
         newest = await self._reader.newest(address)
         if newest is None:
             return
-        revision = newest.revision if is_tombstone(newest) else await self._bury(address, newest.revision)
+        if is_tombstone(newest):
+            revision = newest.revision
+        elif after is not None:
+            revision = await self._bury_behind(address, after)
+        else:
+            revision = await self._bury(address, newest.revision)
         everything_below = {"filter": subjects.whole_log(address), "seq": revision}
         try:
             await self._link.ask(f"STREAM.PURGE.{subjects.EVENTS_STREAM}", everything_below)
@@ -140,6 +145,19 @@ class JetStreamEventLog:
                 after = await self._newest_revision(address, fault)
             await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # not in step with a busy writer
         raise Unavailable(f"The log of {address.id} is written to without a pause; delete it again.")
+
+    async def _bury_behind(self, address: Address, after: int) -> int:
+        """Store the tombstone behind this revision or not at all, and return its own."""
+        headers = {_FENCE: str(after), _FENCE_SUBJECT: subjects.whole_log(address)}
+        try:
+            return await self._link.store(subjects.tombstone(address), b"", headers)
+        except ApiFault as fault:
+            if fault.err_code not in _REFUSED_BY_FENCE:
+                raise unavailable(fault) from fault
+        newest = await self._reader.newest(address)
+        if newest is not None and is_tombstone(newest):  # ours, and only its answer was lost; or another's
+            return newest.revision
+        raise Superseded(f"Somebody wrote to the log of {address.id} meanwhile.", generation_id=address.id)
 
     async def _is_replicated(self) -> bool:
         try:

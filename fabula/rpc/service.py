@@ -34,6 +34,8 @@ LONGEST_WAIT_FOR_START_SECONDS = 600.0
 RACES = 20
 """How often a command is tried again because somebody else wrote first."""
 
+CHANGES_TOO_FAST = "the generation is changing too fast: try again"
+
 UnaryMethod = Callable[[str, Any], Awaitable[Any]]
 
 
@@ -178,14 +180,19 @@ class GenerationService:
     async def delete(self, call: Call, request: Any) -> Any:
         """DeleteGeneration."""
         address = self._address(call, request.generation_id)
-        record = await self._log.last(address)
-        if record is not None:
-            self._check_deletable(record)
-        elif not await self._log.deleted(address):
-            raise _not_found(request.generation_id)
-        await self._log.delete(address)
-        await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")
-        return self._respond("DeleteGeneration")
+        for _ in range(RACES):
+            record = await self._log.last(address)
+            if record is not None:
+                self._check_deletable(record)
+            elif not await self._log.deleted(address):
+                raise _not_found(request.generation_id)
+            try:
+                await self._log.delete(address, after=record.revision if record else None)
+            except Superseded:  # a worker may just have claimed it
+                continue
+            await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")
+            return self._respond("DeleteGeneration")
+        raise Unavailable(CHANGES_TOO_FAST)
 
     def _check_deletable(self, newest: Record) -> None:
         """Raise `Conflict` while a worker may be at it. A log that cannot be read is good for nothing else."""
@@ -209,7 +216,7 @@ class GenerationService:
                 continue
             first = await self._summaries.first(address)
             return self._respond(rpc, generation=self._summaries.message(address.id, first, last))
-        raise Unavailable("the generation is changing too fast: try again")
+        raise Unavailable(CHANGES_TOO_FAST)
 
     async def _carry_out(self, address: Address, record: Record, last: Event, bodies: Sequence[Body]) -> Event:
         if not bodies:

@@ -256,6 +256,19 @@ async def test_deleted_log_is_absent_everywhere(journal: Journal, address: Addre
         await take(journal.events.follow(address), 1)
 
 
+async def test_a_log_is_deleted_behind_its_newest_record_or_not_at_all(journal: Journal, address: Address) -> None:
+    """Who deletes what it has looked at is refused if somebody wrote meanwhile; who looks again may."""
+    revisions = await write(journal.events, address, 3)
+
+    with pytest.raises(Superseded):
+        await journal.events.delete(address, after=revisions[0])
+    assert 3 == len([record async for record in journal.events.read(address)])
+    await journal.events.delete(address, after=revisions[-1])
+
+    assert await journal.events.deleted(address)
+    await journal.events.delete(address, after=revisions[-1])  # again: it is gone already
+
+
 async def test_deleted_id_stays_burnt(journal: Journal, address: Address) -> None:
     """Neither a new start nor the old writer can write to a deleted log."""
     revisions = await write(journal.events, address, 3)
