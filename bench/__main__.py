@@ -1,37 +1,57 @@
-"""Runs the benchmarks, shows their table and writes `docs/benchmarks.md`."""
+"""Runs the benchmarks: all of them for `docs/benchmarks.md`, or those that are named, only to be seen."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import structlog
 import uvloop
 
-from bench import watching, writing
+from bench import latency, memory, reading, watching, writing
 from bench.stage import Stage, set_stage
-from bench.table import PAGE, Row, markdown
+from bench.table import PAGE, Row, lines, page
 
-BENCHMARKS: tuple[Callable[[Stage], Awaitable[list[Row]]], ...] = (
-    watching.replay,
-    watching.latency,
-    writing.emit,
-    writing.starts,
-)
+BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
+    "watch": watching.watch,
+    "replay": reading.replay,
+    "latency": latency.emit_to_watcher,
+    "emit": writing.emit,
+    "starts": writing.starts,
+    "memory": memory.idle_watchers,
+}
 
 
-async def run() -> None:
-    """Run all benchmarks, one after the other."""
+async def run(names: Sequence[str]) -> list[Row]:
+    """Run benchmarks one after the other, each on a stage of its own."""
     rows: list[Row] = []
-    async with set_stage() as stage:
-        for benchmark in BENCHMARKS:
-            sys.stderr.write(f"{benchmark.__module__}.{benchmark.__name__} …\n")
-            rows += await benchmark(stage)
-    page = markdown(rows)
-    PAGE.write_text(page, "utf-8")
-    print(page)
+    for name in names:
+        begun = time.monotonic()
+        async with set_stage() as stage:
+            found = await BENCHMARKS[name](stage)
+        sys.stderr.write(f"{name}: {time.monotonic() - begun:.0f} s\n")
+        rows += found
+    return rows
+
+
+def main(names: Sequence[str]) -> None:
+    """Do what the command line says."""
+    if names == ["--list"]:
+        print("\n".join(BENCHMARKS))
+        return
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        sys.stderr.write(f"There is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}.\n")
+        raise SystemExit(2)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        rows = runner.run(run(names or list(BENCHMARKS)))
+    print(lines(rows))
+    if not names:
+        PAGE.write_text(page(rows), "utf-8")
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    main(sys.argv[1:])

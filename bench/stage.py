@@ -16,6 +16,7 @@ from pathlib import Path
 
 import grpc
 
+from bench.processes import end
 from fabula.api.story.v1 import story_pb2 as pb
 from fabula.engine.events import (
     Accepted,
@@ -44,39 +45,73 @@ CODEC = StoryContract().codec
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        pid: Its process.
+        address: Where it listens.
+    """
+
+    pid: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """Everything a benchmark needs.
 
     Attributes:
         journal: The journal, from this process.
-        nats_url: Where its server is.
+        nats: Its server.
+        story: The story server.
         client: A client of the story server.
         channel: Its channel.
     """
 
     journal: Journal
-    nats_url: str
+    nats: EmbeddedServer
+    story: Server
     client: Client
     channel: grpc.aio.Channel
+
+    @property
+    def nats_url(self) -> str:
+        """Where the journal's server is."""
+        return self.nats.url
+
+    @property
+    def story_address(self) -> str:
+        """Where the story server is."""
+        return self.story.address
 
 
 @asynccontextmanager
 async def set_stage() -> AsyncIterator[Stage]:
     """Start what the benchmarks run on, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="fabula-bench-") as folder:
-        async with EmbeddedServer(Path(folder)) as nats:
-            port = free_port()
-            environment = {"FABULA_NATS_URL": nats.url, "FABULA_STORY_PORT": str(port), "FABULA_LOG_LEVEL": "error"}
-            server = await start("-m", "services.story", "server", **environment)
-            channel = open_channel(f"127.0.0.1:{port}")
+        async with EmbeddedServer(Path(folder)) as nats, story_server(nats.url) as server:
+            channel = open_channel(server.address)
             try:
-                await asyncio.wait_for(channel.channel_ready(), 15)
                 async with connect(JournalSettings(url=nats.url, name="bench")) as journal:
-                    yield Stage(journal, nats.url, Client(STORY, channel), channel)
+                    yield Stage(journal, nats, server, Client(STORY, channel), channel)
             finally:
                 await channel.close(None)
-                server.terminate()
-                await server.wait()
+
+
+@asynccontextmanager
+async def story_server(nats_url: str) -> AsyncIterator[Server]:
+    """Run a story server in a process of its own, for as long as the block lasts."""
+    port = free_port()
+    environment = {"FABULA_NATS_URL": nats_url, "FABULA_STORY_PORT": str(port), "FABULA_LOG_LEVEL": "error"}
+    process = await start("-m", "services.story", "server", **environment)
+    address = f"127.0.0.1:{port}"
+    try:
+        async with open_channel(address) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+        yield Server(process.pid, address)
+    finally:
+        await end(process)
 
 
 async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
