@@ -34,8 +34,9 @@ _GREETING_SECONDS = 0.5
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_CURE_PAUSES = (2.0, 5.0, 10.0, 30.0, 60.0)
-"""Seconds after a restart against a complaint in which the next one is not heard: some are not cured by a restart."""
+_CURED_SECONDS = 5.0
+"""A complaint that comes back sooner was not cured by the restart: the next one is put off, twice as long each time."""
+_LONGEST_PUT_OFF_SECONDS = 60.0
 _LOG_BYTES = 1 << 20
 _LOG_LINES = 5
 _PORT_ATTEMPTS = 3
@@ -133,14 +134,18 @@ class EmbeddedServer:
 
     async def _cure(self) -> None:
         """End a server that stores nothing any more though it could; `supervise` starts it anew."""
-        for pause in chain(_CURE_PAUSES, repeat(_CURE_PAUSES[-1])):
+        put_off, loop = 0.0, asyncio.get_running_loop()
+        while True:
+            began = loop.time()
             complaint = await until_complaint(LOOPBACK, lambda: self._monitor_port if self._answering else None)
+            cured = loop.time() - began > _CURED_SECONDS
+            put_off = 0.0 if cured else min(max(2 * put_off, 0.5), _LONGEST_PUT_OFF_SECONDS)
             logger.error("nats_server_stores_nothing", reason=complaint, until=f"there is room in {self._folder}")
             await until_room(self._folder)
-            logger.warning("nats_server_is_restarted", reason="there is room again on its disk")
+            await asyncio.sleep(put_off)
+            logger.warning("nats_server_is_restarted", reason="there is room on its disk")
             self._curing = True
             await self._end_process()
-            await asyncio.sleep(pause)
 
     async def _relaunch(self) -> None:
         for pause in chain(_RESTART_PAUSES, repeat(_RESTART_PAUSES[-1])):
