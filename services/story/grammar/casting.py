@@ -20,6 +20,10 @@ from services.story.grammar.vocabulary import vocabulary
 from services.story.grammar.world import Person, Thing, World
 
 _TOWARDS = frozenset({"to", "across", "towards", "toward", "cross", "crosses", "for", "reach"})
+_TRAVELLING = words(
+    "go come travel ride drive walk run fly sail row cross climb carry bring return deliver take set lead march flee "
+    "journey swim leave search look hunt reach row wander chase follow"
+)
 _MISSING = frozenset({"lost", "stolen", "missing", "vanished", "hidden"})  # what the plot will say in its own time
 _AT_HOME = frozenset({"courtship", "visitor", "longing", "rivalry", "transformation", "heist"})
 _EVERYTHING_ABOVE = 3500  # words of a story that needs every kind of episode there is
@@ -69,6 +73,7 @@ def cast(brief: Brief) -> World:
         home=home,
         far=far,
         deed=facts.deed,
+        told=facts.told,
         want=facts.want,
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
@@ -91,7 +96,9 @@ def _facts(brief: Brief) -> Facts:
         places=found.places or source.places,
         deed=found.deed or (source.deed if not found.beings else ""),
         want=found.want or source.want,
+        told=found.told,
         verbs=found.verbs | source.verbs,
+        main=found.main | source.main,
         words=found.words | source.words,
     )
 
@@ -100,17 +107,16 @@ def _thing(facts: Facts, genre: Genre, data: Lexicon, random: Random) -> Thing:
     known = vocabulary()
     noun = solid_thing(facts)
     if noun is not None:
-        portable = not ({noun.head, singular(noun.head)} & known.bulky)
+        portable = not ({noun.head, noun.core, singular(noun.core)} & known.bulky)
         detail = noun.detail if noun.detail.startswith(("that", "which")) else ""
         mark = random.choice(data.marks)
         if not noun.plural:
             phrase = " ".join(word for word in noun.phrase.split() if word not in _MISSING)
             owned = noun.phrase.partition("'s ")[0] in KIN and "'s " in noun.phrase
             return Thing(phrase, noun.head, noun.plural, portable, mark, detail, owned)
-        many = "pair" if noun.head in known.pairs else "basket" if noun.head in known.baskets else "collection"
-        return Thing(
-            f"{many} of {noun.phrase}", many, plural=False, portable=portable and many != "collection", mark=mark
-        )
+        many = "pair" if noun.core in known.pairs else "basket" if noun.core in known.baskets else "collection"
+        portable = portable and many != "collection"
+        return Thing(f"{many} of {noun.phrase}", many, plural=False, portable=portable, mark=mark, gathers=True)
     found = random.choice(genre.things)
     head = found.phrase.split(" of ")[0].rsplit(" ", 1)[-1]
     return Thing(found.phrase, head, plural=False, portable=True, mark=found.mark)
@@ -121,8 +127,9 @@ def _places(facts: Facts, genre: Genre, random: Random) -> tuple[Spot, Spot]:
     home = random.choice(genre.homes)
     far = random.choice(genre.far)
     named_first = sorted(facts.places, key=lambda noun: not noun.name)
-    goals = [noun for noun in named_first if noun.prep in _TOWARDS]
-    near = [noun for noun in named_first if noun not in goals]
+    moving = bool(_TRAVELLING & (facts.main | facts.verbs))
+    goals = [noun for noun in named_first if noun.prep in _TOWARDS and (moving or noun.prep == "to")]
+    near = [noun for noun in named_first if noun.prep not in _TOWARDS]
     if near:
         home = _stated_spot(near[0], known.preps)
     if goals:
@@ -140,20 +147,22 @@ def _stated_spot(noun: Noun, preps: Mapping[str, str]) -> Spot:
 
 
 def _cameos(facts: Facts, groups: tuple[str, ...], thing: Thing, home: Spot, far: Spot) -> tuple[str, ...]:
-    """List what else the premise names and no role takes up."""
-    others = [noun for noun in facts.things if noun.head not in thing.phrase.split()]
-    things = [f"the {noun.phrase}" for noun in others[:2]]
+    """List what else the premise names, and neither a role nor its own sentences take up."""
+    told = " ".join((facts.deed, facts.want, *(one.text for one in facts.told))).lower()
+    others = [noun for noun in facts.things if noun.core not in thing.phrase.split()]
+    things = [f"the {noun.phrase}" for noun in others if noun.core not in told]
     taken = {home.phrase, far.phrase}
-    spots = [noun.name or f"the {noun.phrase}" for noun in facts.places]
-    places = [spot for spot in spots if spot not in taken][:1]
-    return tuple(dict.fromkeys([*(f"the {group}" for group in groups[:1]), *things, *places]))
+    spots = [noun.name or f"the {noun.phrase}" for noun in facts.places if noun.core.lower() not in told]
+    places = [spot for spot in spots if spot not in taken]
+    bands = [f"the {group}" for group in groups if group not in told]
+    return tuple(dict.fromkeys([*bands[:1], *things[:2], *places[:1]]))
 
 
 def _stated(facts: Facts, persons: Mapping[str, Person], thing: Thing, home: Spot, far: Spot) -> tuple[str, ...]:
     """List the words of the request that every chapter should speak of."""
     words = [persons["hero"].short]
     if solid_thing(facts) is not None:
-        words.append(thing.phrase.split()[-1])
+        words.append(thing.head if " of " in thing.phrase and not thing.gathers else thing.phrase.split()[-1])
     names = {noun.name or f"the {noun.phrase}" for noun in facts.places}
     words.extend((spot.noun or spot.phrase).removeprefix("the ") for spot in (home, far) if spot.phrase in names)
     return tuple(words)
@@ -176,12 +185,21 @@ def _together(facts: Facts) -> str:
     first = next((noun for noun in facts.beings if noun.kind != "group"), None)
     if first is None or first.name:
         return ""
+    if first.company:
+        named = " and ".join((", ".join(first.company[:-1]), first.company[-1])).removeprefix(" and ")
+        return f"the {first.phrase} {named}"
     if first.head in {"twins", "twin"}:
         return "a pair of twins"
     if first.count < 2:
         return ""
     numbers = {count: word for word, count in vocabulary().numbers.items()}
     return f"{numbers[first.count]} {first.phrase}"
+
+
+def _company(facts: Facts) -> tuple[str, ...]:
+    """Return the names of the first beings if they are several of one kind."""
+    first = next((noun for noun in facts.beings if noun.kind != "group"), None)
+    return first.company if first else ()
 
 
 def _told_as(brief: Brief, genre: Genre, tone: Tone, plot: Plot) -> frozenset[str]:
@@ -215,7 +233,13 @@ def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:
         "extras": bool(people.extras),
         "trade": bool(hero.intro) and hero.named and hero.noun not in hero.name.lower(),
         "unnamed": not hero.named,
-        "together": bool(_together(facts)) and bool(folk) and folk[0].name == "?",
+        "together": bool(_together(facts)) and bool(folk) and folk[0].name in {"?", *_company(facts)},
+        "company": bool(_company(facts)),
+        "told": bool(facts.told) and not deed,
+        **{
+            f"told_{kind}": bool(facts.told) and facts.told[0].kind == kind
+            for kind in ("event", "question", "fragment", "quote")
+        },
         "friendbeast": not friend.named,
         "friendtrade": _is_stated(friend, folk),
     }

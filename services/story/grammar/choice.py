@@ -67,7 +67,7 @@ def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -
     if folk and folk[0].kind != "person":
         scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
     solid = solid_thing(facts)
-    if solid is not None and {solid.head, singular(solid.head)} & vocabulary().bulky:
+    if solid is not None and {solid.head, solid.core, singular(solid.core)} & vocabulary().bulky:
         scores = {key: score for key, score in scores.items() if key in _BULKY_PLOTS}
     if facts.want and max(scores.values()) < 3:
         scores["longing"] += 3
@@ -80,4 +80,4 @@ def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -
 def solid_thing(facts: Facts) -> Noun | None:
     """Return the first thing that a plot can turn on: not the rain, not the sun."""
     known = vocabulary()
-    return next((noun for noun in facts.things if noun.head not in known.airy), None)
+    return next((noun for noun in facts.things if not {noun.head, noun.core} & known.airy), None)

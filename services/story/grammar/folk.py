@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.story.domain import Brief
 from services.story.grammar.english import words
@@ -114,6 +114,11 @@ def _gender(name: str, said: list[str]) -> str:
 def _folk_of(noun: Noun) -> list[Folk]:
     """Make one or several persons of a noun: "two robots" are two."""
     known = vocabulary()
+    if noun.company:
+        one = known.base(noun.head)
+        first = Folk(noun.company[0], one, " ".join([*noun.phrase.split()[:-1], one]), noun.kind, noun.pronoun)
+        others = (Folk(name, "", "", noun.kind, noun.pronoun or known.name_gender(name)) for name in noun.company[1:])
+        return [replace(first, pronoun=noun.pronoun or known.name_gender(first.name)), *others]
     if not noun.name and (noun.plural or noun.count > 1):
         one = known.base(noun.head)
         phrase = " ".join([*noun.phrase.split()[:-1], one])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from services.story.grammar.english import words
-from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token
+from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token, is_capital
 from services.story.grammar.vocabulary import Vocabulary
 
 _PLACE_FIRST = words("port fort cape mount lake loch castle camp isle")  # "Port Mary" is no person
+_SAINTS = words("st saint")
+_SOFT_TITLES = words("old young little big black brother sister father")  # "Little Snoring" is a village
+_LEADING = words("in at on to towards toward across")
+_PARTICLES = words("de van von der den del della la le du al bin el ben ter")
 _FINITE = words("is was are were has had can could will would must does did may might should cannot have")
 
 
@@ -45,7 +49,11 @@ def _name_end(tokens: list[Token], index: int, known: Vocabulary, *, lower_case:
         sure = first in known.names and not known.known(first) and before not in DETERMINERS
         return index + 1 if called or sure or first in known.gazetteer else index
     end = index
-    while end < len(tokens) and _capital(tokens[end]) and (end == index or not tokens[end].breaks):
+    while (
+        end < len(tokens)
+        and (_capital(tokens[end]) or _particle(tokens, index, end))
+        and (end == index or not tokens[end].breaks)
+    ):
         end += 1
         if tokens[end - 1].genitive:
             break
@@ -55,7 +63,13 @@ def _name_end(tokens: list[Token], index: int, known: Vocabulary, *, lower_case:
 
 
 def _capital(token: Token) -> bool:
-    return token.text[0].isupper() and token.lower not in {"i", "i'm", "i'd", "i'll", "i've"}
+    return is_capital(token) and token.lower not in {"i", "i'm", "i'd", "i'll", "i've"}
+
+
+def _particle(tokens: list[Token], start: int, at: int) -> bool:
+    """Tell whether a small word stands within a name: "Ludwig van Beethoven"."""
+    inner = start < at < len(tokens) - 1 and tokens[at].lower in _PARTICLES
+    return inner and _capital(tokens[at + 1]) and not tokens[at + 1].breaks
 
 
 def _may_start_name(tokens: list[Token], index: int, end: int, known: Vocabulary) -> bool:
@@ -68,10 +82,15 @@ def _may_start_name(tokens: list[Token], index: int, end: int, known: Vocabulary
     if known.known(token.lower):
         return False
     following = tokens[end] if end < len(tokens) else None
+    after = tokens[end + 1].lower if end + 1 < len(tokens) else ""
+    if following is not None and following.lower == "the" and known.guess(after) in {"person", "animal", "being"}:
+        return True
     if token.genitive:
         return True
     return following is not None and (
-        following.breaks or following.lower in {"and", "or"} or verb_form(following.lower, known)
+        (following.breaks and following.mark != ":")
+        or following.lower in {"and", "or"}
+        or verb_form(following.lower, known)
     )
 
 
@@ -91,20 +110,25 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
     before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
     kinds = [known.kind(word) for word in lower]
     if len(run) == 1 and lower[0] in known.gazetteer:
-        return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
-    if len(run) == 1 and kinds[0] and lower[0] not in known.names:
+        return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
+    kin = known.guess(before) in {"person", "animal", "being"}  # "her dog Biscuit"
+    if len(run) == 1 and kinds[0] and lower[0] not in known.names and not kin:
         return None  # an ordinary noun in capitals: the phrases see it
     if len(run) > 1 and lower[0] in _PLACE_FIRST:
-        return Noun("place", name, name, name=name, prep=before if before in {"in", "at", "on"} else "in")
+        return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
     if "place" in kinds[1:] + kinds[-1:] and kinds[0] != "person" and not any(word in known.names for word in lower):
-        prep = before if before in {"in", "at", "on"} else ""
+        prep = before if before in _LEADING else ""
         article = "the " if before == "the" else ""
         head = next(word for word, kind in zip(lower, kinds, strict=True) if kind == "place")
         return Noun("place", head, article + name, name=article + name, prep=prep or known.preps.get(head, "in"))
-    person = any(word in known.names or word in known.titles for word in lower) or "person" in kinds
+    named = any(word in known.names for word in lower)
+    if lower[0] in _SAINTS and tokens[end - 1].genitive and (end == len(tokens) or tokens[end].breaks):
+        return None  # "the steeple of St Agatha's"
+    titled = any(word in known.titles for word in lower[:-1]) and not (before == "of" and lower[0] in _SOFT_TITLES)
+    person = named or titled or "person" in kinds or (len(run) == 1 and (kin or lower[0] in known.titles))
     if not person and _place_before(tokens, start, known):
         article = "the " if before == "the" else ""
-        return Noun("place", name, article + name, name=article + name, prep="in")
+        return Noun("place", name, article + name, name=article + name, prep=before if before in _LEADING else "in")
     if not person and before == "the":
         return None
     return _person(run, lower, known)

@@ -1,162 +1,267 @@
-"""Finds noun phrases in a text and decides what they speak of. Pure."""
+"""Decides what noun groups speak of: by the word lists where they know the noun, else by position. Pure."""
 
 from __future__ import annotations
 
+from services.story.grammar.clauses import Group, Syntax
 from services.story.grammar.english import words
-from services.story.grammar.past import past_clause
-from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Found, Noun, Token
+from services.story.grammar.retelling import relative_clause
+from services.story.grammar.tokens import IGNORED, PLACE_PREPS, Found, Noun, Token
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
-_BECOMING = words("be become becomes became as being into")
+_BECOMING = words("be become becomes became as being into like")
+_LIFELESS = words(
+    "be have fall crash arrive appear disappear vanish burn break stop ring change grow float hang lie stand turn "
+    "begin end start melt freeze glow shine sink drift tick happen belong open close move lead keep hold hum run come go "
+    "wake contain hide rise crack leak explode collapse rust spin stay remain land blow flow strike cost smell taste light"
+)
+_MINDFUL = words(
+    "want decide dream wish hope love learn refuse believe fear hate forget remember yearn think long promise swear "
+    "pretend envy worry marry befriend try plan imagine admire apologise complain sulk write quarrel"
+)
+_ADJECTIVAL = ("ed", "ful", "less", "ous", "ish", "ive", "ical", "able", "ible", "est", "ier", "ing")
+_ABSTRACT = ("ness", "hood", "ism", "dom", "ity", "friendship", "leadership")
+_PARTED = words("missing lost broken wooden stone ivory toy plastic tin glass painted carved stolen chipped")
+_EVERYDAY = words("hurry rush rage way mood end middle beginning run move style front back case fact turn order name")
+_VESSELS = (
+    "tub",
+    "hive",
+    "box",
+    "case",
+    "bag",
+    "basket",
+    "jar",
+    "pot",
+    "drawer",
+    "pocket",
+    "nest",
+    "bed",
+    "hat",
+    "shoe",
+)
+_VAGUE = words(
+    "one ones thing things people everyone lot couple number rest thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty hundred thousand"
+)
 
 
-def find_phrases(tokens: list[Token], known: Vocabulary) -> list[Found]:
-    """Find the noun phrases of a text, in order."""
+def find_phrases(tokens: list[Token], syntax: Syntax, known: Vocabulary) -> list[Found]:
+    """Find what the noun groups of a text name, in order."""
     found: list[Found] = []
-    index = 0
-    while index < len(tokens):
-        phrase = _phrase_at(tokens, index, known)
-        if phrase is None:
-            index += 1
-        else:
-            found.append(phrase)
-            index = phrase.end
+    skipped = -1
+    for index, group in enumerate(syntax.groups):
+        if index == skipped:
+            continue
+        phrase = _Phrase(tokens, syntax, index, known)
+        noun = phrase.noun()
+        if noun is None:
+            continue
+        if phrase.complement:
+            skipped = index + 1
+        start = group.start if tokens[group.start].lower in known.function or group.first > group.start else group.first
+        found.append(Found(start, group.end, noun))
     return found
 
 
-def _phrase_at(tokens: list[Token], index: int, known: Vocabulary) -> Found | None:
-    """Read the noun phrase that starts at `index`, if one does."""
-    token = tokens[index]
-    count = known.numbers.get(token.lower, 1)
-    opened = token.lower in DETERMINERS or count > 1 or token.genitive
-    if not opened and _is_no_noun(tokens, index, known):
-        return None
-    start = index + 1 if opened else index
-    end = _phrase_end(tokens, start, known)
-    words = [item.lower for item in tokens[start:end]]
-    head_at = _head(words, known)
-    if head_at < 0:
-        if not opened or not words or not words[-1].isalpha() or words[-1] in known.verbs | known.adjectives:
+class _Phrase:
+    """One noun group, and what stands around it."""
+
+    def __init__(self, tokens: list[Token], syntax: Syntax, index: int, known: Vocabulary) -> None:
+        self._tokens, self._syntax, self._known = tokens, syntax, known
+        self._group: Group = syntax.groups[index]
+        self._next = syntax.groups[index + 1] if index + 1 < len(syntax.groups) else None
+        self._before = syntax.groups[index - 1] if index else None
+        self._words = [token.lower for token in tokens[self._group.first : self._group.end]]
+        self.complement = ""
+
+    def noun(self) -> Noun | None:
+        """Return what the group names; None if that is nothing a story can show, or a proper name."""
+        group, tokens = self._group, self._tokens
+        head = self._head()
+        last = tokens[group.end - 1]
+        if self._is_name(last) or group.owner or head in IGNORED or len(head) < 2 or head.isdigit():
+            return self._lower_case_name() if not group.owner else None
+        if tokens[group.start].lower == "no" or not any(char.isalpha() for char in head):
             return None
-        head_at = len(words) - 1
-    return _found(tokens, index, start, words[: head_at + 1], known)
+        name = self._lower_case_name()
+        if name is not None:
+            return name
+        kind = self._part(self._by_use(self._kind(head), head))
+        if kind in {"abstract", ""} or (kind in {"person", "animal"} and group.prep in _BECOMING):
+            return None
+        if kind in {"person", "animal"} and group.verb == "be":
+            return None
+        return self._made(kind, head)
+
+    def _made(self, kind: Kind, head: str) -> Noun:
+        group, known = self._group, self._known
+        plural = known.is_plural(self._words[-1]) and not self._singular_article()
+        rank = 0 if group.main and not group.prep else 2
+        return Noun(
+            kind,
+            head,
+            self._phrase(),
+            plural=plural and not self.complement,
+            count=known.numbers.get(self._tokens[group.start].lower, 1),
+            prep=group.prep,
+            detail=relative_clause(self._tokens, self._syntax, group.end),
+            pronoun=known.gender(head),
+            rank=rank,
+        )
+
+    def _singular_article(self) -> bool:
+        return self._tokens[self._group.start].lower in {"a", "an", "one", "every", "each"}
+
+    def _is_name(self, token: Token) -> bool:
+        """Tell whether a word is a proper name; ordinary nouns may be written in capitals too."""
+        if not token.text[0].isupper():
+            return False
+        ordinary = bool(self._known.kind(token.lower)) and token.lower not in self._known.names
+        return not ordinary and not (token.starts and len(self._words) == 1 and not self._group.acts)
+
+    def _lower_case_name(self) -> Noun | None:
+        """Take words in no list that begin a sentence without an article, and act, for a name in lower case."""
+        group, known = self._group, self._known
+        strange = not any(known.known(word) for word in self._words)
+        if group.first > group.start or not strange or not group.acts or not self._tokens[group.start].starts:
+            return None
+        if known.is_plural(self._words[-1]) or not all(token.text.islower() for token in self._tokens):
+            return None
+        name = " ".join(_name_case(word) for word in self._words)
+        return Noun("person", name, name, name=name, pronoun=known.name_gender(self._words[0]), rank=1)
+
+    def _head(self) -> str:
+        """Return the noun with the nouns that make a compound with it, without adjectives."""
+        known, said = self._known, self._words
+        if len(said) > 1 and known.kinds.get(" ".join(said[-2:])):
+            return " ".join(said[-2:])
+        if known.guess(said[-1]) in {"person", "animal", "being", "group"}:
+            return said[-1]
+        at = len(said) - 1
+        while at > 0 and len(said) - at < 3 and self._compounds(said[at - 1]):
+            at -= 1
+        return " ".join(said[at:])
+
+    def _compounds(self, word: str) -> bool:
+        """Tell whether a word before a noun is a noun itself, and not an adjective."""
+        known = self._known
+        if known.kind(word):
+            return word not in known.adjectives
+        if word in known.adjectives or word.endswith(_ADJECTIVAL) or word.endswith(("ly", "en")):
+            return False
+        return len(word) > 2
+
+    def _phrase(self) -> str:
+        kept = [*(word for word in self._words[:-1] if _modifier(word, self._known)), self._words[-1]]
+        phrase = " ".join(kept)
+        first = self._group.first
+        if first and self._before and self._before.owner and self._before.end == first:
+            owner = self._tokens[first - 1]
+            if owner.text.islower():
+                phrase = f"{owner.plain} {phrase}"
+        return f"{phrase} {self.complement}".strip()
+
+    # Kinds
+
+    def _kind(self, head: str) -> Kind:
+        known, core = self._known, self._words[-1]
+        kind = known.guess(head) or known.guess(core)
+        following = self._next
+        if following and following.prep == "of" and following.start == self._group.end + 1:
+            kind = self._of(kind, core, following)
+        if kind:
+            return kind
+        if core.endswith(_ABSTRACT) and core != "city":
+            return "abstract"
+        return self._by_place(core)
+
+    def _of(self, kind: Kind, core: str, following: Group) -> Kind:
+        """Take up "of herrings": a barrel of them is one thing, and so is a pair of skis."""
+        said = [token.lower for token in self._tokens[following.first : following.end]]
+        bare = (
+            following.first == following.start and not following.owner and self._tokens[following.start].text.islower()
+        )
+        inner = self._known.guess(said[-1])
+        if (
+            not bare
+            or inner in {"person", "animal", "being", "place", "abstract"}
+            or kind not in {"thing", "group", ""}
+        ):
+            return kind
+        if core in {"lot", "sort", "kind", "number", "edge", "bottom", "smell", "sound", "city"} or following.acts:
+            return kind
+        self.complement = "of " + " ".join(said)
+        return "thing"
+
+    def _by_place(self, core: str) -> Kind:
+        """Judge a noun in no list by where it stands: who acts is somebody, where things happen is a place."""
+        group, known = self._group, self._known
+        following = self._tokens[group.end].lower if group.end < len(self._tokens) else ""
+        owned = bool(self._before and self._before.owner and self._before.end == group.first)
+        pointed = group.first > group.start or owned or len(self._words) > 1
+        if following == "who":
+            return "person"
+        if core in _VAGUE or core in _EVERYDAY or (known.known(core) and len(self._words) == 1):
+            return ""
+        if group.acts and not group.prep and not group.verb:
+            return "person" if group.acts not in _LIFELESS and self._introduced() else "thing"
+        if group.prep in PLACE_PREPS - {"of"}:
+            return "" if not pointed else "thing" if core.endswith(_VESSELS) else "place"
+        if group.verb in {"be", "become"} or (group.prep and not pointed and not known.is_plural(core)):
+            return ""
+        return "thing"
+
+    def _introduced(self) -> bool:
+        """Tell whether the text begins with the group, and does not take it for known: "a plongeur", not "the fog"."""
+        return self._before is None and self._tokens[self._group.start].lower not in {"the", "this", "that"}
+
+    def _by_use(self, kind: Kind, head: str) -> Kind:
+        """Take what wants or decides for somebody, and the moon for a thing unless a preposition leads to it."""
+        group = self._group
+        after = [token.lower for token in self._tokens[group.end + 1 : group.end + 3]]
+        minds = group.acts in _MINDFUL or (group.acts == "fall" and after == ["in", "love"])
+        led = [token.lower for token in self._tokens[max(0, group.start - 2) : group.start]]
+        beloved = led == ["love", "with"]
+        if kind in {"thing", "place"} and ((minds and not group.prep) or beloved):
+            return "being"
+        both = head in self._known.both or self._words[-1] in self._known.both
+        return "thing" if kind == "place" and both and group.prep not in PLACE_PREPS else kind
+
+    def _part(self, kind: Kind) -> Kind:
+        """Tell a chessman from a knight: "a set with a missing knight", "the lost king of a chess set"."""
+        if kind != "person" or not _PARTED.intersection(self._words):
+            return kind
+        group, before, following = self._group, self._before, self._next
+        of_thing = (
+            following is not None
+            and following.prep in {"of", "from"}
+            and following.start == group.end + 1
+            and self._known.guess(self._tokens[following.end - 1].lower) in {"thing", ""}
+            and self._tokens[following.end - 1].text.islower()
+        )
+        part = before is not None and group.prep in {"with", "without"} and before.end == group.start - 1
+        holder = self._known.guess(self._tokens[before.end - 1].lower) if before else ""
+        return "thing" if of_thing or (part and holder in {"thing", ""}) else kind
 
 
-def _is_no_noun(tokens: list[Token], index: int, known: Vocabulary) -> bool:
-    """Tell whether a word without an article is denied ("no letters") or the verb it may also be ("to fly")."""
-    before = tokens[index - 1].lower if index else ""
-    return before == "no" or (before in {"to", "must", "can", "cannot", "not"} and tokens[index].lower in known.verbs)
+def _name_case(word: str) -> str:
+    """Write a name with capitals: "o'dell" is "O'Dell"."""
+    return "".join(part.capitalize() if index % 2 == 0 else part for index, part in enumerate(_split_name(word)))
 
 
-def _phrase_end(tokens: list[Token], start: int, known: Vocabulary) -> int:
-    end = start
-    while end < len(tokens) and end - start < 5:
-        token = tokens[end]
-        nouns = end > start and any(known.guess(item.lower) for item in tokens[start:end])
-        if (end > start and token.breaks) or token.lower in known.function or token.lower in known.numbers:
-            break
-        if token.text[0].isupper() and not token.starts and not known.guess(token.lower):
-            break
-        if nouns and _acts(token.lower, tokens[end - 1].lower, known):
-            break
-        end += 1
-        if token.genitive:
-            break
-    return end
-
-
-def _acts(word: str, before: str, known: Vocabulary) -> bool:
-    """Tell whether `word`, after a noun, is the verb of that noun."""
-    if word in known.third_forms or (word in known.past_forms and word not in known.adjectives):
-        return True
-    return word in known.verbs and known.is_plural(before) and not known.kind(word)
-
-
-def _head(words: list[str], known: Vocabulary) -> int:
-    """Return the position of the last known noun; -1 if there is none."""
-    for index in range(len(words) - 1, -1, -1):
-        kind = known.guess(words[index])
-        alone_as_verb = words[index] in known.verbs and index == 0 and len(words) > 1
-        if kind and not alone_as_verb:
-            return index
-    return -1
-
-
-def _found(tokens: list[Token], index: int, start: int, words: list[str], known: Vocabulary) -> Found | None:
-    """Decide what the noun phrase of these words speaks of; `index` is where its article stands, if it has one."""
-    count = known.numbers.get(tokens[index].lower, 1)
-    end = start + len(words)
-    head = " ".join(words[-2:]) if len(words) > 1 and known.kinds.get(" ".join(words[-2:])) else words[-1]
-    prep = _before(tokens, index)
-    kind = known.guess(head) or _kind_by_place(prep, tokens, index, end, known)
-    possessor = tokens[end - 1].genitive and tokens[end - 1].text.islower()  # its phrase names what it possesses
-    if possessor or head in IGNORED or kind in {"abstract", ""}:
-        return None
-    if tokens[index].lower == "no" or len(head) < 2:
-        return None
-    phrase = " ".join([*(word for word in words[:-1] if _modifier(word, known)), words[-1]])
-    kind = _by_use(kind, head, prep, known)
-    if kind in {"person", "animal"} and prep in _BECOMING:
-        return None
-    if tokens[index].genitive and tokens[index].text.islower():
-        phrase = f"{tokens[index].text}'s {phrase}"
-    noun = Noun(kind, head, phrase, plural=known.is_plural(words[-1]), count=count, prep=prep,
-                detail=_relative(tokens, end, known), pronoun=known.gender(head))  # fmt: skip
-    return Found(start if tokens[index].genitive else index, end, noun)
-
-
-def _before(tokens: list[Token], index: int) -> str:
-    """Return the word that leads to the phrase at `index`, past an article; "" at a break."""
-    if not index or tokens[index].breaks:
-        return ""
-    before = tokens[index - 1].lower
-    return tokens[index - 2].lower if before in {"a", "an", "the"} and index > 1 else before
-
-
-def _by_use(kind: Kind, head: str, prep: str, known: Vocabulary) -> Kind:
-    """Take what may be a place or a thing (the moon) for a thing, unless a preposition of place leads to it."""
-    return "thing" if kind == "place" and head in known.both and prep not in PLACE_PREPS else kind
+def _split_name(word: str) -> list[str]:
+    parts: list[str] = []
+    piece = ""
+    for char in word:
+        if char in "'-":
+            parts.extend((piece, char))
+            piece = ""
+        else:
+            piece += char
+    return [*parts, piece]
 
 
 def _modifier(word: str, known: Vocabulary) -> bool:
     """Tell whether a word before a noun is surely a word: misspelt ones are left out."""
     if word in known.third_forms and not known.kind(word):
         return False
-    return known.known(word) or "-" in word or len(word) > 4
-
-
-def _kind_by_place(prep: str, tokens: list[Token], index: int, end: int, known: Vocabulary) -> Kind:
-    """Judge an unknown noun by where it stands: who acts is somebody, what is acted on is something."""
-    following = tokens[end].lower if end < len(tokens) and not tokens[end].breaks else ""
-    if following == "who":
-        return "person"
-    if index == 0 and following in known.third_forms and tokens[index].lower in {"a", "an"}:
-        return "person"
-    if prep in {"in", "at", "near", "into"}:
-        return ""
-    return "thing" if prep in known.third_forms or prep in known.verbs or prep in known.past_forms else ""
-
-
-def _relative(tokens: list[Token], end: int, known: Vocabulary) -> str:
-    """Return the relative clause that starts at `end` in the past tense, or ""."""
-    if end >= len(tokens) or tokens[end].lower not in {"who", "that", "which"} or tokens[end].starts:
-        return ""
-    stop = end + 1
-    while stop < len(tokens) and not tokens[stop].breaks and stop - end <= 12:
-        stop += 1
-    if stop < len(tokens) and not tokens[stop].breaks:
-        return ""
-    clause = [token.text + ("'s" if token.genitive else "") for token in tokens[end + 1 : stop]]
-    cut = _main_verb_after_relative(clause, known)
-    turned = past_clause(clause[:cut], known)
-    return f"{tokens[end].lower} {turned}" if turned else ""
-
-
-def _main_verb_after_relative(clause: list[str], known: Vocabulary) -> int:
-    """Return where the relative clause ends because the sentence's own verb begins (after a noun)."""
-    for index in range(2, len(clause)):
-        word, before = clause[index].lower(), clause[index - 1].lower()
-        linked = before in known.function
-        if not linked and (word in known.third_forms or word in {"is", "was", "must", "has", "can", "wants"}):
-            return index
-    return len(clause)
+    return known.known(word) or "-" in word or len(word) > 2

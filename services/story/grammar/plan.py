@@ -140,7 +140,8 @@ class Planner:
             + 20 * ("pet" in world.flags)
         )
         ends = 40.0 * (self._words >= _BARE_BELOW) + 35 * (self._words >= _BRIEF_BELOW)
-        return known + people + 16 * len(world.cameos) + ends + 30 * (self._chapters - 1)
+        told = sum(len(one.text.split()) + 4 for one in world.told)
+        return known + people + told + 16 * len(world.cameos) + ends + 30 * (self._chapters - 1)
 
     def _core(self, beat: Beat) -> tuple[Passage, ...]:
         """Return the passages that tell a beat: in one breath if the story is short."""
@@ -227,11 +228,21 @@ class Planner:
         moves.extend(self._company())
         moves.append(Move("saying.plant", fitting(world.saying.plant, world), 2))
         if small:
-            return moves
+            return [*moves, *self._told()]
         if "deed" in world.flags:
             moves.append(self._move("incite", "incite_state" if "state" in world.flags else "incite", 1))
-        elif "want" in world.flags:
+        elif "want" in world.flags and "told" not in world.flags:
             moves.append(self._move("incite", "incite_want", 1))
+        return [*moves, *self._told()]
+
+    def _told(self) -> list[Move]:
+        """Tell the premise's own sentences back, the first with a few words about it."""
+        world = self._world
+        moves: list[Move] = []
+        for number, one in enumerate(world.told):
+            first = number == 0 and "told" in world.flags
+            bank = f"told_{one.kind}" if first else f"told_next_{one.kind}"
+            moves.append(self._move(f"told.{number}", bank, 1, Scene(words={"told": one.text})))
         return moves
 
     def _company(self) -> list[Move]:

@@ -8,25 +8,34 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
+from services.story.grammar.clauses import Syntax
 from services.story.grammar.english import words
-from services.story.grammar.names import find_names, sure_names, verb_form
-from services.story.grammar.past import infinitive, past_clause
+from services.story.grammar.names import find_names, sure_names
 from services.story.grammar.phrases import find_phrases
-from services.story.grammar.tokens import DETERMINERS, Found, Noun, Token, is_foreign, tokenise
+from services.story.grammar.retelling import FORBIDDEN, Retold, main_subject, past_text, retell
+from services.story.grammar.syntax import parse
+from services.story.grammar.tokens import PLACE_PREPS, Found, Noun, Token, is_foreign, tokenise
 from services.story.grammar.vocabulary import Vocabulary, vocabulary
 
 READ_AT_MOST = 20_000  # characters of a source text that are looked at
+_SHORT = 45  # words of a text that names first what it is about
+_LONGEST_SUBJECT = 10  # words before the verb of "somebody does something"
+_MOST_TOLD = 140  # words of a text whose sentences can be told back
 
 _PREAMBLE = re.compile(
     r"^\s*(?:please\s+)?(?:(?:can|could) you\s+)?(?:i(?:'d| would)? (?:want|like|need)\s+|(?:write|tell|make|give)\s+)"
-    r"(?:to (?:read|hear)\s+)?(?:me\s+|us\s+)?(?:an?|the)\s+(?:[\w-]+\s+){0,3}?"
-    r"(?:story|tale)\s+(?:about|of|in which|where)\s+",
+    r"(?:to (?:read|hear)\s+)?(?:me\s+|us\s+)?(?:(?:an?|the|another|some)\s+(?:[\w-]+\s+){0,3}?"
+    r"(?:story|stories|tale|something)\s+(?:about|of|in which|where|on)|about|how)\s+",
     re.IGNORECASE,
 )
 _HER = {"her": "she", "she": "she", "herself": "she", "his": "he", "he": "he", "him": "he", "himself": "he"}
-_WISHES = words("want wish hope decide try long dream plan swear yearn learn need promise refuse dare begin agree")
+_WISHES = words("want wish hope decide try long dream plan swear yearn learn need promise dare begin agree")
 _LINKS = words("of named called")
+_DESCRIBING = words("was were had could would should did might must wanted loved lived kept never always only")
+_JOINED = words("and but")
+_OTHERS = words("and or who that which whose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,9 @@ class Facts:
         places: Places.
         deed: What the first being does, as a verb phrase in the past tense; "" if not sure.
         want: What the first being wants, as an infinitive without "to"; "" if not said.
+        told: The premise's sentences as the story can tell them back, without the one that the deed tells.
         verbs: The base forms of all verbs found.
+        main: Of these, the verbs of main clauses.
         words: All words in lower case, for guessing the genre.
     """
 
@@ -48,7 +59,9 @@ class Facts:
     places: tuple[Noun, ...] = ()
     deed: str = ""
     want: str = ""
+    told: tuple[Retold, ...] = ()
     verbs: frozenset[str] = frozenset()
+    main: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
 
 
@@ -63,18 +76,39 @@ def read(text: str) -> Facts:
     words = [token.lower for token in tokens]
     if is_foreign(words, known):
         return Facts(beings=sure_names(tokens, known))
-    nouns = _merge(find_names(tokens, known) + find_phrases(tokens, known), tokens, known)
+    syntax = parse(tokens, known)
+    names = find_names(tokens, known)
+    tokens = _capitalised(tokens, names)
+    nouns = _merge(names + find_phrases(tokens, syntax, known), tokens, known)
     beings = tuple(noun for noun in nouns if noun.kind in {"person", "animal", "being", "group"})
-    verbs = frozenset(_verbs(words, known))
+    told = retell(tokens, syntax, known) if len(tokens) <= _MOST_TOLD else []
+    deed = _deed(tokens, syntax, nouns)
+    told = [one for one in told if one.start or not deed]
+    if beings and not deed and told and told[0].kind == "fragment":
+        beings, told, deed = _deed_of_fragment(beings, told)
+    things = [noun for noun in nouns if noun.kind == "thing"]
     return Facts(
         beings=_with_pronoun(beings, words),
-        things=tuple(noun for noun in nouns if noun.kind == "thing"),
+        things=tuple(sorted(things, key=lambda noun: noun.rank) if len(tokens) <= _SHORT else things),
         places=tuple(noun for noun in nouns if noun.kind == "place"),
-        deed=_deed(tokens, nouns, known),
-        want=_want(tokens, known),
-        verbs=verbs,
+        deed=deed,
+        want=_want(tokens, syntax),
+        told=tuple(told),
+        verbs=frozenset(_verbs(words, known)),
+        main=frozenset(syntax.main),
         words=frozenset(words),
     )
+
+
+def _capitalised(tokens: list[Token], names: list[Found]) -> list[Token]:
+    """Write names as names, also in texts without capitals."""
+    at = {index for found in names for index in range(found.start, found.end)}
+    return [
+        replace(token, plain=token.plain[0].upper() + token.plain[1:])
+        if index in at and token.text.islower()
+        else token
+        for index, token in enumerate(tokens)
+    ]
 
 
 def _merge(found: list[Found], tokens: list[Token], known: Vocabulary) -> list[Noun]:
@@ -97,7 +131,7 @@ def _merge(found: list[Found], tokens: list[Token], known: Vocabulary) -> list[N
             merged[key] = noun
     counts = Counter({key: noun.times for key, noun in merged.items()})
     order = list(merged)
-    if len(tokens) > 45:  # a long text: what it speaks of most is what it is about
+    if len(tokens) > _SHORT:  # a long text: what it speaks of most is what it is about
         order.sort(key=lambda key: -counts[key])
     return [merged[key] for key in order]
 
@@ -126,11 +160,21 @@ def _join_neighbours(found: list[Found], tokens: list[Token]) -> list[Found]:
             continue
         gap = tokens[last.end : item.start] if last else []
         owner = bool(last and last.noun.name and tokens[last.end - 1].genitive)  # "Hana's grandfather" is not Hana
+        if last and not owner and _named_one_by_one(last.noun, item.noun, [token.lower for token in gap]):
+            joined[-1] = Found(last.start, item.end, replace(last.noun, company=(*last.noun.company, item.noun.name)))
+            continue
         if last and not owner and _apposed(last.noun, item.noun, [token.lower for token in gap]):
             joined[-1] = Found(last.start, item.end, _join(last.noun, item.noun))
             continue
         joined.append(item)
     return joined
+
+
+def _named_one_by_one(first: Noun, second: Noun, gap: list[str]) -> bool:
+    """Tell whether the names of several follow what they are: "the twins Pip and Juno"."""
+    several = first.kind in {"person", "animal", "being"} and (first.plural or first.count > 1) and not first.name
+    between = gap in ([], ["named"], ["called"]) if not first.company else gap in ([], ["and"])
+    return several and second.kind == "person" and bool(second.name) and second.name == second.head and between
 
 
 def _apposed(first: Noun, second: Noun, gap: list[str]) -> bool:
@@ -167,50 +211,69 @@ def _verbs(words: list[str], known: Vocabulary) -> list[str]:
     ]
 
 
-def _clause(tokens: list[Token], start: int) -> list[Token]:
-    """Return the tokens from `start` to the end of the sentence or the next comma."""
-    end = start
-    while end < len(tokens) and (end == start or not tokens[end].breaks):
+def _sentence_end(tokens: list[Token], start: int) -> int:
+    end = start + 1
+    while end < len(tokens) and not tokens[end].starts:
         end += 1
-    return tokens[start:end]
+    return end
 
 
-def _plain(tokens: list[Token]) -> list[str]:
-    return [token.text + ("'s" if token.genitive else "") for token in tokens]
+def _clause_end(tokens: list[Token], start: int) -> int:
+    """Return where the clause from `start` ends: at the end of the sentence or the next break."""
+    end = start + 1
+    while end < len(tokens) and not tokens[end].breaks:
+        end += 1
+    return end
 
 
-def _deed(tokens: list[Token], nouns: list[Noun], known: Vocabulary) -> str:
+def _deed(tokens: list[Token], syntax: Syntax, nouns: list[Noun]) -> str:
     """Return what the first being does, if the first sentence is "somebody does something"."""
-    beings = [noun for noun in nouns if noun.kind in {"person", "animal", "being"}]
-    if not beings or not tokens:
+    first = next((noun for noun in nouns if noun.kind in {"person", "animal", "being"}), None)
+    if first is None or first.count > 1 or (first.plural and not first.name):
         return ""
+    end = _sentence_end(tokens, 0)
+    verb = min((at for at in syntax.finite if at < end), default=end)
+    subject = main_subject(syntax, 0, end)
+    if subject is None or subject.end > verb or end - verb < 2 or tokens[end - 1].asks:
+        return ""
+    before = tokens[:verb]
+    if any(token.lower in FORBIDDEN for token in tokens[:end]) or any(token.lower in _OTHERS for token in before):
+        return ""
+    core = list(takewhile(lambda token: token.lower not in PLACE_PREPS, before))
+    wanted = (first.name or first.head).lower().split()[-1]
+    named = any(token.lower == wanted and not token.genitive for token in core) and len(before) <= _LONGEST_SUBJECT
+    return past_text(tokens, syntax, verb, end) if named else ""
+
+
+def _deed_of_fragment(beings: tuple[Noun, ...], told: list[Retold]) -> tuple[tuple[Noun, ...], list[Retold], str]:
+    """Read "a locksmith who finds a clock" as "a locksmith finds a clock"; what describes somebody stays with them."""
     first = beings[0]
-    wanted = (first.name or first.head).split()[-1].lower()
-    at = next((i for i, token in enumerate(tokens[:10]) if token.lower == wanted and not token.genitive), None)
-    if at is None or at + 2 >= len(tokens) or first.count > 1:
-        return ""
-    start = at + 1
-    if tokens[start].lower in {"in", "of", "at", "from"} and start + 2 < len(tokens):  # "a clockmaker in Vellbridge"
-        start += 2 if tokens[start + 1].lower not in DETERMINERS else 3
-    apposed = tokens[at].breaks and at > 0  # "a fisherman's daughter, Sunniva, finds a bell"
-    if start >= len(tokens) or (tokens[start].breaks and not apposed) or not verb_form(tokens[start].lower, known):
-        return ""
-    if any(token.starts for token in tokens[1 : at + 1]):
-        return ""
-    return past_clause(_plain(_clause(tokens, start)), known)
+    whole = f"{first.phrase} {first.detail}".strip().lower()
+    if not first.detail or not told[0].text.lower().endswith(whole):
+        return beings, told, ""
+    verb, *_ = clause = first.detail.split()[1:]
+    if verb in _DESCRIBING or first.plural:
+        return beings, told[1:], ""
+    return (replace(first, detail=""), *beings[1:]), told[1:], " ".join(clause)
 
 
-def _want(tokens: list[Token], known: Vocabulary) -> str:
+def _want(tokens: list[Token], syntax: Syntax) -> str:
     """Return what is wanted or must be done, as an infinitive without "to"."""
     for index, token in enumerate(tokens[:60]):
-        base = known.third_forms.get(token.lower) or known.past_forms.get(token.lower) or token.lower
         following = tokens[index + 1].lower if index + 1 < len(tokens) else ""
-        if following == "to" and (base in _WISHES or base == "have"):
-            found = infinitive(_plain(_clause(tokens, index + 2)), known)
-        elif token.lower == "must" and following != "not":
-            found = infinitive(_plain(_clause(tokens, index + 1)), known)
+        wishing = syntax.verbs.get(index, "") in _WISHES or (token.lower in {"has", "have", "had"})
+        if index in syntax.bare and tokens[index].starts:
+            start = index
+        elif wishing and following == "to" and index + 2 in syntax.bare:
+            start = index + 2
+        elif token.lower == "must" and index + 1 in syntax.bare:
+            start = index + 1
         else:
             continue
+        end = _clause_end(tokens, start)
+        end = min([at - 1 for at in syntax.finite if start < at < end and tokens[at - 1].lower in _JOINED] or [end])
+        said = {item.lower for item in tokens[start:end]}
+        found = past_text(tokens, syntax, start, end) if end - start <= 20 and not said & FORBIDDEN else ""
         if found and found != "be":
-            return found
+            return found[0].lower() + found[1:]
     return ""

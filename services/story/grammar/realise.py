@@ -287,7 +287,7 @@ class Realiser:
                 return self._scene.spots.get(role)
 
     def _place(self, spot: Spot, form: str) -> str:
-        definite = f"the {spot.noun.rsplit(' ', 1)[-1]}" if spot.noun else spot.phrase
+        definite = f"the {spot.noun}" if spot.noun else spot.phrase
         phrase = spot.phrase
         if form in {"", "in"} and spot is self._world.home and "home" in self._memory.introduced:
             phrase = definite if self._random.random() < 0.4 else phrase

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.story.grammar.english import words
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
-_TOKEN = re.compile(r"[^\W\d_]+(?:[-’'][^\W_]+)*(?:-\d+)?|\d+|[.!?:;,\n\"“”()]")
+_TOKEN = re.compile(r"[^\W\d_]+(?:[-’'][^\W_]+)*(?:(?<=s)[’'](?=\s+\w))?(?:-\d+)?|\d+|[.!?:;,\n\"“”()]|[–—]| - ")
+_ABBREVIATED = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof|Capt|Sgt|Lt)\.(?=\s)", re.IGNORECASE)
 DETERMINERS = words("a an the his her its their my your our this these those some every each no one another")
 PLACE_PREPS = words(
-    "in at to from near into through inside outside across towards toward around above below under of on"
-)
-PLACE_PREPS = words(
-    "in at to from near into through inside outside across towards toward around above below under of on"
+    "in at to from near into through inside outside across towards toward around above below under of on aboard onto "
+    "beneath underneath behind beside beyond over along between among amid atop upstairs within off past opposite"
 )
 IGNORED = words(
     "story tale author reader hero heroine character protagonist name something way lot bit day night morning "
-    "evening year time man-made i'd lol please part end thanks"
+    "evening monday tuesday wednesday thursday friday saturday sunday january february march april june july august "
+    "september october november december christmas easter year time man-made i'd lol please part end thanks"
 )
 
 
@@ -30,6 +30,9 @@ class Token:
     breaks: bool  # a punctuation mark stands before it
     starts: bool  # it begins a sentence
     genitive: bool  # it ended in "'s"
+    mark: str = ""  # the last punctuation mark before it
+    plain: str = ""  # the word as it was written
+    asks: bool = False  # a question mark stands behind it
 
     @property
     def lower(self) -> str:
@@ -43,7 +46,7 @@ class Noun:
 
     Attributes:
         kind: What it is.
-        head: The last word of its noun phrase ("keeper", "map"); the name for names.
+        head: The noun without its adjectives ("keeper", "fire engine"); the name for names.
         phrase: The noun phrase without its article ("old lighthouse keeper").
         name: The proper name, if it has one.
         plural: Whether it stands in the plural.
@@ -52,6 +55,8 @@ class Noun:
         detail: A relative clause about it in the past tense ("who was afraid of the dark").
         pronoun: "she" or "he" if known.
         times: How often it occurs.
+        rank: 0 for subject and objects of main clauses, 2 for anything else.
+        company: The names of several of the kind, of whom this is the first ("the twins Pip and Juno").
     """
 
     kind: Kind
@@ -64,6 +69,13 @@ class Noun:
     detail: str = ""
     pronoun: str = ""
     times: int = 1
+    rank: int = 2
+    company: tuple[str, ...] = ()
+
+    @property
+    def core(self) -> str:
+        """The last word of the head: "engine" of "fire engine"."""
+        return self.head.rsplit(" ", 1)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +87,30 @@ class Found:
     noun: Noun
 
 
+def is_capital(token: Token) -> bool:
+    """Tell whether a word is written as names are: "Ingeborg", "d'Aulnay"."""
+    return token.text[0].isupper() or (token.text[:2] in {"d'", "l'"} and token.text[2:3].isupper())
+
+
 def tokenise(text: str) -> list[Token]:
     """Cut a text into words."""
     tokens: list[Token] = []
     breaks = starts = True
-    for piece in _TOKEN.findall(text):
+    mark = ""
+    for piece in _TOKEN.findall(_ABBREVIATED.sub(r"\1", text)):
         if not piece[0].isalnum():
-            breaks = True
+            breaks, mark = True, piece.strip()
+            if piece == "?" and tokens:
+                tokens[-1] = replace(tokens[-1], asks=True)
             starts = starts or piece in '.!?:\n"“”'
             continue
         word = piece.replace("’", "'")
         if tokens and not breaks and tokens[-1].text == word:
             continue  # a word twice is a slip of the pen
-        genitive = word.endswith("'s")
-        tokens.append(Token(word.removesuffix("'s"), breaks, starts, genitive))
+        genitive = word.endswith(("'s", "s'"))
+        tokens.append(Token(word.removesuffix("'s").removesuffix("'"), breaks, starts, genitive, mark, word))
         breaks = starts = False
+        mark = ""
     return tokens
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.story.grammar.entries import Genre, Plot, Spot, Thread, Tone
+from services.story.grammar.retelling import Retold
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Thing:
         portable: Whether a person can carry it.
         mark: By what it is known, as a noun phrase.
         detail: A relative clause about it; may be empty.
+        gathers: Whether it stands for several of what the premise names ("basket of pears").
         owned: Whether `phrase` begins with the hero's relation ("father's lantern").
     """
 
@@ -61,6 +63,7 @@ class Thing:
     mark: str
     detail: str = ""
     owned: bool = False
+    gathers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class World:
         home: Where it begins.
         far: Where it leads.
         deed: The premise's deed in the past tense ("found a map"); may be empty.
+        told: The premise's sentences as they can be told back, without the one that the deed tells.
         want: What the hero wants, as an infinitive without "to".
         cameos: Other things, places or groups of the premise that must occur, as definite phrases.
         together: How several people of one kind are spoken of ("two robots"); empty if the hero is one of a kind.
@@ -96,6 +100,7 @@ class World:
     home: Spot
     far: Spot
     deed: str
+    told: tuple[Retold, ...]
     want: str
     cameos: tuple[str, ...]
     together: str

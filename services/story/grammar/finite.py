@@ -1,0 +1,197 @@
+"""Tells the finite verb that a clause waits for from the noun or participle it may also be. Pure."""
+
+from __future__ import annotations
+
+from services.story.grammar.clauses import (
+    JOINING,
+    MANY,
+    ONE,
+    PREPOSITIONS,
+    RELATIVE,
+    SOFT,
+    SUBORDINATE,
+    Clause,
+    Group,
+    Syntax,
+    Text,
+    ends_group,
+)
+from services.story.grammar.english import words
+from services.story.grammar.tokens import DETERMINERS
+from services.story.grammar.verbs import AUXILIARIES, past_of_third
+from services.story.grammar.vocabulary import Vocabulary
+
+_SINGULAR = words("a an every each one this that another")
+_POINTING = words("a an the his her its their my your our this these those every each no some any one two three")
+_NOUNS_TOO = words(
+    "lights walks dances cries drops answers fights plans plants tricks tests plays shows smells tastes wishes works "
+    "races pushes pulls waits rests turns returns visits calls looks rides runs steps stops starts burns bites blows "
+    "breaks builds catches changes claims climbs costs covers cures dares deals dreams drinks drives falls fears feeds "
+    "finds fires flies guards guesses guides hands hopes hunts jumps kisses knocks lands leads lies loves matches "
+    "measures minds moves needs notices offers orders paints plots promises questions raises reaches repairs reports "
+    "rewards rules sails sales searches seats shakes shares shines shots signs slips smiles stands stays sticks storms "
+    "swaps swims talks trades trains travels trusts uses voices walls wants watches winds wins worries wounds"
+)
+_WEAK_BEFORE = words("them us it him her me again alone once away home back up down out now then there here too")
+
+
+class FiniteVerbs:
+    """Judges words of one text.
+
+    Args:
+        text: The words.
+        found: What the parser has found so far.
+        known: The word lists.
+    """
+
+    def __init__(self, text: Text, found: Syntax, known: Vocabulary) -> None:
+        self._text = text
+        self._found = found
+        self._known = known
+        self._clause = Clause()
+
+    def form(self, clause: Clause, at: int, *, after_noun: bool) -> tuple[str, str]:
+        """Return past tense and base of the finite verb at `at`; two empty strings if it is none."""
+        self._clause, number = clause, clause.number
+        known, token = self._known, self._text.tokens[at]
+        word = token.lower
+        none = ("", "")
+        if (
+            not (self._clause.pending or self._clause.maybe)
+            or token.genitive
+            or word in known.function
+            or token.text[0].isupper()
+        ):
+            return none
+        number_before = self._text.word(at - 1) in known.numbers and not self._text.is_name(at - 1)
+        if self._text.word(at - 1) in DETERMINERS | PREPOSITIONS or number_before:
+            return none
+        if (
+            (base := known.third_forms.get(word))
+            and number != "many"
+            and self._is_verb(at, word, after_noun=after_noun)
+        ):
+            return known.past(base), base
+        if base := self._past_base(at, word):
+            return word, base
+        if word in known.verbs and self._is_plain_verb(at, word, number):
+            return known.past(word), word
+        if (
+            word.endswith("s")
+            and number != "many"
+            and not known.known(word)
+            and self._is_unknown_verb(at, word, after_noun=after_noun)
+        ):
+            past, base = past_of_third(word)
+            return past, base
+        return none
+
+    def _being_before(self, at: int) -> bool:
+        """Tell whether somebody stands directly before: a name, a pronoun, a person or an animal."""
+        before = self._text.word(at - 1)
+        if before in ONE | RELATIVE or (
+            at and self._text.tokens[at - 1].text[0].isupper() and before in self._known.names
+        ):
+            return True
+        bare = self._found.groups and self._found.groups[-1].end == at and self._nameless(self._found.groups[-1])
+        return (
+            self._text.is_name(at - 1)
+            or bool(bare)
+            or self._known.guess(before) in {"person", "animal", "being", "group"}
+        )
+
+    def _nameless(self, group: Group) -> bool:
+        """Tell whether a group at a sentence's start can only be a name in lower case: no article, no known word."""
+        inside = [self._text.word(at) for at in range(group.start, group.end)]
+        return self._text.tokens[group.start].starts and not any(self._known.known(word) for word in inside)
+
+    def _is_verb(self, at: int, word: str, *, after_noun: bool) -> bool:
+        """Tell whether a third person singular is the verb here, and not a plural noun."""
+        joined = self._text.word(at - 1) in JOINING or self._text.word(at - 1).endswith("ly")
+        joined = joined or self._text.word(at - 1) in words("who which that never always only also still often not now")
+        if self._text.word(at - 1) in RELATIVE or (
+            self._clause.pending and self._text.tokens[at].breaks and self._clause.subject is not None
+        ):
+            return True
+        if joined or self._text.tokens[at].breaks:
+            noun = bool(self._known.kind(word)) or word in _NOUNS_TOO
+            return (
+                not noun
+                or self._text.next(at) in _POINTING
+                or self._text.next(at) in {"to", "who", "that", "it", "him", "up"}
+            )
+        if self._being_before(at):
+            return not (self._known.kind(word) and self._verb_ahead(at + 1)) or self._text.next(at) in _POINTING
+        if not after_noun:
+            return bool(self._clause.pending and self._clause.number and self._text.word(at - 1) in _WEAK_BEFORE)
+        if (
+            self._opening() in _SINGULAR
+            or self._text.next(at) in _POINTING
+            or self._text.next(at) in {"to", "it", "him", "them", "that", "who", "what", "when"}
+        ):
+            return True
+        noun = bool(self._known.kind(word)) or word in _NOUNS_TOO
+        last = not self._text.next(at) or self._text.next(at) in JOINING
+        return (not noun or (last and bool(self._known.kind(self._text.word(at - 1))))) and not self._verb_ahead(at + 1)
+
+    def _opening(self) -> str:
+        """Return the first word of the last group."""
+        return self._text.word(self._found.groups[-1].start) if self._found.groups else ""
+
+    def _past_base(self, at: int, word: str) -> str:
+        """Return the base of a past tense that is no participle; "" if it is none."""
+        known = self._known
+        base = known.past_forms.get(word, "")
+        if not base and word.endswith("ed") and len(word) > 4 and not known.known(word):
+            base = word.removesuffix("ed")
+        subject = self._clause.number or self._clause.subject is not None or ends_group(self._found, at)
+        if (
+            not base
+            or not subject
+            or self._text.word(at - 1) in {"is", "was", "are", "were", "be", "has", "had", "have"}
+        ):
+            return ""
+        if self._text.next(at) == "by" or word in {"named", "called"} or self._verb_ahead(at + 1):
+            return ""
+        if self._text.tokens[at].breaks and not self._clause.pending:
+            return ""
+        inner = self._text.word(at - 1)
+        if word in known.adjectives and inner not in ONE | MANY | RELATIVE and not self._being_before(at):
+            return ""
+        return base if base != "be" else ""
+
+    def _is_plain_verb(self, at: int, word: str, number: str) -> bool:
+        """Tell whether a base form is a verb: its subject is plural, or it is joined to another verb."""
+        before, following = self._text.word(at - 1), self._text.next(at)
+        points = following in _POINTING or following in {"to", "it", "him", "them", "that", "up", "about", "in", "on"}
+        if before in JOINING and self._clause.maybe:
+            return (points or self._text.is_name(at + 1) or not self._known.kind(word)) and (
+                self._clause.last_bare or number == "many"
+            )
+        if number != "many":
+            return False
+        return points or not self._known.kind(word)
+
+    def _is_unknown_verb(self, at: int, word: str, *, after_noun: bool) -> bool:
+        """Tell whether a word in no list that ends in "s" is a verb: somebody acts, or a singular article says so."""
+        if len(word) < 5 or word.endswith(("ss", "us", "is")) or not after_noun or self._verb_ahead(at + 1):
+            return False
+        if self._being_before(at):
+            return True
+        following = self._text.next(at)
+        return self._opening() in _SINGULAR and (not following or following in self._known.function)
+
+    def _verb_ahead(self, at: int) -> bool:
+        """Tell whether another finite verb follows in the same clause."""
+        known = self._known
+        while at < len(self._text.tokens) and not self._text.tokens[at].breaks:
+            word = self._text.word(at)
+            if word in RELATIVE | SUBORDINATE | SOFT | JOINING:
+                return False
+            if word in AUXILIARIES:
+                return True
+            noun = bool(known.kind(word)) or word in _NOUNS_TOO or self._text.word(at - 1) in DETERMINERS | PREPOSITIONS
+            if word in known.third_forms and not noun:
+                return True
+            at += 1
+        return False
