@@ -48,7 +48,7 @@ setup: $(INSTALLED_DEV) $(GENERATED) ## Put everything for development into .ven
 	@echo ".venv is ready."
 
 .PHONY: test
-test: setup browser ## Run all tests (ARGS="-k resume -x", TESTS=tests/unit)
+test: setup browser tracer ## Run all tests (ARGS="-k resume -x", TESTS=tests/unit)
 	$(call say,Tests: $(TESTS))
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
@@ -62,7 +62,7 @@ bench: setup $(INSTALLED_BENCH) ## Measure, show the table and write docs/benchm
 	@$(BIN)/python -m bench
 
 .PHONY: proof
-proof: setup ## Do every counted test to its full count (under an hour) and write docs/proof.md
+proof: setup tracer ## Do every counted test to its full count (under an hour) and write docs/proof.md
 	$(call say,Proof: under an hour on two cores; leave the machine alone)
 	@rm -f $(PROOF_RECORDS)
 	@FABULA_PROOF=10 FABULA_PROOF_RECORDS=$(PROOF_RECORDS) $(BIN)/python -m pytest -s -m proof tests $(ARGS)
@@ -139,6 +139,10 @@ $(GENERATED): $(PROTOS) | $(INSTALLED_RUN)
 .PHONY: browser
 browser: ## Install Chromium for the browser tests, where that is possible
 	@scripts/find-browser
+
+.PHONY: tracer
+tracer: ## Install strace for the test of a slow disk, where that is possible
+	@scripts/find-strace
 
 # --- the contract -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The journal's disk fills up in the middle of stories, or is very slow: callers hear the truth, nothing is lost."""
+"""The journal's disk fills up in the middle of stories: callers hear the truth, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 from fabula.errors import Unavailable
 from tests.e2e.callers import Answer, Callers, callers_of
-from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
+from tests.e2e.observer import Observer, all_doors, bodies, check_story
 from tests.e2e.stories import PREMISE, Api, api_of, watching
+from tests.e2e.turns import check_watched, claims
 from tests.proof import PROOF, record, runs
 from tests.small_disk import SmallDisk, small_disk
 from tests.system import System
@@ -63,6 +64,8 @@ async def test_a_full_disk_is_named_and_survived(disk: SmallDisk, cramped: Syste
 
             for group in observers:
                 await check_watched(api, group)
+                assert 1 == len(claims(group[0]))
+                assert "cancel_requested" not in bodies(group[0]), "what was refused has not happened"
             for started in [*accepted, again]:
                 late = Observer(started, all_doors(cramped)[:1])
                 await late.watch()
@@ -129,13 +132,3 @@ async def until_accepted(callers: Callers, request_id: str) -> str:
         assert time.monotonic() < deadline, answer
         await asyncio.sleep(0.1)
     return answer.generation_id
-
-
-async def check_watched(api: Api, observers: list[Observer]) -> None:
-    """Check that all watchers of a story have seen the same whole story, written by one claim."""
-    for observer in observers:
-        check_story(observer)
-    check_equal(observers)
-    assert 1 == bodies(observers[0]).count("claimed")
-    assert "cancel_requested" not in bodies(observers[0]), "what was refused has not happened"
-    assert observers[0].responses[-1].story.text == (await api.read(observers[0].generation_id))["story"]["text"]

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
+from tests.e2e.observer import Observer, all_doors, bodies
 from tests.e2e.processes import descendants
 from tests.e2e.sleep import acknowledgements, another_worker, asleep, sleep_for
-from tests.e2e.stories import Api, api_of, watching
+from tests.e2e.stories import api_of, watching
+from tests.e2e.turns import check_watched, claims, holder
 from tests.proof import PROOF, Run, record, runs, share_of
 from tests.system import System
 from tests.tiny_models import build_tiny_text_model
@@ -176,22 +177,3 @@ def host_of(system: System) -> int:
     """Return the process id of the model host."""
     [host] = [child for child in descendants(system.pid_of("story-worker")) if "host" in child.command]
     return host.pid
-
-
-def claims(observer: Observer) -> list[int]:
-    """Return where in what was seen a worker has taken the story."""
-    return [number for number, body in enumerate(bodies(observer)) if body == "claimed"]
-
-
-def holder(observer: Observer) -> int:
-    """Return the process id of the worker that took the story last."""
-    worker = observer.events[claims(observer)[-1]].claimed.worker
-    return int(worker.rsplit("-", 2)[-2])
-
-
-async def check_watched(api: Api, observers: list[Observer]) -> None:
-    """Check that all watchers of a story have seen the same whole story, and that it reads the same."""
-    for observer in observers:
-        check_story(observer)
-    check_equal(observers)
-    assert observers[0].responses[-1].story.text == (await api.read(observers[0].generation_id))["story"]["text"]
