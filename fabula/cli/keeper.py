@@ -102,19 +102,22 @@ class Observer(Protocol):
 class Backoff:
     """How long a dead process is left alone before it is started again: twice as long each time.
 
+    It spares the machine a process that cannot do its work. One that was at work and is killed, however often, is
+    missed by everybody who waits for it, and comes back at once.
+
     Attributes:
         first_seconds: After the first death.
         longest_seconds: At most.
-        settled_seconds: A process that lived so long starts from `first_seconds` again.
+        settled_seconds: A process that was ready for so long starts from `first_seconds` again.
     """
 
     first_seconds: float = 0.2
     longest_seconds: float = 5.0
-    settled_seconds: float = 30.0
+    settled_seconds: float = 1.0
 
-    def after(self, previous_seconds: float, lived_seconds: float) -> float:
-        """Return the wait after a process that lived `lived_seconds`; `previous_seconds` 0 means it was the first."""
-        if previous_seconds == 0 or lived_seconds >= self.settled_seconds:
+    def after(self, previous_seconds: float, ready_seconds: float) -> float:
+        """Return the wait after a process that was ready for so long; `previous_seconds` 0 means it was the first."""
+        if previous_seconds == 0 or ready_seconds >= self.settled_seconds:
             return self.first_seconds
         return min(previous_seconds * 2, self.longest_seconds)
 
@@ -137,6 +140,7 @@ class Keeper:
         self._backoff = backoff
         self._process: asyncio.subprocess.Process | None = None
         self._killed = False
+        self._ready_at: float | None = None  # of the present process, by the loop's clock
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
         self._hopeless = asyncio.Event()
@@ -145,11 +149,11 @@ class Keeper:
         """Run the service, again and again, until `stop`."""
         wait, deaths, loop = 0.0, 0, asyncio.get_running_loop()
         while not self._stopping.is_set():
-            began = loop.time()
+            self._ready_at = None
             code = await self._live()
             if self._stopping.is_set():
                 break
-            wait = self._backoff.after(wait, loop.time() - began)
+            wait = self._backoff.after(wait, 0.0 if self._ready_at is None else loop.time() - self._ready_at)
             self._change(Phase.DEAD, pid=None, exit_code=code, wait_seconds=wait)
             deaths += 1
             if not self._ready.is_set() and (code == USAGE_EXIT or deaths >= HOPELESS_DEATHS):
@@ -243,6 +247,7 @@ class Keeper:
         while not await self.service.ready():  # noqa: ASYNC110 - another process; there is no event
             await asyncio.sleep(PROBE_SECONDS)
         if not self._stopping.is_set():
+            self._ready_at = asyncio.get_running_loop().time()
             self._change(Phase.READY)
             self._ready.set()
 

@@ -122,16 +122,50 @@ async def test_a_process_that_keeps_dying_is_left_alone_longer_and_longer() -> N
     assert [0.02, 0.04, 0.08, 0.1, 0.1] == waits
 
 
-def test_a_long_life_makes_the_wait_short_again() -> None:
-    """After 30 seconds of life a death counts as the first."""
+def test_a_process_that_was_at_work_comes_back_soon() -> None:
+    """After a second of being ready a death counts as the first; a process that never gets there is spared work."""
     backoff = Backoff()
 
     assert [0.2, 0.4, 5.0, 0.2] == [
-        backoff.after(0, 1),
-        backoff.after(0.2, 1),
-        backoff.after(4.0, 29.9),
-        backoff.after(5.0, 30),
+        backoff.after(0, 0),
+        backoff.after(0.2, 0.9),
+        backoff.after(4.0, 0),
+        backoff.after(5.0, 1.0),
     ]
+
+
+async def test_a_process_that_is_killed_again_and_again_comes_back_as_soon_each_time() -> None:
+    """Readiness counts, not age: who was ready for long enough is started again after the first wait, every time."""
+    diary = Diary()
+    backoff = Backoff(first_seconds=0.02, longest_seconds=10.0, settled_seconds=0.1)
+
+    async with Supervisor([python(diary, "a", STAY)], diary, backoff) as supervisor:
+        for death in range(1, 5):
+            await diary.until(lambda: supervisor.statuses[0].phase is Phase.READY)
+            await asyncio.sleep(backoff.settled_seconds)
+            os.kill(supervisor.statuses[0].pid or 0, signal.SIGKILL)
+            await diary.until(lambda count=death: len(diary.phases(Phase.DEAD)) == count)  # type: ignore[misc]
+
+    waits = [status.wait_seconds for status in diary.statuses if status.phase is Phase.DEAD]
+    assert [0.02] * 4 == waits
+
+
+async def test_a_process_that_never_gets_ready_is_left_alone_longer_however_long_it_lives() -> None:
+    """One that takes its time to fail is no better than one that fails at once."""
+    diary = Diary()
+    backoff = Backoff(first_seconds=0.02, settled_seconds=0.05)
+
+    async def never() -> bool:
+        return False
+
+    service = Service("a", (sys.executable, "-c", "import time; time.sleep(0.2); raise SystemExit(3)"), never)
+    supervisor = Supervisor([service], diary, backoff)
+    with pytest.raises(Unavailable):
+        async with supervisor:
+            raise AssertionError("nothing is ready")
+
+    waits = [status.wait_seconds for status in diary.statuses if status.phase is Phase.DEAD]
+    assert [0.02, 0.04, 0.08] == waits[:3]
 
 
 async def test_a_process_that_ignores_the_request_is_killed() -> None:
