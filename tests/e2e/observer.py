@@ -35,6 +35,11 @@ def all_doors(system: System) -> list[Door]:
     ]
 
 
+def family(door: Door) -> str:
+    """Return which of the three kinds of door this is: "gRPC", "WebSocket" or "SSE"."""
+    return "gRPC" if isinstance(door, Grpc | GrpcClient) else door.name.partition(" ")[0]
+
+
 @dataclass
 class Observer:
     """One watcher.

@@ -1,4 +1,4 @@
-"""`kill -9` of every process in the middle of a story: it succeeds, and watchers lose and repeat nothing."""
+"""`kill -9` of every process at random moments of stories: they succeed, and watchers lose and repeat nothing."""
 
 from __future__ import annotations
 
@@ -10,65 +10,133 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from tests.e2e.observer import (
-    Observer,
-    all_doors,
-    bodies,
-    check_equal,
-    check_story,
-    stages,
-)
+from tests.e2e.conftest import READING_PACE
+from tests.e2e.deaths import Toll, Victim, Wishes, check_finished_once, die_once
+from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
 from tests.e2e.processes import descendants, until_gone
 from tests.e2e.stories import api_of, watching
-from tests.proof import PROOF
+from tests.proof import record, runs, share_of
 from tests.system import System
 from tests.tiny_models import build_tiny_text_model
+
+KILLS = 50
+"""Of each victim, in a proof."""
 
 SLOWEST_COMEBACK_SECONDS = 20.0
 """Generous: the machine may be busy, and a process takes a second or two to start on an idle one."""
 
+OUTCOME = "SUCCEEDED; finished stages kept; 1…N once at every door"
+BY_DOOR = "From the kill to the next event, by door"
 
-def report(what: str, observers: list[Observer], killed_at: float) -> None:
-    """Print how long each watcher had to wait at most for its next event."""
-    waits = {observer.name: round(observer.longest_silence_after(killed_at), 2) for observer in observers}
-    print(f"kill -9 of {what}: longest wait for the next event, in seconds: {waits}")  # noqa: T201 - a figure for the docs
-    assert max(waits.values()) < SLOWEST_COMEBACK_SECONDS
+SHORT: dict[str, object] = {"words": 60}
+SHORT_LIFE_SECONDS = 2.1
+"""At the pace of the house."""
 
-
-def check_finished_once(observer: Observer) -> None:
-    """Check that no finished stage was begun again, and each was finished once."""
-    finished = stages(observer, "stage_finished")
-    assert sorted(set(finished)) == sorted(finished)
-    assert sorted(finished) == sorted(stages(observer, "stage_started"))
+NOISE: dict[str, object] = {"words": 60, "revisions": 0}
 
 
-@pytest.mark.timeout(90 * PROOF)
-@pytest.mark.parametrize("victim", ["story-worker", "story-server", "gateway", "nats-server"] * PROOF)
-async def test_a_story_survives_the_death_of_a_process(house: System, victim: str) -> None:
-    """A process is killed in the middle of the second chapter: the first is kept, the text goes on, nobody notices."""
+def supervised(name: str, title: str, claims: int = 1) -> Victim:
+    """Return a process that `fabula up` starts again."""
+    return Victim(
+        title, lambda system: system.pid_of(name), lambda system, pid: system.until_replaced(name, pid), claims
+    )
+
+
+def tell(victim: str, toll: Toll, kills: int, outcome: str = OUTCOME) -> None:
+    """Keep what the kills of one victim have shown."""
+    fell = ", ".join(f"{phase} {count}" for phase, count in sorted(toll.phases.items()))
+    figures: dict[str, str | float] = {"stories hit": toll.hit, "kills while": fell, "too late, repeated": toll.missed}
+    record(what=f"`kill -9` of {victim}", runs=kills, outcome=outcome, seconds=toll.all_waits, figures=figures)
+    for door, waits in sorted(toll.waits.items()):
+        record(what=f"{victim}, {door}", runs=kills, outcome=OUTCOME, seconds=waits, section=BY_DOOR)
+    assert max(toll.all_waits) < SLOWEST_COMEBACK_SECONDS
+
+
+@pytest_asyncio.fixture
+async def undisturbed(house: System) -> dict[int, str]:
+    """Give what the bundled author writes when nobody dies, by seed."""
     async with api_of(house) as api:
-        story = await api.start(words=160, chapters=2)
-        observers = [Observer(story, [door]) for door in all_doors(house)]
-        async with watching(observers):
-            await asyncio.gather(*(observer.until_writing("write-2") for observer in observers))
-            pid = await asyncio.to_thread(house.kill, victim)
-            killed_at = time.monotonic()
-        await asyncio.to_thread(house.until_replaced, victim, pid)
+        observers = {seed: Observer(await api.start(**SHORT, seed=seed), all_doors(house)[:1]) for seed in range(4)}
+        async with watching(observers.values()):
+            pass
+    return {seed: check_story(observer).text for seed, observer in observers.items()}
 
-        for observer in observers:
-            check_story(observer)
-            check_finished_once(observer)
-        check_equal(observers)
-        assert "stage_restarted" not in bodies(observers[0]), "the bundled author goes on in the middle"
-        assert (2 if victim == "story-worker" else 1) == bodies(observers[0]).count("claimed")
-        assert observers[0].responses[-1].story.text == (await api.read(story))["story"]["text"]
-        report(victim, observers, killed_at)
+
+@pytest.mark.proof
+@pytest.mark.timeout(60 + 40 * share_of(KILLS))
+@pytest.mark.parametrize(
+    "victim",
+    [
+        supervised("story-worker", "the worker", claims=2),
+        supervised("story-server", "the story server"),
+        supervised("gateway", "the gateway"),
+        supervised("nats-server", "the nats-server"),
+    ],
+    ids=["worker", "server", "gateway", "nats"],
+)
+async def test_stories_survive_the_death_of_a_process(
+    house: System, undisturbed: dict[int, str], victim: Victim
+) -> None:
+    """Killed at any moment: every story ends as if nothing had been, and its watchers lose and repeat nothing."""
+    wishes = Wishes(company=2, life_seconds=SHORT_LIFE_SECONDS, fields=SHORT, texts=undisturbed)
+    toll = Toll()
+    kills = 0
+    for run in runs(victim.name, KILLS):
+        await die_once(house, victim, wishes, run.chance, toll)
+        kills += 1
+    tell(victim.name, toll, kills)
+
+
+@pytest.fixture
+def modelled(tmp_path: Path) -> Iterator[System]:
+    """Run a system whose stories a tiny language model of random weights writes."""
+    model = build_tiny_text_model(tmp_path / "tiny", window=16384, fond_of='" ].')
+    environment = {"FABULA_TEXT_MODEL": f"transformers:{model}", "FABULA_DEVICE": "cpu"}
+    with System(tmp_path / "data", environment=environment) as system:
+        yield system
+
+
+def host_of(system: System) -> int:
+    """Return the process that holds the model; wait while there is none, as after an earlier death."""
+    deadline = time.monotonic() + SLOWEST_COMEBACK_SECONDS
+    while time.monotonic() < deadline:
+        children = descendants(system.pid_of("story-worker"))
+        if hosts := [child for child in children if "host" in child.command]:
+            return hosts[0].pid
+        time.sleep(0.05)
+    raise AssertionError(f"no host among {children}")
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(120 + 60 * share_of(KILLS))
+async def test_stories_survive_the_death_of_the_model_host(modelled: System) -> None:
+    """The process that holds the model is killed at any moment: text goes on where it was, the worker lives on."""
+    worker = modelled.pid_of("story-worker")
+    wishes = Wishes(company=0, life_seconds=await life_of(modelled, NOISE), fields=NOISE)
+    toll = Toll()
+    kills = 0
+    for run in runs("the model host", KILLS):
+        victim = Victim("the model host", host_of, lambda system, dead: host_of(system) != dead)
+        await die_once(modelled, victim, wishes, run.chance, toll)
+        kills += 1
+    assert worker == modelled.pid_of("story-worker")
+    tell("the model host", toll, kills)
+
+
+async def life_of(system: System, fields: dict[str, object]) -> float:
+    """Return how many seconds a story takes when nobody dies; the second one, as the first may load a model."""
+    async with api_of(system) as api:
+        for _ in range(2):
+            observer = Observer(await api.start(**fields), all_doors(system)[:1])
+            await observer.watch()
+    return observer.times[-1] - observer.times[0]
 
 
 async def test_the_death_of_the_whole_system_loses_nothing(tmp_path: Path) -> None:
     """`fabula up` is killed: its children are gone within seconds, and a new one on the same data ends the story."""
-    system = System(tmp_path / "data", words_per_second=40)
+    system = System(tmp_path / "data", words_per_second=READING_PACE)
     try:
         system.start()
         async with api_of(system) as api:
@@ -92,40 +160,5 @@ async def test_the_death_of_the_whole_system_loses_nothing(tmp_path: Path) -> No
             check_equal(observers)
             assert "stage_restarted" not in bodies(observers[0])
             print(f"kill -9 of fabula up: its children are gone after {gone_after:.2f} s")  # noqa: T201
-            report("fabula up, and a new start", observers, killed_at)
     finally:
         system.stop()
-
-
-@pytest.fixture
-def modelled(tmp_path: Path) -> Iterator[System]:
-    """Run a system whose stories a tiny language model of random weights writes."""
-    model = build_tiny_text_model(tmp_path / "tiny", window=16384, fond_of='" ].')
-    environment = {"FABULA_TEXT_MODEL": f"transformers:{model}", "FABULA_DEVICE": "cpu"}
-    with System(tmp_path / "data", environment=environment) as system:
-        yield system
-
-
-@pytest.mark.timeout(120)
-async def test_a_story_survives_the_death_of_the_model_host(modelled: System) -> None:
-    """The process that holds the model is killed in mid-chapter: the stage goes on, finished stages are kept."""
-    async with api_of(modelled) as api:
-        story = await api.start(words=100, revisions=0)
-        observers = [Observer(story, [door]) for door in all_doors(modelled)]
-        async with watching(observers):
-            await observers[0].until_writing("write-1")
-            worker = modelled.pid_of("story-worker")
-            [host] = [child for child in descendants(worker) if "host" in child.command]
-            killed_at = time.monotonic()
-            os.kill(host.pid, signal.SIGKILL)
-        for observer in observers:
-            check_story(observer)
-            check_finished_once(observer)
-        check_equal(observers)
-        seen = bodies(observers[0])
-        assert ["claimed"] == [body for body in seen if body in ("claimed", "released")], "the worker lives on"
-        assert "stage_restarted" not in seen, "a local model goes on in the middle"
-        assert not observers[0].responses[-1].story.reviews[-1].accepted, "noise is kept, and called what it is"
-        assert worker == modelled.pid_of("story-worker")
-        assert host.pid not in [child.pid for child in descendants(worker)]
-        report("the model host", observers, killed_at)
