@@ -149,7 +149,7 @@ def modelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 async def test_the_model_host_may_sleep(modelled: System) -> None:
     """The process that holds the model sleeps for five seconds in mid-chapter: the same one goes on when it wakes."""
     waits: list[float] = []
-    for run in runs("sleeping model host", 10):
+    for run in runs("sleeping model host", 5):
         async with api_of(modelled) as api:
             story = await api.start(words=100, revisions=0)
             observers = [Observer(story, [door]) for door in all_doors(modelled)]
