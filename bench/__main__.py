@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 import uvloop
 
-from bench import latency, memory, reading, watching, writing
+from bench import cancelling, forecasting, generating, growth, latency, memory, reading, watching, writing
 from bench.stage import Stage, set_stage
 from bench.table import PAGE, Row, lines, page
 
@@ -22,6 +22,12 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "emit": writing.emit,
     "starts": writing.starts,
     "memory": memory.idle_watchers,
+    "generate": generating.watched,
+    "cancel": cancelling.cancel,
+    "forecast": forecasting.time_left,
+    "growth-watchers": growth.watchers,
+    "growth-events": growth.events,
+    "growth-generations": growth.generations,
 }
 
 
@@ -34,6 +40,7 @@ async def run(names: Sequence[str]) -> list[Row]:
             found = await BENCHMARKS[name](stage)
         sys.stderr.write(f"{name}: {time.monotonic() - begun:.0f} s\n")
         rows += found
+        print(lines(found), flush=True)
     return rows
 
 
@@ -48,7 +55,6 @@ def main(names: Sequence[str]) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         rows = runner.run(run(names or list(BENCHMARKS)))
-    print(lines(rows))
     if not names:
         PAGE.write_text(page(rows), "utf-8")
 

@@ -43,6 +43,8 @@ from services.story.domain import Brief, Order
 
 CODEC = StoryContract().codec
 
+_LOOK_SECONDS = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -130,6 +132,24 @@ def free_port() -> int:
 def new_address() -> Address:
     """Return the address of a generation that does not exist yet."""
     return address_of("story", "local", secrets.token_hex(8))
+
+
+def new_request(story: pb.StoryRequest) -> tuple[pb.StartGenerationRequest, Address]:
+    """Return a request to start a generation, and its address before it exists."""
+    request_id = secrets.token_hex(16)
+    return pb.StartGenerationRequest(request_id=request_id, story=story), address_of("story", "local", request_id)
+
+
+async def ended(stage: Stage, address: Address) -> None:
+    """Wait until a generation has succeeded, without watching it."""
+    while True:
+        record = await stage.journal.events.last(address)
+        state = CODEC.decode(record.entries[-1]).state if record else State.QUEUED
+        if state.terminal:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    if state is not State.SUCCEEDED:
+        raise ValueError(f"a benchmark's generation has {state}")
 
 
 def bodies(deltas: int, text: str = "Once upon a time there was. ") -> list[Body]:
