@@ -19,7 +19,7 @@ from tests.small_disk import SmallDisk, small_disk
 from tests.system import System
 
 STORIES = 3
-PROMPT_SECONDS = 10.0
+PROMPT_SECONDS = 7.0
 """Generous: a caller is to hear within about five seconds that nothing can be stored."""
 
 COMEBACK_SECONDS = 30.0
@@ -74,11 +74,21 @@ async def test_a_full_disk_is_named_and_survived(disk: SmallDisk, cramped: Syste
     await asyncio.sleep(0.2)  # the status file follows within a tenth of a second
     assert {**restarts, "nats-server": restarts["nats-server"] + len(waits)} == restarts_of(cramped)
     record(
+        section="Faults of the surroundings",
         what=f"the journal's disk is full in mid-story, {STORIES} stories at a time",
         runs=len(waits),
         outcome="starts refused with the reason, all accepted SUCCEEDED, nobody restarted anything by hand",
         seconds=waits,
     )
+
+
+def test_ctrl_c_needs_no_room(disk: SmallDisk, cramped: System) -> None:
+    """A system on a full disk stops as cleanly as any, and starts again when there is room."""
+    disk.fill()
+    assert 0 == cramped.stop()
+    disk.clear()
+
+    cramped.start()
 
 
 def restarts_of(system: System) -> dict[str, int]:

@@ -34,7 +34,7 @@ LONG_WORDS = 6000
 WRITING_SECONDS = 1.2 * AWAY_SECONDS + 2
 """Longer than the journal is away."""
 
-PROMPT_SECONDS = 10.0
+PROMPT_SECONDS = 7.0
 """Generous: within about five seconds a caller is to hear that the journal is away."""
 
 COMEBACK_SECONDS = 30.0
@@ -122,6 +122,7 @@ async def test_a_journal_that_is_away_costs_nothing_but_time(system: System, ser
         scenes.append(scene)
     assert restarts == restarts_of(system)
     record(
+        section="Faults of the surroundings",
         what=f"the journal is away for {AWAY_SECONDS:g} s, stopped or hanging, while callers start, cancel and pause",
         runs=len(scenes),
         outcome="all accepted SUCCEEDED, refused in time, every answer true, nothing written meanwhile is lost",

@@ -21,7 +21,7 @@ from tests.tiny_models import build_tiny_text_model
 Pair = tuple[System, tuple[int, int]]
 
 LEASE_SECONDS = 1.0
-STORIES = 4
+STORIES = 3
 """At a time, with two workers."""
 
 SLEEP_SECONDS = 5.0
@@ -57,6 +57,7 @@ async def test_a_worker_that_wakes_finds_its_stories_taken(pair: Pair) -> None:
         assert [1] * STORIES == list(acknowledged.values())
     assert workers[0] == system.pid_of("story-worker"), "nobody had to start it again"
     record(
+        section="Faults of the surroundings",
         what=f"a worker sleeps in mid-stage until another has its stories, and wakes; {STORIES} stories at a time",
         runs=count,
         outcome=f"{WHOLE}; one worker goes on, each job acknowledged once",
@@ -67,7 +68,7 @@ async def test_a_worker_that_wakes_finds_its_stories_taken(pair: Pair) -> None:
 async def sleep_through(run: Run, system: System, workers: tuple[int, int]) -> list[float]:
     """Have a worker sleep until its stories are with the other; return how long each of them waited for that."""
     async with api_of(system) as api:
-        stories = [await api.start(words=run.chance.randint(60, 160), seed=number) for number in range(STORIES)]
+        stories = [await api.start(words=run.chance.randint(60, 120), seed=number) for number in range(STORIES)]
         observers = [[Observer(story, [door]) for door in all_doors(system)] for story in stories]
         firsts = [group[0] for group in observers]
         async with watching(each for group in observers for each in group):
@@ -127,6 +128,7 @@ async def test_everything_else_may_sleep_as_well(house: System) -> None:
     assert restarts == [process.restarts for process in house.status.processes] if house.status else []
     assert max(silences) < LONGEST_SILENCE_SECONDS
     record(
+        section="Faults of the surroundings",
         what=f"story server, gateway and nats-server sleep for {SLEEP_SECONDS:g} s each, overlapping, in mid-stage",
         runs=len(silences) // 6,
         outcome=f"{WHOLE}; the worker that had the story ends it",
@@ -166,6 +168,7 @@ async def test_the_model_host_may_sleep(modelled: System) -> None:
             assert host == host_of(modelled)
             waits.append(observers[0].longest_silence_after(slept_at))
     record(
+        section="Faults of the surroundings",
         what=f"the model host sleeps for {SLEEP_SECONDS:g} s in mid-chapter",
         runs=len(waits),
         outcome=f"{WHOLE}; the same host goes on",

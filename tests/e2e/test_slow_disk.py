@@ -66,6 +66,7 @@ async def test_a_slow_disk_holds_nobody_up(sluggish: System) -> None:
     assert min(words_at_once) > FEWEST_WORDS_AT_ONCE
     assert max(delays) < MOST_DELAY
     record(
+        section="Faults of the surroundings",
         what=f"a disk that takes {SYNC_SECONDS * 1000:g} ms for every sync; {STORIES} stories at a time, two workers",
         runs=len(delays) // STORIES,
         outcome="SUCCEEDED, 1…N exactly once, the same for all watchers; no lease lost",
