@@ -136,6 +136,7 @@ async def test_stopped_server_is_not_said_to_have_a_full_disk(own_server: Embedd
         (revision,) = await write(journal.events, address, 1)
         assert own_server.pid is not None
         os.kill(own_server.pid, signal.SIGSTOP)
+        await eventually(_stopped(own_server.pid))
         began = time.monotonic()
         try:
             with pytest.raises(Unavailable) as refusal:
@@ -145,6 +146,14 @@ async def test_stopped_server_is_not_said_to_have_a_full_disk(own_server: Embedd
 
     assert "disk" not in refusal.value.message
     assert time.monotonic() - began < 5 * journal.link.settings.answer_seconds
+
+
+def _stopped(pid: int) -> Callable[[], Awaitable[bool]]:
+    async def stopped() -> bool:
+        threads = Path(f"/proc/{pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+    return stopped
 
 
 def _appended(journal: Journal, address: Address, sequence: int, after: int) -> Callable[[], Awaitable[bool]]:
