@@ -148,10 +148,14 @@ async def test_stopped_server_is_not_said_to_have_a_full_disk(own_server: Embedd
     assert time.monotonic() - began < 5 * journal.link.settings.answer_seconds
 
 
+def _has_stopped(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+
 def _stopped(pid: int) -> Callable[[], Awaitable[bool]]:
     async def stopped() -> bool:
-        threads = Path(f"/proc/{pid}/task").glob("*/stat")
-        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+        return _has_stopped(pid)
 
     return stopped
 
