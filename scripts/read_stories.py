@@ -15,8 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from services.story.critic import unjudged
 from services.story.domain import Brief, Character
 from services.story.grammar.story import Story, compose
+from services.story.keywords import missing_words
 from tests.unit.story.grammar.measure import faults, text_of
 
 PREMISES = Path(__file__).parents[1] / "tests/unit/story/grammar/premises.json"
@@ -57,6 +59,12 @@ def main() -> None:
     measure(entries, chosen.seeds)
 
 
+def _unsaid(story: Story, brief: Brief) -> list[tuple[str, str]]:
+    """List the words of the premise, as the Critic reads it, that the story does not mention."""
+    missing = () if unjudged(brief) else missing_words(brief.premise, text_of(story))
+    return [("word", word) for word in missing]
+
+
 def measure(entries: list[dict[str, object]], seeds: int) -> None:
     """Print the table of faults and lengths."""
     counts: dict[str, int] = {}
@@ -66,7 +74,7 @@ def measure(entries: list[dict[str, object]], seeds: int) -> None:
         for seed in range(seeds):
             story = compose(brief_of(entry, seed))
             lengths.append(len(text_of(story).split()) / int(str(entry["words"])))
-            for kind, what in faults(story, entry):
+            for kind, what in [*faults(story, entry), *_unsaid(story, brief_of(entry, seed))]:
                 counts[kind] = counts.get(kind, 0) + 1
                 print(f"{number:3} seed {seed} {kind}: {what[:110]}")
     took = time.perf_counter() - started
@@ -83,6 +91,7 @@ def measure(entries: list[dict[str, object]], seeds: int) -> None:
         "capital",
         "length",
         "chapter",
+        "word",
     ):
         print(f"{kind:8} {counts.get(kind, 0)}")
     print(f"length / wanted: {min(lengths):.2f} to {max(lengths):.2f}, mean {sum(lengths) / len(lengths):.2f}")

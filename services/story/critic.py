@@ -1,4 +1,4 @@
-"""The Critic's measurable checks: length, language, named characters, repetition, outline. Pure.
+"""The Critic's measurable checks: length, language, named characters, repetition, outline, premise. Pure.
 
 What can be measured is measured here, for every author; an author's own opinion comes on top.
 """
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from services.story.domain import Brief, Draft, Finding, Outline
+from services.story.keywords import is_english, missing_words, subject_words, tolerated
 from services.story.markdown import count_words, words_of
 
 SHORTEST_SHARE = 0.6
@@ -59,7 +60,7 @@ _LATIN = re.compile(r"[a-z\u00df-\u024f\u1e00-\u1eff]")
 
 def check(brief: Brief, outline: Outline, draft: Draft) -> tuple[Finding, ...]:
     """Return what is wrong with a draft; nothing, if it may be kept."""
-    checks = (_length, _language, _characters, _repetition, _outline)
+    checks = (_length, _language, _characters, _repetition, _outline, _premise)
     return tuple(finding for one in checks for finding in one(brief, outline, draft))
 
 
@@ -171,3 +172,25 @@ def _outline(brief: Brief, outline: Outline, draft: Draft) -> Iterator[Finding]:
         if len(missing) > len(plan.mentions) / 2:
             reason = f"chapter {plan.number} leaves out what the outline puts in it: {', '.join(missing)}"
             yield Finding("outline", reason, plan.number)
+
+
+def unjudged(brief: Brief) -> str:
+    """Return why it is not checked that the story speaks of what its premise names; "" if it is."""
+    if not brief.premise.strip():
+        return "there is no premise"
+    if brief.source.strip():
+        return "beside a source text a premise may be an instruction"
+    if _base(brief) != "en":
+        return f"the story is written in {brief.language}"
+    if not is_english(brief.premise):
+        return "the premise is not surely English"
+    return "" if subject_words(brief.premise) else "the premise names nothing"
+
+
+def _premise(brief: Brief, _outline: Outline, draft: Draft) -> Iterator[Finding]:
+    """Judge by the user's own words, not by those that an author put into its outline."""
+    if unjudged(brief):
+        return
+    missing = missing_words(brief.premise, "\n".join(chapter.text for chapter in draft.chapters))
+    if len(missing) > tolerated(len(subject_words(brief.premise))):
+        yield Finding("outline", f"the story does not mention what the premise names: {', '.join(missing)}")

@@ -146,6 +146,8 @@ class _Work:
         outline, draft = _outline(outputs), _output(outputs, f"edit-{turn}", Draft)
         brief = await self._brief(context)
         measured = critic.check(brief, outline, draft)
+        if reason := critic.unjudged(brief):
+            context.log(f"the Critic did not judge whether the story follows its premise: {reason}", LogLevel.INFO)
         opinion = await self.author.review(brief, outline, draft)
         review = Review(opinion.accepted and not measured, (*measured, *opinion.findings))
         for finding in review.findings:

@@ -44,8 +44,8 @@ class GrammarAuthor:
 
     @property
     def cannot_mend(self) -> frozenset[str]:
-        """Language, for it writes English only, and length: what it has to tell is told the first time."""
-        return frozenset({"language", "length"})
+        """Language, for it writes English only; length and premise: what it has to tell is told the first time."""
+        return frozenset({"language", "length", "outline"})
 
     def load(self) -> None:
         """Load the lexicons and plots."""

@@ -25,7 +25,7 @@ _TRAVELLING = words(
     "journey swim leave search look hunt reach row wander chase follow"
 )
 _MISSING = frozenset({"lost", "stolen", "missing", "vanished", "hidden"})  # what the plot will say in its own time
-_AT_HOME = frozenset({"courtship", "visitor", "longing", "rivalry", "transformation", "heist"})
+_AT_HOME = frozenset({"courtship", "undertaking", "visitor", "longing", "rivalry", "transformation", "heist"})
 _EVERYTHING_ABOVE = 3500  # words of a story that needs every kind of episode there is
 _LASTING = words(
     "was were had wanted could would did lived kept might should haunted ran guarded taught worked collected owned "

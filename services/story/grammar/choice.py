@@ -13,7 +13,9 @@ from services.story.grammar.premise import Facts
 from services.story.grammar.tokens import Noun
 from services.story.grammar.vocabulary import vocabulary
 
-_BULKY_PLOTS = frozenset({"longing", "transformation", "rivalry", "visitor", "mystery"})
+_ABOUT = 3  # what makes a premise be about a plot
+_SEEKING = frozenset({"find", "seek", "search", "recover", "locate", "look", "track", "retrieve", "learn", "solve"})
+_BULKY_PLOTS = frozenset({"longing", "undertaking", "transformation", "rivalry", "visitor", "mystery"})
 
 
 def words_of(text: str) -> set[str]:
@@ -62,19 +64,31 @@ def is_for_children(brief: Brief) -> bool:
 def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -> Plot:
     """Choose the plot that the premise's verbs ask for, or one the genre likes."""
     facts, folk = request.facts, request.folk
-    words = facts.verbs | facts.words
-    scores = {key: 3 * len(words & plot.verbs) + (key in genre.plots) for key, plot in data.plots.items()}
+    goal = facts.want.split()[:1]
+    scores = {key: _score(facts, plot) + (key in genre.plots) for key, plot in data.plots.items()}
+    if goal and goal[0] in _SEEKING:  # who must find a thing does not have it yet
+        scores["mystery"] += _ABOUT + 2
+        scores["found"] = 0
     if folk and folk[0].kind != "person":
         scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
     solid = solid_thing(facts)
     if solid is not None and {solid.head, solid.core, singular(solid.core)} & vocabulary().bulky:
         scores = {key: score for key, score in scores.items() if key in _BULKY_PLOTS}
-    if facts.want and max(scores.values()) < 3:
-        scores["longing"] += 3
+    if max(scores.values()) < _ABOUT:  # no plot knows the premise's verbs
+        scores["longing"] = scores.get("longing", 0) + _ABOUT * bool(facts.want)
+        scores["undertaking"] = scores.get("undertaking", 0) + _ABOUT * (bool(facts.deed) and not facts.want)
     best = max(scores.values())
-    if best >= 3:
+    if best >= _ABOUT:
         return data.plots[random.choice(sorted(key for key, score in scores.items() if score == best))]
     return data.plots[random.choice([key for key in genre.plots if key in scores] or sorted(scores))]
+
+
+def _score(facts: Facts, plot: Plot) -> int:
+    """Count what speaks for a plot: the main clause's verbs most, nouns less, all other verbs least."""
+    main = (facts.main | set(facts.want.split()[:1])) & plot.verbs
+    nouns = (facts.words & plot.verbs) - facts.verbs - vocabulary().adjectives - vocabulary().function
+    around = ((facts.verbs | facts.words) & plot.verbs) - main - nouns
+    return (_ABOUT + 1) * len(main) + _ABOUT * len(nouns) + len(around)
 
 
 def solid_thing(facts: Facts) -> Noun | None:

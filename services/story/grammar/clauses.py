@@ -9,7 +9,9 @@ from services.story.grammar.tokens import Token, is_capital
 from services.story.grammar.vocabulary import Vocabulary
 
 RELATIVE = words("who which that")
-SUBORDINATE = words("when where while because if though although whether why what how whenever wherever")
+SUBORDINATE = words(
+    "when where while because if though although whether why what how whenever wherever whatever whoever"
+)
 SOFT = words("before after until till since as once than")
 """Words that may begin a clause, and are prepositions as well."""
 JOINING = words("and or but nor so yet then")

@@ -18,11 +18,12 @@ from services.story.grammar.clauses import (
 )
 from services.story.grammar.english import words
 from services.story.grammar.tokens import DETERMINERS
-from services.story.grammar.verbs import AUXILIARIES, past_of_third
+from services.story.grammar.verbs import AUXILIARIES, past_of_third, regular_past
 from services.story.grammar.vocabulary import Vocabulary
 
 _SINGULAR = words("a an every each one this that another")
 _POINTING = words("a an the his her its their my your our this these those every each no some any one two three")
+_PARTICLES = words("away up off out back down over home")
 _NOUNS_TOO = words(
     "lights walks dances cries drops answers fights plans plants tricks tests plays shows smells tastes wishes works "
     "races pushes pulls waits rests turns returns visits calls looks rides runs steps stops starts burns bites blows "
@@ -76,6 +77,8 @@ class FiniteVerbs:
             return word, base
         if word in known.verbs and self._is_plain_verb(at, word, number):
             return known.past(word), word
+        if number == "many" and self._is_unknown_plain(at, word, after_noun=after_noun):
+            return regular_past(word), word
         if (
             word.endswith("s")
             and number != "many"
@@ -109,6 +112,8 @@ class FiniteVerbs:
         """Tell whether a third person singular is the verb here, and not a plural noun."""
         joined = self._text.word(at - 1) in JOINING or self._text.word(at - 1).endswith("ly")
         joined = joined or self._text.word(at - 1) in words("who which that never always only also still often not now")
+        if at - 1 in self._found.finite and self._clause.pending:
+            return True
         if self._text.word(at - 1) in RELATIVE or (
             self._clause.pending and self._text.tokens[at].breaks and self._clause.subject is not None
         ):
@@ -127,7 +132,7 @@ class FiniteVerbs:
         if (
             self._opening() in _SINGULAR
             or self._text.next(at) in _POINTING
-            or self._text.next(at) in {"to", "it", "him", "them", "that", "who", "what", "when"}
+            or self._text.next(at) in _PARTICLES | {"to", "it", "him", "them", "that", "who", "what", "when"}
         ):
             return True
         noun = bool(self._known.kind(word)) or word in _NOUNS_TOO
@@ -145,6 +150,8 @@ class FiniteVerbs:
         if not base and word.endswith("ed") and len(word) > 4 and not known.known(word):
             base = word.removesuffix("ed")
         subject = self._clause.number or self._clause.subject is not None or ends_group(self._found, at)
+        if base == word and not self._being_before(at):
+            return ""  # "a chess set": what somebody sets would be "sets"
         if (
             not base
             or not subject
@@ -170,11 +177,27 @@ class FiniteVerbs:
             )
         if number != "many":
             return False
+        if self._known.is_plural(before) and not self._verb_ahead(at + 1):
+            return True  # a plural hardly ever stands before another noun
         return points or not self._known.kind(word)
+
+    def _is_unknown_plain(self, at: int, word: str, *, after_noun: bool) -> bool:
+        """Tell whether a word in no list after a plural is its verb: "two pensioners elope on a scooter"."""
+        plural = self._known.is_plural(self._text.word(at - 1)) and not self._text.is_name(at - 1)
+        following = self._text.next(at)
+        ends = not following or following in self._known.function
+        strange = not self._known.known(word) and not word.endswith(("s", "ed", "ing", "ly"))
+        return after_noun and plural and ends and strange and not self._verb_ahead(at + 1)
 
     def _is_unknown_verb(self, at: int, word: str, *, after_noun: bool) -> bool:
         """Tell whether a word in no list that ends in "s" is a verb: somebody acts, or a singular article says so."""
-        if len(word) < 5 or word.endswith(("ss", "us", "is")) or not after_noun or self._verb_ahead(at + 1):
+        if len(word) < 5 or word.endswith(("ss", "us", "is")):
+            return False
+        if self._text.word(at - 1) in ONE:
+            return True
+        if self._text.word(at - 1) in JOINING and self._text.next(at) in _PARTICLES:
+            return True
+        if not after_noun or self._verb_ahead(at + 1):
             return False
         if self._being_before(at):
             return True

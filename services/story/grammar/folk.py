@@ -116,12 +116,14 @@ def _folk_of(noun: Noun) -> list[Folk]:
     known = vocabulary()
     if noun.company:
         one = known.base(noun.head)
-        first = Folk(noun.company[0], one, " ".join([*noun.phrase.split()[:-1], one]), noun.kind, noun.pronoun)
+        first = Folk(
+            noun.company[0], one, " ".join([*noun.phrase.split()[:-1], known.base(noun.core)]), noun.kind, noun.pronoun
+        )
         others = (Folk(name, "", "", noun.kind, noun.pronoun or known.name_gender(name)) for name in noun.company[1:])
         return [replace(first, pronoun=noun.pronoun or known.name_gender(first.name)), *others]
     if not noun.name and (noun.plural or noun.count > 1):
         one = known.base(noun.head)
-        phrase = " ".join([*noun.phrase.split()[:-1], one])
+        phrase = " ".join([*noun.phrase.split()[:-1], known.base(noun.core)])
         count = min(noun.count, 3) if noun.count > 1 else (2 if one == "twin" else 1)
         invented = "?" if noun.count > 1 or one == "twin" else ""
         return [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from services.story.grammar.choice import is_for_children
@@ -50,8 +51,20 @@ def cast_persons(request: Request, genre: Genre, random: Random) -> Cast:
             roles[key] = _invent(key, supply, names, pronoun)
     extras = {f"extra{number}": one for number, one in enumerate(left[:_MOST_EXTRAS], start=1)}
     roles.update((key, _person(key, one, names)) for key, one in extras.items())
+    roles = _told_apart(roles, Counter(one.noun for one in folk))
     groups = tuple(noun.phrase for noun in request.facts.beings if noun.kind == "group")
     return Cast(roles, tuple(extras), groups)
+
+
+def _told_apart(roles: dict[str, Person], asked: Mapping[str, int]) -> dict[str, Person]:
+    """Let nobody go by what several are: of three raccoons none is "the raccoon", of two cooks only the hero is."""
+    shared = Counter(person.noun for person in roles.values() if person.named)
+    return {
+        key: replace(person, noun="")
+        if person.named and shared[person.noun] > 1 and (key != "hero" or asked[person.noun] > 1)
+        else person
+        for key, person in roles.items()
+    }
 
 
 def _animals_talk(request: Request, genre: Genre) -> bool:

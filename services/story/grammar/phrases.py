@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.story.grammar.clauses import Group, Syntax
 from services.story.grammar.english import words
 from services.story.grammar.retelling import relative_clause
@@ -11,9 +13,16 @@ from services.story.grammar.vocabulary import Kind, Vocabulary
 _BECOMING = words("be become becomes became as being into like")
 _LIFELESS = words(
     "be have fall crash arrive appear disappear vanish burn break stop ring change grow float hang lie stand turn "
-    "begin end start melt freeze glow shine sink drift tick happen belong open close move lead keep hold hum run come go "
-    "wake contain hide rise crack leak explode collapse rust spin stay remain land blow flow strike cost smell taste light"
+    "begin end start melt freeze glow shine sink drift tick happen belong open close move lead keep hold hum run come "
+    "go wake contain hide rise crack leak explode collapse rust spin stay remain land blow flow strike cost smell "
+    "taste light"
 )
+_HANDLING = words(
+    "open close lead ring stop start run begin end change move turn grow break burn"
+)  # if done to something
+_UPON = words("of on onto over along off")  # nobody lives on what is in no list
+_BECOMES = words("become come go move turn look feel seem stay fall run get sound taste smell stand sit keep")
+_WHO_DO = ("er", "or", "ist", "ian", "eer", "ess")
 _MINDFUL = words(
     "want decide dream wish hope love learn refuse believe fear hate forget remember yearn think long promise swear "
     "pretend envy worry marry befriend try plan imagine admire apologise complain sulk write quarrel"
@@ -22,6 +31,8 @@ _ADJECTIVAL = ("ed", "ful", "less", "ous", "ish", "ive", "ical", "able", "ible",
 _ABSTRACT = ("ness", "hood", "ism", "dom", "ity", "friendship", "leadership")
 _PARTED = words("missing lost broken wooden stone ivory toy plastic tin glass painted carved stolen chipped")
 _EVERYDAY = words("hurry rush rage way mood end middle beginning run move style front back case fact turn order name")
+_HOLDERS = words("barrel box basket crate jar bag bucket tin bottle case sack cage tank plate pile bowl carton chest")
+_RELATIONAL = words("foot top bottom back front edge end middle side corner heart centre center rest ruins outskirts")
 _VESSELS = (
     "tub",
     "hive",
@@ -70,6 +81,8 @@ class _Phrase:
         self._group: Group = syntax.groups[index]
         self._next = syntax.groups[index + 1] if index + 1 < len(syntax.groups) else None
         self._before = syntax.groups[index - 1] if index else None
+        if self._group.prep == "of" and self._before and tokens[self._before.end - 1].lower in _RELATIONAL:
+            self._group = replace(self._group, prep=self._before.prep)  # "at the foot of the statue": at the statue
         self._words = [token.lower for token in tokens[self._group.first : self._group.end]]
         self.complement = ""
 
@@ -180,7 +193,7 @@ class _Phrase:
         bare = (
             following.first == following.start and not following.owner and self._tokens[following.start].text.islower()
         )
-        inner = self._known.guess(said[-1])
+        inner = "" if core in _HOLDERS else self._known.guess(said[-1])
         if (
             not bare
             or inner in {"person", "animal", "being", "place", "abstract"}
@@ -200,15 +213,23 @@ class _Phrase:
         pointed = group.first > group.start or owned or len(self._words) > 1
         if following == "who":
             return "person"
-        if core in _VAGUE or core in _EVERYDAY or (known.known(core) and len(self._words) == 1):
+        if core in _VAGUE or core in _EVERYDAY or core in _RELATIONAL or (known.known(core) and len(self._words) == 1):
             return ""
         if group.acts and not group.prep and not group.verb:
-            return "person" if group.acts not in _LIFELESS and self._introduced() else "thing"
-        if group.prep in PLACE_PREPS - {"of"}:
+            someone = self._introduced() or known.base(core).endswith(_WHO_DO)
+            return "person" if someone and not self._lifeless() else "thing"
+        if group.prep in PLACE_PREPS - _UPON:
             return "" if not pointed else "thing" if core.endswith(_VESSELS) else "place"
-        if group.verb in {"be", "become"} or (group.prep and not pointed and not known.is_plural(core)):
+        bare = not pointed and not known.is_plural(core)
+        if group.verb == "be" or (bare and (group.prep or group.verb in _BECOMES)):
             return ""
         return "thing"
+
+    def _lifeless(self) -> bool:
+        """Tell whether the verb is one that things do; what opens an agency is somebody, what opens is a door."""
+        following = self._next
+        handles = following is not None and following.verb == self._group.acts and self._group.acts in _HANDLING
+        return self._group.acts in _LIFELESS and not handles
 
     def _introduced(self) -> bool:
         """Tell whether the text begins with the group, and does not take it for known: "a plongeur", not "the fog"."""

@@ -16,7 +16,7 @@ from services.story.grammar.names import find_names, sure_names
 from services.story.grammar.phrases import find_phrases
 from services.story.grammar.retelling import FORBIDDEN, Retold, main_subject, past_text, retell
 from services.story.grammar.syntax import parse
-from services.story.grammar.tokens import PLACE_PREPS, Found, Noun, Token, is_foreign, tokenise
+from services.story.grammar.tokens import IGNORED, PLACE_PREPS, Found, Noun, Token, is_foreign, tokenise
 from services.story.grammar.vocabulary import Vocabulary, vocabulary
 
 READ_AT_MOST = 20_000  # characters of a source text that are looked at
@@ -239,10 +239,26 @@ def _deed(tokens: list[Token], syntax: Syntax, nouns: list[Noun]) -> str:
     before = tokens[:verb]
     if any(token.lower in FORBIDDEN for token in tokens[:end]) or any(token.lower in _OTHERS for token in before):
         return ""
+    if any(token.breaks and token.lower in _participles() for token in before[1:]):
+        return ""  # "an accountant, tired of numbers, moves": a name or trade may stand between commas, no more
+    if _timed(tokens, syntax):
+        return ""
     core = list(takewhile(lambda token: token.lower not in PLACE_PREPS, before))
     wanted = (first.name or first.head).lower().split()[-1]
     named = any(token.lower == wanted and not token.genitive for token in core) and len(before) <= _LONGEST_SUBJECT
     return past_text(tokens, syntax, verb, end) if named else ""
+
+
+def _timed(tokens: list[Token], syntax: Syntax) -> bool:
+    """Tell whether a text begins with a time or a place, and not with who acts: "Every night a nurse", "In a shop"."""
+    first = syntax.groups[0]
+    last = tokens[first.end - 1].lower
+    return bool(first.prep) or last in IGNORED or vocabulary().kind(last) == "abstract"
+
+
+def _participles() -> frozenset[str]:
+    known = vocabulary()
+    return (known.adjectives | frozenset(known.past_forms)) - known.titles
 
 
 def _deed_of_fragment(beings: tuple[Noun, ...], told: list[Retold]) -> tuple[tuple[Noun, ...], list[Retold], str]:

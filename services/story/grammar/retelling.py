@@ -20,6 +20,7 @@ _MOST_SENTENCES = 6
 FORBIDDEN = words("i me my we us our ours you your yours i'm we're you're i've i'd please lol etc myself")
 _SCRAPS = words("lol please thanks etc teh")
 _NO_END = words("a an the to of in on at and or but with for by from his her its their that who which my")
+_ARTICLES = words("a an the his its their my your our every no")
 _TO_NOTHING = DETERMINERS | words("of in on at and or but with for by from that who which")
 _ASKING = words("who why how what where when which whose")
 _DO = words("do does did don't doesn't didn't")
@@ -107,7 +108,7 @@ def _retold(tokens: Sequence[Token], start: int, end: int, syntax: Syntax, known
     lower = [token.lower for token in tokens[start:end]]
     if lower[:2] == ["what", "if"]:
         start, lower = start + 2, lower[2:]
-    if not 3 <= len(lower) <= _MOST_WORDS or not _understood(lower, known) or start in syntax.bare:
+    if not 3 - bool(start) <= len(lower) <= _MOST_WORDS or not _understood(lower, known) or start in syntax.bare:
         return None
     if {"story", "tale"} & set(lower) and {"should", "about", "want", "like"} & set(lower):
         return None
@@ -163,7 +164,7 @@ def _sound(lower: Sequence[str]) -> bool:
     pairs = list(pairwise(lower))
     if not lower or any(one == other for one, other in pairs):
         return False
-    if any(one in DETERMINERS - {"her"} and other in _TO_NOTHING for one, other in pairs):
+    if any(one in _ARTICLES and other in _TO_NOTHING for one, other in pairs):
         return False
     return all(word.replace("-", "").replace("'", "").replace(" ", "").isalnum() for word in lower)
 
@@ -216,8 +217,11 @@ def _inverted_subject(syntax: Syntax, tokens: Sequence[Token], auxiliary: int, e
     if at < end and tokens[at].lower in _PRONOUNS | words("we you i"):
         return at + 1
     for group in syntax.groups:
-        joined = at > auxiliary + 1 and tokens[at].lower in {"and", "or"} if at < end else False
-        if (group.start == at and not group.prep) or (group.start == at + 1 and (group.prep == "of" or joined)):
+        joined = auxiliary + 1 < at < end and tokens[at].lower in {"and", "or"}
+        apposed = at == auxiliary + 1 or tokens[at - 1].genitive or tokens[min(at, end - 1)].text[0].isupper()
+        if (group.start == at and not group.prep and apposed) or (
+            group.start == at + 1 and (group.prep == "of" or joined)
+        ):
             at = group.end
     return min(at, end)
 

@@ -138,7 +138,7 @@ class _Reader:
         elif word in ONE | MANY:
             self._clause.number, self._clause.subject = "one" if word in ONE else "many", None
             self._clause.prep = self._clause.verb = ""
-            if word in _DEMANDING:
+            if word in _DEMANDING or (self._clause.maybe and word in ONE - {"it"}):
                 self._clause.pending = max(self._clause.pending, 1)
         elif word.endswith("ly") and len(word) > 4 and not self._known.kind(word):
             return self._pass_adverb(at)
@@ -189,7 +189,12 @@ class _Reader:
             self.found.main.add(word)
             return True
         if word.endswith("ing") and len(word) > 4 and not self._known.kind(word):
-            direct = at - 1 in self.found.finite or not following or self._text.is_name(at + 1)
+            direct = (
+                at - 1 in self.found.finite
+                or self._text.word(at - 1) == "been"
+                or not following
+                or self._text.is_name(at + 1)
+            )
             if direct or following in DETERMINERS or following in self._known.function:
                 self._clause.verb, self._clause.prep = gerund_base(word, self._known), ""
                 return True
@@ -300,7 +305,9 @@ class _Reader:
             token = self._text.tokens[end]
             if end > start and token.breaks:
                 break
-            small = token.lower in self._known.function or token.lower in self._known.numbers
+            small = (
+                token.lower in self._known.function or token.lower in AUXILIARIES or token.lower in self._known.numbers
+            )
             if token.text.isdigit() or (
                 small and not (end > first and self._text.is_name(end) and self._text.is_name(end - 1))
             ):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.story.critic import check
+from services.story.critic import check, unjudged
 from services.story.domain import Brief, Chapter, ChapterPlan, Character, Draft, Finding, Outline
 from services.story.markdown import count_words
 
@@ -194,3 +194,47 @@ def test_what_the_outline_puts_in_a_chapter_must_be_there() -> None:
 def test_a_chapter_that_was_not_written_is_noticed() -> None:
     """An empty one is as bad as none."""
     assert ("outline", 2) in judged(TEXT, " \n ")
+
+
+PREMISE = "Ann counts the green boats of the harbour with an old man who mends nets."
+
+
+def test_a_story_that_leaves_out_its_premise_is_told_so() -> None:
+    """The user's own words are looked for, in whatever form, and the missing ones named."""
+    assert [] == judged(premise=PREMISE)
+
+    findings = found(TEXT, premise="A dentist hides a snow globe in the post office.")
+
+    assert [("outline", 0)] == [(one.check, one.chapter) for one in findings]
+    assert findings[0].reason.endswith("dentist, snow, globe, post, office")
+
+
+def test_what_an_author_put_into_its_outline_does_not_excuse_it() -> None:
+    """Names that the story surely has do not make up for the premise's."""
+    assert ["outline"] == [name for name, _ in judged(premise="The tomatoes of the widow", mentions=("Ann", "boats"))]
+
+
+def test_one_word_in_six_of_a_premise_may_be_missing() -> None:
+    """A longer premise may be told in other words; of a short one nothing may be missing."""
+    assert [] == judged(premise=PREMISE + " There is a pelican.")
+    assert ["outline"] == [name for name, _ in judged(premise="Ann counts boats with a pelican.")]
+
+
+@pytest.mark.parametrize(
+    ("brief", "reason"),
+    [
+        (Brief("Ein Mädchen zählt Boote im Hafen."), "not surely English"),
+        (Brief("Pelikan"), "not surely English"),
+        (Brief("An old man mends nets.", language="de"), "written in de"),
+        (Brief("Go on with this in the old style.", source="Ann came down."), "source text"),
+        (Brief("", source="Ann came down."), "no premise"),
+        (Brief("What is it that they want?"), "names nothing"),
+    ],
+)
+def test_a_premise_that_cannot_be_judged_is_not(brief: Brief, reason: str) -> None:
+    """No false alarm: other languages and instructions beside a source are left alone, and it is said why."""
+    draft = Draft("", (Chapter(1, "", TEXT),))
+    outline = Outline("", "", "", "", (), (ChapterPlan(1, "", "", WORDS),))
+
+    assert reason in unjudged(brief)
+    assert [] == [one for one in check(brief, outline, draft) if one.check == "outline"]

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from services.story.domain import Brief
 from services.story.grammar.premise import read
+from services.story.grammar.story import compose
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,76 @@ def test_numbers_places_and_things_are_found() -> None:
     assert [("sisters", 3)] == [(noun.head, noun.count) for noun in facts.beings]
     assert {"inn", "Vellbridge"} == {noun.name or noun.head for noun in facts.places}
     assert ["golden clock"] == [noun.phrase for noun in facts.things]
+
+
+@pytest.mark.parametrize(
+    ("premise", "things", "places"),
+    [
+        ("Mara finds a snow globe in the post office.", ["snow globe"], ["post office"]),
+        ("Jonas grows tomatoes on the roof of a car park.", ["tomatoes"], ["roof", "car park"]),
+        ("An old woman keeps a chess set aboard a houseboat.", ["chess set"], ["houseboat"]),
+        ("A thief hides a barrel of herrings in a bouncy castle.", ["barrel of herrings"], ["bouncy castle"]),
+        ("the zorple behind the launderette", ["zorple"], ["launderette"]),
+    ],
+)
+def test_a_noun_in_no_list_is_placed_by_where_it_stands(premise: str, things: list[str], places: list[str]) -> None:
+    """What is acted on is a thing, what a preposition of place leads to is a place; compounds stay whole."""
+    facts = read(premise)
+
+    assert (things, places) == ([noun.phrase for noun in facts.things], [noun.phrase for noun in facts.places])
+
+
+@pytest.mark.parametrize(
+    ("premise", "hero"),
+    [
+        ("The teapot that wanted to see the world", "teapot"),
+        ("A letter box falls in love with the weather vane.", "letter box"),
+        ("A plongeur dreams of a kitchen of her own.", "plongeur"),
+    ],
+)
+def test_what_wants_or_loves_is_somebody(premise: str, hero: str) -> None:
+    """Only somebody has a mind to do so, whatever the noun names otherwise."""
+    assert hero == read(premise).beings[0].head
+
+
+def test_a_missing_piece_is_not_a_person() -> None:
+    """The knight of a chess set stands on a board."""
+    assert () == read("A chess set with a missing knight").beings
+    assert ["knight"] == [noun.head for noun in read("A missing knight rides home.").beings]
+
+
+def test_names_that_follow_what_several_are_name_them() -> None:
+    """The twins Pip and Juno are Pip and Juno, and nobody else."""
+    story = compose(Brief(premise="The twins Pip and Juno find an egg in the attic.", words=300))
+
+    assert ("Pip", "Juno") == read("The twins Pip and Juno find an egg.").beings[0].company
+    assert ["Pip", "Juno"] == [story.world.persons[key].name for key in ("hero", "friend")]
+
+
+@pytest.mark.parametrize(
+    ("premise", "kind", "told"),
+    [
+        ("Ada and Ben build a raft.", "event", "Ada and Ben built a raft"),
+        ("two pensioners elope on a mobility scooter", "event", "two pensioners eloped on a mobility scooter"),
+        ("The bells ring, and nobody mentions it.", "event", "the bells rang, and nobody mentioned it"),
+        ("Why does the church clock strike thirteen?", "question", "why the church clock struck thirteen"),
+        ("Can a scarecrow learn to whistle?", "question", "whether a scarecrow could learn to whistle"),
+        ("Who stole the pumpkins?", "question", "who stole the pumpkins"),
+        ("What if the moon forgot to rise?", "event", "the moon forgot to rise"),
+        ("the cheese at the bottom of the well", "fragment", "the cheese at the bottom of the well"),
+        ("Write me a story about a fox and a piano", "fragment", "a fox and a piano"),
+        ("The moon fell into our pond.", "quote", "The moon fell into our pond"),
+    ],
+)
+def test_the_sentences_of_a_premise_are_told_back(premise: str, kind: str, told: str) -> None:
+    """In the past tense, questions as indirect ones; what is said in the first person is quoted."""
+    assert [(kind, told)] == [(one.kind, one.text) for one in read(premise).told]
+
+
+def test_words_that_cannot_be_a_clause_are_not_told_back() -> None:
+    """No article without a noun, no word of another language, no jumble."""
+    for premise in ("a the an of in", "Ein Hund sucht den Weg", "???", "zxq wvut plim grokk"):
+        assert () == read(premise).told
 
 
 def test_a_relative_of_somebody_is_somebody_else() -> None:
