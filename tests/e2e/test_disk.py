@@ -49,14 +49,14 @@ async def test_a_full_disk_is_named_and_survived(disk: SmallDisk, cramped: Syste
     restarts = restarts_of(cramped)
     for run in runs("full disk", FULL_DISKS):
         async with api_of(cramped) as api, callers_of(cramped) as callers:
-            stories = [await api.start(words=140, seed=seed) for seed in range(STORIES)]
+            stories = [await api.start(words=100, seed=seed) for seed in range(STORIES)]
             observers = [[Observer(story, [door]) for door in all_doors(cramped)] for story in stories]
             async with watching(each for group in observers for each in group):
                 await observers[0][0].until_events(run.chance.randint(10, 40))
                 await asyncio.to_thread(disk.fill)
                 accepted, refused = await until_refused(callers)
                 await check_told(api, callers, refused, stories)
-                await asyncio.sleep(run.chance.uniform(0, 4))
+                await asyncio.sleep(run.chance.uniform(0, 2))
                 await asyncio.to_thread(disk.clear)
                 cleared = time.monotonic()
                 again = await until_accepted(callers, refused)

@@ -153,7 +153,7 @@ async def test_the_model_host_may_sleep(modelled: System) -> None:
     waits: list[float] = []
     for run in runs("sleeping model host", 5):
         async with api_of(modelled) as api:
-            story = await api.start(words=100, revisions=0)
+            story = await api.start(words=60, revisions=0)
             observers = [Observer(story, [door]) for door in all_doors(modelled)]
             async with watching(observers):
                 await observers[0].until_writing("write-1")

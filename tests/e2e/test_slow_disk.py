@@ -52,7 +52,7 @@ async def test_a_slow_disk_holds_nobody_up(sluggish: System) -> None:
     for run in runs("slow disk", RUNS):
         async with api_of(sluggish) as api:
             began = time.monotonic()
-            stories = [await api.start(words=run.chance.randint(100, 160), seed=seed) for seed in range(STORIES)]
+            stories = [await api.start(words=run.chance.randint(80, 120), seed=seed) for seed in range(STORIES)]
             assert time.monotonic() - began > STORIES * SYNC_SECONDS, "the disk is not slow"
             observers = [[Observer(story, [door]) for door in all_doors(sluggish)] for story in stories]
             async with watching(each for group in observers for each in group):
