@@ -26,6 +26,10 @@ within milliseconds, and moments drawn from the whole life of a story would near
 PHASES = {"load_prompts": "planning", "outline": "planning", "write": "writing", "keep": "keeping"}
 
 
+ABOUT_WORKERS = frozenset({"claimed", "released", "stage_restarted", "log_line"})
+"""Events that tell of who works, not of the work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Victim:
     """Who is killed.
@@ -69,12 +73,14 @@ class Toll:
         missed: Kills that came after the end, and do not count.
         phases: In which phase of a generation the kills that count fell.
         waits: Seconds from the kill to the next event at each watcher of a generation that was hit, by its door.
+        pauses: Seconds from the kill until work goes on: to the next text, stage or end, at each of these watchers.
     """
 
     hit: int = 0
     missed: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     waits: dict[str, list[float]] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)
 
     @property
     def all_waits(self) -> list[float]:
@@ -121,6 +127,7 @@ async def die_once(system: System, victim: Victim, wishes: Wishes, chance: rando
             toll.phases[phase_at(aimed_at.events, death.time)] += 1
             for observer in (observer for story in hit for observer in story.observers):
                 toll.waits.setdefault(family(observer.doors[0]), []).append(_wait(observer, death))
+                toll.pauses.append(_wait(observer, death, without=ABOUT_WORKERS))
             return
         toll.missed += 1
     raise AssertionError(f"{TRIES} kills in a row came after the end")
@@ -203,10 +210,11 @@ def phase_at(events: Sequence[Event], moment: float) -> str:
     return PHASES.get(before[-1].progress.stage.partition("-")[0] or "outline", "reviewing")
 
 
-def _wait(observer: Observer, death: _Death) -> float:
+def _wait(observer: Observer, death: _Death, without: frozenset[str] = frozenset()) -> float:
     """Return after how many seconds the watcher saw something that was written after the death."""
     seen = zip(observer.events, observer.times, strict=True)
-    return next(clock for event, clock in seen if _written(event) > death.time) - death.clock
+    later = ((event, clock) for event, clock in seen if _written(event) > death.time)
+    return next(clock for event, clock in later if event.WhichOneof("body") not in without) - death.clock
 
 
 def _written(event: Event) -> float:

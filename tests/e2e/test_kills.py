@@ -17,15 +17,15 @@ from tests.e2e.deaths import Toll, Victim, Wishes, check_finished_once, die_once
 from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
 from tests.e2e.processes import descendants, until_gone
 from tests.e2e.stories import api_of, watching
-from tests.proof import record, runs, share_of
+from tests.proof import record, runs, share_of, spread
 from tests.system import System
 from tests.tiny_models import build_tiny_text_model
 
 KILLS = 50
 """Of each victim, in a proof."""
 
-SLOWEST_COMEBACK_SECONDS = 20.0
-"""Generous: the machine may be busy, and a process takes a second or two to start on an idle one."""
+SLOWEST_COMEBACK_SECONDS = 40.0
+"""Generous: the machine may be busy, and a model takes seconds to load on an idle one."""
 
 OUTCOME = "SUCCEEDED; finished stages kept; 1…N once at every door"
 BY_DOOR = "From the kill to the next event, by door"
@@ -47,7 +47,13 @@ def supervised(name: str, title: str, claims: int = 1) -> Victim:
 def tell(victim: str, toll: Toll, kills: int, outcome: str = OUTCOME) -> None:
     """Keep what the kills of one victim have shown."""
     fell = ", ".join(f"{phase} {count}" for phase, count in sorted(toll.phases.items()))
-    figures: dict[str, str | float] = {"stories hit": toll.hit, "kills while": fell, "too late, repeated": toll.missed}
+    pause = spread(toll.pauses)
+    figures: dict[str, str | float] = {
+        "work goes on": f"p50 {pause['p50']:.2f} s, p99 {pause['p99']:.2f} s",
+        "stories hit": toll.hit,
+        "kills while": fell,
+        "too late, repeated": toll.missed,
+    }
     record(what=f"`kill -9` of {victim}", runs=kills, outcome=outcome, seconds=toll.all_waits, figures=figures)
     for door, waits in sorted(toll.waits.items()):
         record(what=f"{victim}, {door}", runs=kills, outcome=OUTCOME, seconds=waits, section=BY_DOOR)
@@ -93,13 +99,17 @@ async def test_stories_survive_the_death_of_a_process(
 def modelled(tmp_path: Path) -> Iterator[System]:
     """Run a system whose stories a tiny language model of random weights writes."""
     model = build_tiny_text_model(tmp_path / "tiny", window=16384, fond_of='" ].')
-    environment = {"FABULA_TEXT_MODEL": f"transformers:{model}", "FABULA_DEVICE": "cpu"}
+    environment = {
+        "FABULA_TEXT_MODEL": f"transformers:{model}",
+        "FABULA_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",  # several would wait for each other longer than they compute
+    }
     with System(tmp_path / "data", environment=environment) as system:
         yield system
 
 
 def host_of(system: System) -> int:
-    """Return the process that holds the model; wait while there is none, as after an earlier death."""
+    """Return the process that holds the model; wait while there is none: the next story loads it again."""
     deadline = time.monotonic() + SLOWEST_COMEBACK_SECONDS
     while time.monotonic() < deadline:
         children = descendants(system.pid_of("story-worker"))
@@ -114,11 +124,12 @@ def host_of(system: System) -> int:
 async def test_stories_survive_the_death_of_the_model_host(modelled: System) -> None:
     """The process that holds the model is killed at any moment: text goes on where it was, the worker lives on."""
     worker = modelled.pid_of("story-worker")
+    # Alone: others would wait for their turn at the model, whoever dies.
     wishes = Wishes(company=0, life_seconds=await life_of(modelled, NOISE), fields=NOISE)
+    victim = Victim("the model host", host_of, lambda _system, _pid: None)
     toll = Toll()
     kills = 0
     for run in runs("the model host", KILLS):
-        victim = Victim("the model host", host_of, lambda system, dead: host_of(system) != dead)
         await die_once(modelled, victim, wishes, run.chance, toll)
         kills += 1
     assert worker == modelled.pid_of("story-worker")
