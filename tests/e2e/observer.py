@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 from fabula.api.generation.v1.generation_pb2 import Event, State
 from fabula.api.story.v1.story_pb2 import Chapter, Story, WatchProgressResponse
 from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, WebSocketDoor
 from tests.proof import PROOF as PROOF  # noqa: PLC0414 - others take it from here
 from tests.proof import seeded as seeded  # noqa: PLC0414 - the same
-from tests.system import System
 
 PATIENCE_SECONDS = 40.0
 LONGEST_ABSENCE_SECONDS = 0.3
@@ -23,7 +23,21 @@ LONGEST_ABSENCE_SECONDS = 0.3
 ENDINGS = {"succeeded": State.STATE_SUCCEEDED, "failed": State.STATE_FAILED, "cancelled": State.STATE_CANCELLED}
 
 
-def all_doors(system: System) -> list[Door]:
+class Reachable(Protocol):
+    """A system, or something that stands between a watcher and a system."""
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        ...
+
+    @property
+    def story_address(self) -> str:
+        """Where the story server is."""
+        ...
+
+
+def all_doors(system: Reachable) -> list[Door]:
     """Return every door of a system."""
     return [
         Grpc(system.story_address),
