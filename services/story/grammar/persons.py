@@ -36,7 +36,8 @@ def cast_persons(request: Request, genre: Genre, random: Random) -> Cast:
     folk = request.folk
     names = _Names(genre, {word for one in folk for word in one.name.split()}, random)
     left = list(folk)
-    hero = _person("hero", left.pop(0), names) if left else _invent("hero", genre.heroes, names)
+    named = bool(left) and not (request.facts.orders and not request.brief.characters)
+    hero = _person("hero", left.pop(0), names) if named else _invent("hero", genre.heroes, names)
     roles = {
         "hero": hero,
         **_named_roles(request, left, names, talking=_animals_talk(request, genre), romance=genre.key == "romance"),

@@ -241,8 +241,8 @@ class Planner:
         moves: list[Move] = []
         for number, one in enumerate(world.told):
             first = number == 0 and "told" in world.flags
-            plain = one.kind == "event" and self._words < _SHORT_BELOW
-            bank = f"told_{one.kind}" if first and not plain else f"told_next_{one.kind}"
+            short = one.kind == "event" and self._words < _SHORT_BELOW
+            bank = f"told_{'short' if short else one.kind}" if first else f"told_next_{one.kind}"
             moves.append(self._move(f"told.{number}", bank, 1, Scene(words={"told": one.text})))
         return moves
 

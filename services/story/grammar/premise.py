@@ -51,6 +51,7 @@ class Facts:
         told: The premise's sentences as the story can tell them back, without the one that the deed tells.
         verbs: The base forms of all verbs found.
         main: Of these, the verbs of main clauses.
+        orders: Whether the text tells somebody to do something ("Bring the reindeer home"): it names no hero.
         words: All words in lower case, for guessing the genre.
     """
 
@@ -63,6 +64,7 @@ class Facts:
     verbs: frozenset[str] = frozenset()
     main: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
+    orders: bool = False
 
 
 def read(text: str) -> Facts:
@@ -81,6 +83,7 @@ def read(text: str) -> Facts:
     tokens = _capitalised(tokens, names)
     nouns = _merge(names + find_phrases(tokens, syntax, known), tokens, known)
     beings = tuple(noun for noun in nouns if noun.kind in {"person", "animal", "being", "group"})
+    beings = (*beings[:1], *(_band(noun) for noun in beings[1:]))
     told = retell(tokens, syntax, known) if len(tokens) <= _MOST_TOLD else []
     deed = _deed(tokens, syntax, nouns)
     told = [one for one in told if one.start or not deed]
@@ -97,6 +100,7 @@ def read(text: str) -> Facts:
         verbs=frozenset(_verbs(words, known)),
         main=frozenset(syntax.main),
         words=frozenset(words),
+        orders=0 in syntax.bare,
     )
 
 
@@ -259,6 +263,11 @@ def _timed(tokens: list[Token], syntax: Syntax) -> bool:
 def _participles() -> frozenset[str]:
     known = vocabulary()
     return (known.adjectives | frozenset(known.past_forms)) - known.titles
+
+
+def _band(noun: Noun) -> Noun:
+    """Take animals that nobody counts for a group: bees are spoken of, and none of them is the hero's friend."""
+    return replace(noun, kind="group") if noun.kind == "animal" and noun.plural and noun.count == 1 else noun
 
 
 def _deed_of_fragment(beings: tuple[Noun, ...], told: list[Retold]) -> tuple[tuple[Noun, ...], list[Retold], str]:

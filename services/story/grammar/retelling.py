@@ -113,7 +113,7 @@ def _retold(tokens: Sequence[Token], start: int, end: int, syntax: Syntax, known
     if {"story", "tale"} & set(lower) and {"should", "about", "want", "like"} & set(lower):
         return None
     if FORBIDDEN & set(lower):
-        return _quoted(tokens, start, end, lower)
+        return _quoted(tokens, start, end, syntax)
     if tokens[end - 1].asks or lower[0] in {"how", "why", "who"}:
         return _question(tokens, start, end, syntax, known)
     subject = any(start <= at < end for at in syntax.finite)
@@ -178,10 +178,13 @@ def _joined(tokens: Sequence[Token], start: int, said: Sequence[str]) -> str:
     return text
 
 
-def _quoted(tokens: Sequence[Token], start: int, end: int, lower: Sequence[str]) -> Retold | None:
+def _quoted(tokens: Sequence[Token], start: int, end: int, syntax: Syntax) -> Retold | None:
     """Keep a sentence in its own words, to be told as speech."""
+    lower = [token.lower for token in tokens[start:end]]
     if lower[0] in {"tell", "write", "make", "give", "please"} or {"story", "tale"} & set(lower):
         return None
+    if not any(start <= at < end for at in syntax.finite):
+        return None  # "the tomatoes of my grandmother" is nothing anybody says
     text = _joined(tokens, start, [token.plain for token in tokens[start:end]])
     return Retold("quote", text[0].upper() + text[1:], start) if _sound(lower) else None
 
