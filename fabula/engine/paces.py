@@ -52,13 +52,35 @@ class PaceBook:
     def __init__(self, records: Records, kind: str) -> None:
         self._records = records
         self._kind = kind
+        self._unkept: dict[str, list[Measured]] = {}
+        self._keeping = False
 
     async def read(self, model: str) -> dict[str, Pace]:
         """Return what is known of a model's paces, by role."""
         return (await self._read(model))[1]
 
     async def keep(self, model: str, measured: Sequence[Measured]) -> None:
-        """Add what was measured; another worker that writes at the same time goes first."""
+        """Add what was measured; another worker that writes at the same time goes first.
+
+        While this worker writes already, whoever writes takes it along: a thousand generations that end at once must
+        not race each other for one record. What could not be written is taken along by the next.
+        """
+        self._unkept.setdefault(model, []).extend(measured)
+        if self._keeping:
+            return
+        self._keeping = True
+        try:
+            while self._unkept:
+                model, together = self._unkept.popitem()
+                try:
+                    await self._add(model, together)
+                except BaseException:
+                    self._unkept.setdefault(model, []).extend(together)
+                    raise
+        finally:
+            self._keeping = False
+
+    async def _add(self, model: str, measured: Sequence[Measured]) -> None:
         while measured:
             revision, paces = await self._read(model)
             for role, seconds, units in measured:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fabula.engine.events import Remaining
 from fabula.engine.paces import WHOLE, PaceBook, SignOfLife
 from fabula.journal import Journal
@@ -35,3 +37,31 @@ async def test_models_keep_paces_of_their_own(journal: Journal) -> None:
 
     assert {} == await book.read("quick@1")
     assert (10.0,) == (await book.read("slow@1"))["write"].samples
+
+
+async def test_runs_that_end_at_once_are_kept_together(journal: Journal) -> None:
+    """The first writes its own, and then in a second write what all others left to it: nobody races for the record."""
+    book = PaceBook(journal.records, "paces-d")
+    await book.keep("grammar/1", [("write", 1.0, 1)])
+    before = await journal.records.get("pace.paces-d.grammar-1")
+
+    await asyncio.gather(*(book.keep("grammar/1", [("write", float(run), 1)]) for run in range(2, 22)))
+
+    after = await journal.records.get("pace.paces-d.grammar-1")
+    assert before is not None
+    assert after is not None
+    assert 2 == after.revision - before.revision
+    assert {float(run) for run in range(1, 22)} == set((await book.read("grammar/1"))["write"].samples)
+
+
+async def test_what_could_not_be_kept_is_kept_with_the_next(journal: Journal) -> None:
+    """A run that is cut off while it keeps its paces leaves them to the next one."""
+    book = PaceBook(journal.records, "paces-e")
+    cut_off = asyncio.create_task(book.keep("grammar/1", [("write", 1.0, 1)]))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.wait([cut_off])
+
+    await book.keep("grammar/1", [("write", 2.0, 1)])
+
+    assert {1.0, 2.0} == set((await book.read("grammar/1"))["write"].samples)
