@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import grpc
 import uvloop
@@ -27,6 +28,8 @@ PER_CHANNEL = 100
 WATCH = STORY.path("WatchProgress")
 
 _PATIENCE_SECONDS = 120.0
+
+Call: TypeAlias = "grpc.aio.UnaryStreamCall[bytes, bytes]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +108,21 @@ class _Counter:
 
 async def _read_all(orders: Orders) -> None:
     counter = _Counter(len(orders.requests))
-    channels = [open_channel(orders.address) for _ in range(0, len(orders.requests), PER_CHANNEL)]
-    calls = [
-        channels[index // PER_CHANNEL].unary_stream(orders.path, None, None)(bytes.fromhex(request))
-        for index, request in enumerate(orders.requests)
-    ]
-    await asyncio.gather(*(call.initial_metadata() for call in calls))
+    calls: list[Call] = []
+    channels = []
+    for first in range(0, len(orders.requests), PER_CHANNEL):
+        # One connection after the other: a grpc server refuses some of more than 1,000 calls that come at once.
+        channels.append(channel := open_channel(orders.address))
+        requests = map(bytes.fromhex, orders.requests[first : first + PER_CHANNEL])
+        opened = [channel.unary_stream(orders.path, None, None)(request) for request in requests]
+        await asyncio.gather(*(call.initial_metadata() for call in opened))
+        calls += opened
     _say("ready")
     await asyncio.gather(*(_read(call, counter) for call in calls))
     _say("ended")
 
 
-async def _read(call: grpc.aio.UnaryStreamCall[bytes, bytes], counter: _Counter) -> None:
+async def _read(call: Call, counter: _Counter) -> None:
     number = 0
     async for _ in call:
         number += 1
