@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
@@ -25,6 +26,7 @@ from tests.e2e.observer import (
     stages,
     texts_of,
 )
+from tests.e2e.pauses import check_pause, check_resumed, paused, restart, resume
 from tests.e2e.stories import Api, api_of, watching
 from tests.proof import seeded
 from tests.system import System
@@ -134,41 +136,26 @@ async def test_a_queued_story_is_cancelled_and_no_other_is_touched(narrow: Syste
 
 
 async def test_a_pause_outlives_a_restart_of_everything(narrow: System) -> None:
-    """Paused in mid-chapter it frees the worker; after a restart of all processes the text goes on where it was."""
+    """Paused in mid-chapter it frees the worker; all processes stop, or are killed; the text goes on where it was."""
     async with api_of(narrow) as api:
         story = await api.start(words=160, chapters=2)
         observers = [Observer(story, [door]) for door in all_doors(narrow)]
         async with watching(observers):
-            await observers[0].until_writing("write-2")
-            for _ in range(2):
-                assert httpx.codes.OK == (await api.command(story, "pause")).status_code
-            await asyncio.gather(*(each.until(lambda seen: bodies(seen)[-1:] == ["paused"]) for each in observers))
-            assert ["pause_requested", "paused"] == [each for each in bodies(observers[0]) if "pause" in each]
-            standing = observers[0].events[-1]
-            assert not standing.progress.active_agents
-            written = texts_of(observers[0].events)
-
+            await observers[0].until_writing("write-1")
+            first = await paused(api, observers)
             between = Observer(await api.start(words=60), all_doors(narrow)[:1])
             await between.watch()
             check_story(between)
+            await restart(narrow, signal.SIGTERM)
+            await check_pause(api, first)
+            await resume(api, story)
 
-            await asyncio.to_thread(narrow.stop)
-            await asyncio.to_thread(narrow.start)
-            found = await api.read(story)
-            assert ("STATE_PAUSED", standing.sequence) == (
-                found["generation"]["state"],
-                found["generation"]["lastSequence"],
-            )
-            assert [written["write-1"], written["write-2"]] == [each["text"] for each in found["story"]["chapters"]]
-            for _ in range(2):
-                assert httpx.codes.OK == (await api.command(story, "resume")).status_code
-
-        for observer in observers:
-            check_story(observer)
-        check_equal(observers)
-        assert 1 == bodies(observers[0]).count("resumed")
-        assert "stage_restarted" not in bodies(observers[0])
-        assert texts_of(observers[0].events)["write-2"].startswith(written["write-2"])
+            await observers[0].until_writing("write-2")
+            second = await paused(api, observers)
+            await restart(narrow, signal.SIGKILL)
+            await check_pause(api, second)
+            await resume(api, story)
+        check_resumed(observers, first, second)
 
 
 async def test_a_queued_story_waits_while_it_is_paused(narrow: System) -> None:

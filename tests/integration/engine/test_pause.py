@@ -123,6 +123,26 @@ async def test_pause_withdrawn_before_it_is_carried_out(place: Workplace, contin
     assert 1 == names(log).count("Claimed")
 
 
+async def test_pause_that_the_worker_did_not_live_to_carry_out(place: Workplace) -> None:
+    """Whoever takes the generation up after the worker's death pauses it, and begins nothing."""
+    write = Scene("write", "Once ", "upon", continues=True)
+    async with place.working(write.stage) as victim:
+        address = await place.start()
+        write.let(1)
+        await place.until_body(address, TextDelta)
+        await victim.kill()
+    await place.command("pause", address)
+    async with place.working(write.stage):
+        paused = await place.until(address, lambda event: event.state is State.PAUSED)
+        assert 1 == write.entered
+        await place.command("resume", address)
+        write.let()
+        log = await place.until_end(address)
+
+    assert ["PauseRequested", "Claimed", "Paused"] == names(paused)[-3:]
+    assert {"write": "Once upon"} == texts_of(log)
+
+
 async def test_cancel_outweighs_a_pause(place: Workplace) -> None:
     """Asked for both, a generation is cancelled."""
 
