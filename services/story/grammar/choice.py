@@ -85,10 +85,11 @@ def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -
 
 def _score(facts: Facts, plot: Plot) -> int:
     """Count what speaks for a plot: the main clause's verbs most, nouns less, all other verbs least."""
+    small = vocabulary().function
     main = (facts.main | set(facts.want.split()[:1])) & plot.verbs
-    nouns = (facts.words & plot.verbs) - facts.verbs - vocabulary().adjectives - vocabulary().function
-    around = ((facts.verbs | facts.words) & plot.verbs) - main - nouns
-    return (_ABOUT + 1) * len(main) + _ABOUT * len(nouns) + len(around)
+    nouns = (facts.words & plot.verbs) - facts.verbs - vocabulary().adjectives - small - vocabulary().past_forms.keys()
+    around = ((facts.verbs | facts.words) & plot.verbs) - main - nouns - small
+    return (_ABOUT + 1) * len(main) + _ABOUT * len(nouns) + min(_ABOUT - 1, len(around))
 
 
 def solid_thing(facts: Facts) -> Noun | None:

@@ -101,7 +101,8 @@ class _Phrase:
         kind = self._part(self._by_use(self._kind(head), head))
         if kind in {"abstract", ""} or (kind in {"person", "animal"} and group.prep in _BECOMING):
             return None
-        if kind in {"person", "animal"} and group.verb == "be":
+        lead = [token.lower for token in tokens[max(0, group.start - 4) : group.start]]
+        if kind in {"person", "animal"} and group.verb == "be" and "there" not in lead:
             return None
         return self._made(kind, head)
 

@@ -215,6 +215,12 @@ def _verbs(words: list[str], known: Vocabulary) -> list[str]:
     ]
 
 
+def _allowed(tokens: list[Token], syntax: Syntax, at: int) -> int:
+    """Return where the goal begins in "has one day to find the bell"; 0 if nothing of the kind follows."""
+    end = min(at + 6, len(tokens) - 1)
+    return next((i + 1 for i in range(at + 2, end) if tokens[i].lower == "to" and i + 1 in syntax.bare), 0)
+
+
 def _sentence_end(tokens: list[Token], start: int) -> int:
     end = start + 1
     while end < len(tokens) and not tokens[end].starts:
@@ -291,6 +297,8 @@ def _want(tokens: list[Token], syntax: Syntax) -> str:
             start = index
         elif wishing and following == "to" and index + 2 in syntax.bare:
             start = index + 2
+        elif token.lower in {"has", "have", "had"} and (allowed := _allowed(tokens, syntax, index)):
+            start = allowed
         elif token.lower == "must" and index + 1 in syntax.bare:
             start = index + 1
         else:

@@ -141,9 +141,10 @@ def _is_main(at: int, tokens: Sequence[Token], syntax: Syntax, start: int) -> bo
 
 def _contact(tokens: Sequence[Token], groups: Sequence[Group], at: int) -> bool:
     """Tell whether a relative clause without a pronoun begins here: "the avocado he was told to guard"."""
-    return (
-        tokens[at].lower in {"he", "she", "they", "it"} and not tokens[at].breaks and any(g.end == at for g in groups)
-    )
+    if tokens[at].lower not in {"he", "she", "they", "it"} or tokens[at].breaks:
+        return False
+    leads = groups[:1] and groups[0].end == at and groups[0].prep  # "On the way she met"
+    return not leads and any(group.end == at for group in groups)
 
 
 def _opening(text: str, first: Token, known: Vocabulary) -> str:

@@ -64,6 +64,8 @@ class _Reader:
         elif token.breaks:
             self._clause.maybe = self._clause.maybe or not self._clause.pending
             self._clause.prep = ""
+            if self._clause.pending <= 1:  # the clause within is over: "When the river fell silent, she took …"
+                self._clause.deep = 0
         for read in (self._subordinate, self._auxiliary, self._to, self._small):
             if read(at, word):
                 return at + 1
