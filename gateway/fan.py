@@ -105,18 +105,20 @@ class Fan:
         """The newest ephemeral entry, if the state has not left it behind."""
         return self._shown
 
-    def join(self, rider: Rider, form: Form, write: Callable[[bytes], None], shown: SharedEntry | None) -> None:
-        """Carry a watcher whose cursor is `sequence`, and whose pipe has room.
+    def is_level(self, sequence: int) -> bool:
+        """Write what was gathered, and say whether this is then the cursor of everyone who rides."""
+        self.flush()
+        return sequence == self._sequence
+
+    def join(self, rider: Rider, form: Form, write: Callable[[bytes], None]) -> None:
+        """Carry a watcher who is level, has seen what is shown, and whose pipe has room.
 
         Args:
             rider: Who it is.
             form: How it wants its entries.
             write: Takes the bytes.
-            shown: The ephemeral entry that it has seen last.
         """
         self._riders.setdefault(form, {})[rider] = write
-        if self._shown is not None and self._shown is not shown:
-            write(form.of(self._shown))
 
     def leave(self, rider: Rider, form: Form) -> None:
         """Carry a watcher no more; its cursor is `sequence`."""
@@ -180,7 +182,6 @@ class Fan:
 
     def let_all_go(self) -> None:
         """Have everyone go on alone: the tail has something to say that is no entry, such as its end."""
-        self.flush()
         for riders in self._riders.values():
             for rider in tuple(riders):
                 rider.let_go()

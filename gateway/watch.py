@@ -171,12 +171,16 @@ class Watch:
 
     async def _go_on(self, recipient: Recipient) -> bool:
         assert self._stream is not None  # noqa: S101 - `_begin` has attached it
-        tail, pipe = self._stream.tail, recipient.pipe
+        tail, fan, pipe = self._stream.tail, self._stream.fan, recipient.pipe
         while True:
             if pipe is not None:
                 await pipe.room()
-                if self._is_level(tail) and self._ride(self._stream.fan, recipient, pipe):
-                    return False
+                if self._is_level(tail) and fan.is_level(self._sequence):
+                    if fan.shown is None or fan.shown is self._shown:
+                        self._ride(fan, recipient, pipe)
+                        return False
+                    await self._send(recipient, (fan.shown,))
+                    continue
             async with aclosing(tail.watch(self._sequence, self._known)) as batches:
                 async for batch in batches:
                     await self._send(recipient, cast("Sequence[SharedEntry]", batch))
@@ -199,13 +203,9 @@ class Watch:
         else:
             self._shown = batch[-1]
 
-    def _ride(self, fan: Fan, recipient: Recipient, pipe: Pipe) -> bool:
-        fan.flush()
-        if fan.sequence != self._sequence:
-            return False
+    def _ride(self, fan: Fan, recipient: Recipient, pipe: Pipe) -> None:
         self._fan, self._recipient = fan, recipient
-        fan.join(self, recipient.form, pipe.write, self._shown)
-        return True
+        fan.join(self, recipient.form, pipe.write)
 
     def let_go(self) -> None:
         """Stop riding, if the fan carries this watch, and go on alone."""
