@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -12,72 +13,88 @@ import pytest
 from tests.e2e.observer import Observer, all_doors, check_equal, check_story, family
 from tests.e2e.stories import api_of, watching
 from tests.e2e.wire import cut_at_random, wired
-from tests.proof import record, runs, seeded, share_of
+from tests.proof import PROOF, record, runs, seeded, share_of
 from tests.system import System
 
-CUTS = 1000
-"""In a proof, of all watchers together."""
-
-CUTS_OF_A_DOOR = 12
-CUTS_OF_A_WANDERER = 14
+CUTS_OF_A_DOOR = 120
+CUTS_OF_A_WANDERER = 140
 WANDERERS = 2
-"""Of each watcher of one story: by each of the six doors, and changing between them; 100 in all."""
+"""In a proof: of the watcher at each of the six doors, and of each of those that change doors; 1,000 in all."""
+
+CUTS_OF_A_STORY = 14
+"""Of one watcher, at most."""
+
+STORY_SECONDS = 7.5
+"""About how long the story of these tests takes at the pace of the house."""
 
 CHANGING = "changing doors"
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(120 + share_of(CUTS))
+@pytest.mark.timeout(120 + 100 * PROOF)
 async def test_watchers_that_are_cut_off_lose_nothing_and_see_nothing_twice(house: System) -> None:
     """Cut off at random moments, at each door and changing between them, all watchers see the same log once."""
-    cuts: Counter[str] = Counter()
+    left = [share_of(CUTS_OF_A_DOOR)] * len(all_doors(house)) + [share_of(CUTS_OF_A_WANDERER)] * WANDERERS
+    by_door: Counter[str] = Counter()
+    by_third: Counter[int] = Counter()
     stories = 0
     for run in runs("cuts"):
-        cuts += await cut_one_story(house, run.chance, share_of(CUTS) - cuts.total())
+        for watcher, door, third in await cut_one_story(house, run.chance, left):
+            left[watcher] -= 1
+            by_door[door] += 1
+            by_third[third] += 1
         stories += 1
-        if cuts.total() >= share_of(CUTS):
+        if not any(left):
             break
+    thirds = " / ".join(str(by_third[third]) for third in range(3))
     record(
         what="watchers' connections cut",
-        runs=cuts.total(),
+        runs=by_door.total(),
         outcome="1…N once; text equal to the result; all watchers equal",
-        figures={**dict(sorted(cuts.items())), "stories": stories},
+        figures={**dict(sorted(by_door.items())), "in the thirds of a story": thirds, "stories": stories},
     )
+    assert all(by_third[third] for third in range(3))
 
 
-async def cut_one_story(house: System, chance: random.Random, at_most: int) -> Counter[str]:
-    """Have a story watched, cut its watchers off again and again, check what they saw; return the cuts, by door."""
+async def cut_one_story(house: System, chance: random.Random, left: Sequence[int]) -> list[tuple[int, str, int]]:
+    """Have a story watched, cut its watchers off again and again, so often each at most, and check what they saw.
+
+    Returns:
+        For each cut the watcher, its door, and the third of the story that it was in.
+    """
     async with api_of(house) as api, AsyncExitStack() as held:
         story = await api.start(words=300, chapters=2)
         undisturbed = Observer(story, all_doors(house)[:1])
-        observers, wires, cutters = [], [], []
-        places = [(place, CUTS_OF_A_DOOR) for place in range(len(all_doors(house)))]
-        for place, quota in [*places, *[(-1, CUTS_OF_A_WANDERER)] * WANDERERS]:
-            wire = await held.enter_async_context(wired(house))
-            doors = all_doors(wire) if place < 0 else [all_doors(wire)[place]]
-            own = random.Random(chance.randrange(2**32))  # who is slow must not change what the others draw
-            observer = Observer(story, doors, own)
-            allowed = min(quota, at_most)
-            at_most -= allowed
-            wires.append(wire)
-            observers.append(observer)
-            cutters.append(cut_at_random(wire, observer, random.Random(chance.randrange(2**32)), allowed))
-
+        wires = [await held.enter_async_context(wired(house)) for _ in left]
+        observers = [
+            Observer(story, all_doors(wire)[place : place + 1] or all_doors(wire), random.Random(chance.random()))
+            for place, wire in enumerate(wires)
+        ]
         async with asyncio.TaskGroup() as tasks:
-            cutting = [tasks.create_task(cutter) for cutter in cutters]
+            cutting = [
+                # Each has a chance of its own: what it draws does not depend on how quick the others are.
+                tasks.create_task(cut_at_random(wire, observer, random.Random(chance.random()), count, STORY_SECONDS))
+                for wire, observer, count in zip(
+                    wires, observers, (min(some, CUTS_OF_A_STORY) for some in left), strict=True
+                )
+            ]
             async with watching([undisturbed, *observers]):
                 pass
             for task in cutting:
                 task.cancel()
-
         for observer in (undisturbed, *observers):
             check_story(observer)
         check_equal([undisturbed, *observers])
         assert undisturbed.responses[-1].story.text == (await api.read(story))["story"]["text"]
-        counted: Counter[str] = Counter()
-        for observer, wire in zip(observers, wires, strict=True):
-            counted[CHANGING if len(observer.doors) > 1 else family(observer.doors[0])] += wire.cuts
-        return counted
+    return [
+        (watcher, _door(observers[watcher]), 3 * cursor // (undisturbed.cursor + 1))
+        for watcher, wire in enumerate(wires)
+        for cursor in wire.cuts
+    ]
+
+
+def _door(observer: Observer) -> str:
+    return family(observer.doors[0]) if len(observer.doors) == 1 else CHANGING
 
 
 async def test_a_watcher_cut_before_its_first_event_keeps_its_cursor(house: System) -> None:

@@ -25,12 +25,12 @@ class Wire:
 
     Attributes:
         url, story_address: What the watcher takes for the system's.
-        cuts: How often it was cut while something was connected.
+        cuts: The last sequence that the watcher had, for each cut while something was connected.
     """
 
     url: str = ""
     story_address: str = ""
-    cuts: int = 0
+    cuts: list[int] = field(default_factory=list)
     _ends: set[asyncio.StreamWriter] = field(default_factory=set)
     _used: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,15 +38,16 @@ class Wire:
         """Wait until somebody is connected."""
         await self._used.wait()
 
-    def cut(self, *, by_reset: bool) -> None:
-        """Cut all connections, both ends at once; what is on its way is lost. Not counted if there is none."""
-        self.cuts += bool(self._ends)
+    def cut(self, *, by_reset: bool) -> bool:
+        """Cut all connections, both ends at once; what is on its way is lost. Return whether there was any."""
+        connected = bool(self._ends)
         for end in self._ends:
             if by_reset:
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             end.transport.abort()
         self._ends.clear()
         self._used.clear()
+        return connected
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:
         """Carry one connection, from its beginning on a victim of `cut`."""
@@ -102,20 +103,20 @@ async def wired(system: System) -> AsyncIterator[Wire]:
             wire.cut(by_reset=False)
 
 
-LONGEST_LIFE_SECONDS = 0.5
-"""Of a connection that is to be cut."""
+async def cut_at_random(wire: Wire, observer: Observer, chance: random.Random, count: int, seconds: float) -> None:
+    """Cut a watcher's connections at random moments, so often at most, until it has been told of the end.
 
-EARLY_SECONDS = 0.005
-"""A quarter of all connections live so long at most: they are cut while they are made."""
-
-
-async def cut_at_random(wire: Wire, observer: Observer, chance: random.Random, count: int) -> None:
-    """Cut a watcher's connections at random moments, so often at most, until it has been told of the end."""
-    before = wire.cuts
-    while wire.cuts - before < count and not observer.ended:
-        life = EARLY_SECONDS if chance.random() < 0.25 else LONGEST_LIFE_SECONDS
-        seconds, by_reset = chance.uniform(0, life), chance.random() < 0.5
-        await wire.until_used()
-        await asyncio.sleep(seconds)
-        if not observer.ended:
-            wire.cut(by_reset=by_reset)
+    Args:
+        wire: What to cut; it counts.
+        observer: The watcher on it.
+        chance: Draws the moments, evenly.
+        count: How many.
+        seconds: In how much time from now.
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    for moment in sorted(chance.uniform(0, seconds) for _ in range(count)):
+        await asyncio.sleep(began + moment - clock())
+        await wire.until_used()  # it comes back just now: then it is cut while it connects
+        if not observer.ended and wire.cut(by_reset=chance.random() < 0.5):
+            wire.cuts.append(observer.cursor)
