@@ -111,6 +111,10 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
     kinds = [known.kind(word) for word in lower]
     if len(run) == 1 and lower[0] in known.gazetteer:
         return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
+    following = tokens[end] if end < len(tokens) and not tokens[end].breaks else None
+    modified = before in DETERMINERS | known.adjectives and following is not None and bool(known.guess(following.lower))
+    if len(run) == 1 and not tokens[end - 1].genitive and (modified or _adjectival(lower[0], following, before, known)):
+        return None  # "a forgotten Roman mosaic"
     kin = known.guess(before) in {"person", "animal", "being"}  # "her dog Biscuit"
     if len(run) == 1 and kinds[0] and lower[0] not in known.names and not kin:
         return None  # an ordinary noun in capitals: the phrases see it
@@ -132,6 +136,12 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
     if not person and before == "the":
         return None
     return _person(run, lower, known)
+
+
+def _adjectival(word: str, following: Token | None, before: str, known: Vocabulary) -> bool:
+    """Tell whether a capital belongs to an adjective of a people: "the Roman wall", "an old Persian rug"."""
+    noun = following is not None and following.text.islower() and not known.known(following.lower)
+    return noun and word.endswith(("an", "ish", "ese", "ch")) and before in DETERMINERS | known.adjectives
 
 
 def _place_before(tokens: list[Token], start: int, known: Vocabulary) -> bool:

@@ -27,7 +27,7 @@ _MOST_TOLD = 140  # words of a text whose sentences can be told back
 _PREAMBLE = re.compile(
     r"^\s*(?:please\s+)?(?:(?:can|could) you\s+)?(?:i(?:'d| would)? (?:want|like|need)\s+|(?:write|tell|make|give)\s+)"
     r"(?:to (?:read|hear)\s+)?(?:me\s+|us\s+)?(?:(?:an?|the|another|some)\s+(?:[\w-]+\s+){0,3}?"
-    r"(?:story|stories|tale|something)\s+(?:about|of|in which|where|on)|about|how)\s+",
+    r"(?:story|stories|tale|something)\s+(?:about|of|in which|where|on)|(?:something\s+)?about|how)\s+",
     re.IGNORECASE,
 )
 _HER = {"her": "she", "she": "she", "herself": "she", "his": "he", "he": "he", "him": "he", "himself": "he"}
@@ -163,6 +163,8 @@ def _join_neighbours(found: list[Found], tokens: list[Token]) -> list[Found]:
                 joined[-1] = item
             continue
         gap = tokens[last.end : item.start] if last else []
+        if _named_before(joined, item, tokens):
+            continue
         owner = bool(last and last.noun.name and tokens[last.end - 1].genitive)  # "Hana's grandfather" is not Hana
         if last and not owner and _named_one_by_one(last.noun, item.noun, [token.lower for token in gap]):
             joined[-1] = Found(last.start, item.end, replace(last.noun, company=(*last.noun.company, item.noun.name)))
@@ -172,6 +174,13 @@ def _join_neighbours(found: list[Found], tokens: list[Token]) -> list[Found]:
             continue
         joined.append(item)
     return joined
+
+
+def _named_before(joined: list[Found], item: Found, tokens: list[Token]) -> bool:
+    """Tell whether the names of several stand before what they are: "Juniper and Ash, two witches"."""
+    several = joined[-item.noun.count :] if item.noun.count > 1 and item.noun.kind == "person" else []
+    named = len(several) == item.noun.count and all(one.noun.name and one.noun.kind == "person" for one in several)
+    return named and several[-1].end == item.start and tokens[item.start].breaks
 
 
 def _named_one_by_one(first: Noun, second: Noun, gap: list[str]) -> bool:
