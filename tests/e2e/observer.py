@@ -14,8 +14,6 @@ from typing import Protocol
 from fabula.api.generation.v1.generation_pb2 import Event, State
 from fabula.api.story.v1.story_pb2 import Chapter, Story, WatchProgressResponse
 from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, WebSocketDoor
-from tests.proof import PROOF as PROOF  # noqa: PLC0414 - others take it from here
-from tests.proof import seeded as seeded  # noqa: PLC0414 - the same
 
 PATIENCE_SECONDS = 40.0
 LONGEST_ABSENCE_SECONDS = 0.3
