@@ -21,6 +21,7 @@ from services.story.grammar.tokens import DETERMINERS
 from services.story.grammar.verbs import AUXILIARIES, past_of_third, regular_past
 from services.story.grammar.vocabulary import Vocabulary
 
+_LONGEST_CLAUSE = 40  # words looked ahead: a text without punctuation must not take for ever
 _SINGULAR = words("a an every each one this that another")
 _POINTING = words("a an the his her its their my your our this these those every each no some any one two three")
 _PARTICLES = words("away up off out back down over home")
@@ -207,7 +208,8 @@ class FiniteVerbs:
     def _verb_ahead(self, at: int) -> bool:
         """Tell whether another finite verb follows in the same clause."""
         known = self._known
-        while at < len(self._text.tokens) and not self._text.tokens[at].breaks:
+        end = min(len(self._text.tokens), at + _LONGEST_CLAUSE)
+        while at < end and not self._text.tokens[at].breaks:
             word = self._text.word(at)
             if word in RELATIVE | SUBORDINATE | SOFT | JOINING:
                 return False
