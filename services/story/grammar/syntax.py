@@ -201,7 +201,7 @@ class _Reader:
                 self._clause.verb, self._clause.prep = gerund_base(word, self._known), ""
                 return True
             return False
-        participle = word.endswith(("ed", "en")) or word in self._known.past_forms.keys() | PARTICIPLES
+        participle = word.endswith(("ed", "en")) or word in self._known.past_forms or word in PARTICIPLES
         participle = participle or word in self._known.adjectives
         if (
             participle
