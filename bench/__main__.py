@@ -11,7 +11,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 import uvloop
 
-from bench import cancelling, forecasting, generating, growth, latency, memory, reading, watching, writing
+from bench import (
+    cancelling,
+    fan_out,
+    forecasting,
+    gateway_memory,
+    generating,
+    growth,
+    latency,
+    memory,
+    reading,
+    watching,
+    writing,
+)
 from bench.stage import Stage, set_stage
 from bench.table import PAGE, Row, lines, page
 
@@ -22,10 +34,14 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "emit": writing.emit,
     "starts": writing.starts,
     "memory": memory.idle_watchers,
+    "fan-out": fan_out.broadcast,
+    "socket-latency": fan_out.emit_to_socket,
+    "socket-memory": gateway_memory.idle_watchers,
     "generate": generating.watched,
     "cancel": cancelling.cancel,
     "forecast": forecasting.time_left,
     "growth-watchers": growth.watchers,
+    "growth-sockets": fan_out.growth,
     "growth-events": growth.events,
     "growth-generations": growth.generations,
 }

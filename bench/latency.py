@@ -28,26 +28,43 @@ _STAMP = 18
 """Characters of a time as it is written into an event."""
 
 
+Watching = Callable[[Address, list[float], int], Awaitable[None]]
+"""Watches a generation from its start until so many stamps have come, and notes the age of each."""
+
+
 async def emit_to_watcher(stage: Stage) -> list[Row]:
     """Time from the emission of an event to a gRPC watcher, and from a bare publish to a subscriber."""
+
+    async def watch(address: Address, taken: list[float], expected: int) -> None:
+        messages = stage.client.stream("WatchProgress", watch_request(address), LOCAL)
+        async for data in messages:
+            taken += ages(pb.WatchProgressResponse.FromString(data).event.text_delta.text)
+            if len(taken) == expected:
+                return
+
+    return await compared(stage, "gRPC watcher", watch, WHY)
+
+
+async def compared(stage: Stage, who: str, watch: Watching, why: str) -> list[Row]:
+    """Time from the emission of an event to a watcher, and from a bare publish to a subscriber."""
     against = "JetStream publish → subscriber of what is stored"
     rows = []
     for rate in RATES:
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            ours.append(await _ours(stage, rate))
+            ours.append(await _ours(stage, rate, watch))
             theirs.append(await _bare(stage, rate))
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             rows.append(
                 Row(
-                    f"emit → gRPC watcher at {rate:,} events/s, {name}",
+                    f"emit → {who} at {rate:,} events/s, {name}",
                     "ms",
                     [quantile(taken, share) for taken in ours],
                     [quantile(taken, share) for taken in theirs],
                     against,
                     "≤ 3",
                     lower_is_better=True,
-                    why=WHY,
+                    why=why,
                 )
             )
     return rows
@@ -71,18 +88,17 @@ def _stamp() -> str:
     return f"{time.perf_counter():0{_STAMP}.6f}"
 
 
-def _ages(text: str) -> list[float]:
+def ages(text: str) -> list[float]:
     """Return how many milliseconds ago each stamp in the text was written."""
     now = time.perf_counter()
     return [(now - float(text[at : at + _STAMP])) * 1000 for at in range(0, len(text), _STAMP)]
 
 
-async def _ours(stage: Stage, rate: int) -> list[float]:
+async def _ours(stage: Stage, rate: int, watch: Watching) -> list[float]:
     address = new_address()
     taken: list[float] = []
     async with _writer(stage, address) as writer:
-        call = stage.client.stream("WatchProgress", watch_request(address), LOCAL)
-        watching = asyncio.create_task(_watch(call, taken, rate * SECONDS))
+        watching = asyncio.ensure_future(watch(address, taken, rate * SECONDS))
         await asyncio.sleep(0.3)
         progress = Progress(0.5, "write-1", "Writing chapter 1 of 1", active_agents=("Writer",))
         offset = 0
@@ -95,13 +111,6 @@ async def _ours(stage: Stage, rate: int) -> list[float]:
         await _paced(rate, emit)
         await asyncio.wait_for(watching, 30)
     return taken
-
-
-async def _watch(messages: AsyncIterator[bytes], taken: list[float], expected: int) -> None:
-    async for data in messages:
-        taken += _ages(pb.WatchProgressResponse.FromString(data).event.text_delta.text)
-        if len(taken) == expected:
-            return
 
 
 @asynccontextmanager
@@ -129,7 +138,7 @@ async def _bare(stage: Stage, rate: int) -> list[float]:
     all_there = asyncio.Event()
 
     async def receive(message: Msg) -> None:
-        taken.extend(_ages(pb.WatchProgressResponse.FromString(message.data).event.text_delta.text))
+        taken.extend(ages(pb.WatchProgressResponse.FromString(message.data).event.text_delta.text))
         if len(taken) == rate * SECONDS:
             all_there.set()
 
