@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fabula.engine.events import Progress
-from fabula.engine.forecast import Current, Forecast, Pace
+from fabula.engine.forecast import Current, Forecast
 from fabula.engine.pipeline import Stage
 
 _BEFORE_SUCCESS = 0.999
@@ -82,16 +82,14 @@ class Meter:
         self._progress = replace(self._progress, active_agents=names)
 
     def end(self, now: float) -> tuple[float, int]:
-        """End the stage; return its seconds and units, and remember its pace for the stages like it."""
+        """End the stage; return its seconds and units, and remember them for the stages behind it."""
         if self._stage is None:
             return 0.0, 0
         stage, seconds, units = self._stage, now - self._stage_begun, self._progress.step or 0
         self._finished.add(stage.name)
         counted = units or stage.units  # a stage that never said how far it was did what it was expected to do
         self.measured.append((stage.role, seconds, counted))
-        paces = dict(self._forecast.paces)
-        paces[stage.role] = paces.get(stage.role, Pace()).add(seconds, counted)
-        self._forecast = Forecast(paces)
+        self._forecast = self._forecast.after(stage.role, seconds, counted)
         self._stage = None
         self._progress = replace(self._progress, active_agents=(), step=None, steps=None)
         return seconds, units

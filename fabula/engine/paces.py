@@ -60,12 +60,12 @@ class PaceBook:
         return (await self._read(model))[1]
 
     async def keep(self, model: str, measured: Sequence[Measured]) -> None:
-        """Add what was measured; another worker that writes at the same time goes first.
+        """Add what one generation's stages took, those of a role together; other workers may write at the same time.
 
         While this worker writes already, whoever writes takes it along: a thousand generations that end at once must
         not race each other for one record. What could not be written is taken along by the next.
         """
-        self._unkept.setdefault(model, []).extend(measured)
+        self._unkept.setdefault(model, []).extend(_by_role(measured))
         if self._keeping:
             return
         self._keeping = True
@@ -115,6 +115,15 @@ class PaceBook:
     async def _read(self, model: str) -> tuple[int, dict[str, Pace]]:
         stored = await self._records.get(self._key(model))
         return (0, {}) if stored is None else (stored.revision, _paces_in(stored.value))
+
+
+def _by_role(measured: Sequence[Measured]) -> list[Measured]:
+    """Return what all stages of each role took together: the chapters of one story are no samples of many stories."""
+    roles: dict[str, tuple[float, int]] = {}
+    for role, seconds, units in measured:
+        before, counted = roles.get(role, (0.0, 0))
+        roles[role] = before + seconds, counted + max(1, units)
+    return [(role, seconds, units) for role, (seconds, units) in roles.items()]
 
 
 def _sign_in(value: bytes) -> SignOfLife:

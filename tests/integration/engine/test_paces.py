@@ -65,3 +65,14 @@ async def test_what_could_not_be_kept_is_kept_with_the_next(journal: Journal) ->
     await book.keep("grammar/1", [("write", 2.0, 1)])
 
     assert {1.0, 2.0} == set((await book.read("grammar/1"))["write"].samples)
+
+
+async def test_chapters_of_one_story_are_one_sample(journal: Journal) -> None:
+    """What is kept are generations: forty chapters of one story do not push out what other stories took."""
+    book = PaceBook(journal.records, "paces-f")
+
+    await book.keep("grammar/1", [("write", 10.0, 100), ("write", 20.0, 50), ("edit", 1.0, 0), ("edit", 3.0, 0)])
+
+    paces = await book.read("grammar/1")
+    assert (0.2,) == paces["write"].samples
+    assert (2.0,) == paces["edit"].samples

@@ -18,14 +18,41 @@ NOTHING_DONE = frozenset[str]()
 
 
 def test_interval_of_known_paces() -> None:
-    """Medians add up; spreads add as independent ones do."""
-    forecast = Forecast({"outline": Pace((1.0, 2.0, 3.0)), "write": Pace((0.1,))})
+    """Medians add up, and so do upper bounds: the stages of one run are slow together."""
+    forecast = Forecast({"outline": Pace((1.0, 2.0, 3.0)), "write": Pace((0.1, 0.2, 0.3))})
 
     left = forecast.remaining(PLAN, NOTHING_DONE, Current())
 
     assert left is not None
-    assert 22.0 == left.p50
-    assert left.p90 == pytest.approx(22.8)
+    assert left.p50 == pytest.approx(42.0)
+    assert left.p90 == pytest.approx(2.8 + 2 * 28.0)
+
+
+def test_run_that_is_slow_is_expected_to_stay_slow() -> None:
+    """An outline that took twice its time makes the chapters longer, though not twice: it may have been chance."""
+    forecast = Forecast({"outline": Pace((5.0,)), "write": Pace((0.1,))})
+
+    left = forecast.after("outline", 10.0, 0).remaining(PLAN, frozenset({"outline"}), Current())
+
+    assert left is not None
+    assert left.p50 == pytest.approx(20.0 * (10.0 + 0.3 * 25.0) / (5.0 + 0.3 * 25.0))
+
+
+def test_stage_at_work_shows_the_tempo_too() -> None:
+    """A chapter that is half done at half the usual pace slows the next one down."""
+    forecast = Forecast({"write": Pace((0.1,))})
+
+    left = forecast.remaining(PLAN[1:], NOTHING_DONE, Current("write-1", 10.0, 0.5))
+
+    assert left is not None
+    assert left.p50 == pytest.approx(10.0 + 10.0 * (10.0 + 0.3 * 20.0) / (5.0 + 0.3 * 20.0))
+
+
+def test_first_generation_goes_by_its_own_finished_stages() -> None:
+    """Where no earlier generation had a role, this run's own stages tell of the next of them."""
+    forecast = Forecast({"write": Pace()}).after("write", 30.0, 100)
+
+    assert Remaining(30.0, 30.0) == forecast.remaining(PLAN, frozenset({"outline", "write-1"}), Current())
 
 
 def test_spreads_add_in_squares() -> None:
