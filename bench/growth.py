@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bench.processes import cpu_seconds
@@ -39,6 +39,7 @@ GENERATIONS = (10, 1_000)
 WORDS = 50
 """Words that each of them writes, five a second."""
 
+_CALLERS = 20
 _FLAT = "≤ 1.2"
 
 
@@ -147,7 +148,7 @@ async def generations(stage: Stage) -> list[Row]:
     cost: dict[int, dict[str, list[float]]] = {count: {part: [] for part in parts} for count in GENERATIONS}
     async with toy_worker(stage, Orders(stage.nats_url, slots=max(GENERATIONS), tempo=Tempo(piece_words=5))) as worker:
         pids = dict(zip(parts, (worker, stage.story.pid, _server(stage)), strict=True))
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS - 1):
             for count in GENERATIONS:
                 for part, milliseconds in (await _write(stage, pids, count)).items():
                     cost[count][part].append(milliseconds)
@@ -194,6 +195,11 @@ async def _watch_all(stage: Stage, count: int) -> None:
         for _, address in requests
     ]
     async with Readers.of(stage.story_address, WATCH, watching) as readers:
-        for request, _ in requests:
-            await stage.client.call("StartGeneration", request, LOCAL)
+        some = [requests[first::_CALLERS] for first in range(_CALLERS)]
+        await asyncio.gather(*(_start(stage, [request for request, _ in part]) for part in some))
         await readers.until_ended()
+
+
+async def _start(stage: Stage, requests: Sequence[pb.StartGenerationRequest]) -> None:
+    for request in requests:
+        await stage.client.call("StartGeneration", request, LOCAL)
