@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import inflect
+
+T = TypeVar("T")
 
 
 def words(listed: str) -> frozenset[str]:
@@ -34,10 +36,24 @@ SENTENCE_END = re.compile(r'(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A
 
 @cache
 def _engine() -> inflect.engine:
-    """Load `inflect` when the first article is needed: the import takes a moment."""
-    import inflect  # noqa: PLC0415 - a second of start-up that listing templates or planning nothing need not pay
+    """Load `inflect` when the first article is needed, without the type checks that it compiles into itself.
 
+    typeguard reads and compiles the whole module anew for each of its methods: more than a second of every process
+    that starts, while readers wait for the stories of one that died. What is checked, mypy has checked.
+    """
+    import typeguard  # noqa: PLC0415 - listing templates needs neither
+
+    checked = typeguard.typechecked
+    typeguard.typechecked = _unchecked  # type: ignore[assignment]  # what it is itself under `python -O`
+    try:
+        import inflect  # noqa: PLC0415
+    finally:
+        typeguard.typechecked = checked
     return inflect.engine()
+
+
+def _unchecked(target: T) -> T:
+    return target
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from services.story.grammar.english import after_they, capitalise, fix_articles, possessive, sentences, tidy
@@ -54,3 +57,19 @@ def test_possessives_and_spaces() -> None:
 def test_a_text_is_cut_at_sentence_ends_and_inside_speech() -> None:
     """Quotes stay with their sentence."""
     assert ['"Yes," he said.', '"No."', "They left."] == sentences('"Yes," he said. "No." They left.')
+
+
+def test_the_first_article_does_not_wait_for_a_compiler() -> None:
+    """What tells articles is loaded as it stands, without checks that are compiled into it for more than a second."""
+    code = (
+        "from services.story.grammar.english import indefinite\n"
+        "print(indefinite('owl'))\n"
+        "import inflect, typeguard\n"
+        "print('TypeCheckMemo' in inflect.engine.a.__code__.co_varnames, typeguard.typechecked.__module__)\n"
+    )
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ["an", "False typeguard"] == [
+        line.replace("typeguard._decorators", "typeguard") for line in told.stdout.splitlines()
+    ]
