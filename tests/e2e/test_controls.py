@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -28,8 +29,11 @@ from tests.e2e.observer import (
 )
 from tests.e2e.pauses import check_pause, check_resumed, paused, restart, resume
 from tests.e2e.stories import Api, api_of, watching
-from tests.proof import seeded
+from tests.proof import record, runs, seeded, share_of
 from tests.system import System
+
+CROWDS = 20
+"""In a proof; sixteen cancels each."""
 
 Canceller = Callable[[System, str], Awaitable[None]]
 
@@ -113,6 +117,59 @@ async def test_a_cancel_at_any_moment_wins(house: System) -> None:
             assert ["cancel_requested", "cancelled"] == [each for each in bodies(observer) if "cancel" in each]
             await by_rest(house, story)
             assert observer.cursor == (await api.read(story))["generation"]["lastSequence"]
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(60 + 10 * share_of(CROWDS))
+async def test_a_cancel_that_races_the_start_wins(house: System) -> None:
+    """Of a crowd that starts at once most are cancelled within moments, at any door: those end, and no other does."""
+    ends: list[float] = []
+    waiting = 0
+    for run in runs("cancels that race starts", CROWDS):
+        async with api_of(house) as api, asyncio.TaskGroup() as tasks:
+            racing = [tasks.create_task(race(api, house, run.chance)) for _ in range(16)]
+            others = [Observer(await api.start(words=60), all_doors(house)) for _ in range(4)]
+            for other in others:
+                tasks.create_task(other.watch())
+        for other in others:
+            check_story(other)
+            assert "cancel_requested" not in bodies(other)
+        for task in racing:
+            cancelled = task.result()
+            if "claimed" in bodies(cancelled):
+                ends.append(seconds_to_obey(cancelled))
+            else:
+                waiting += 1
+    record(
+        what="a cancel that races the start, and how long a worker takes to obey",
+        runs=len(ends) + waiting,
+        outcome="CANCELLED, once; the stories beside it SUCCEEDED",
+        seconds=ends,
+        figures={"before any worker took it": waiting},
+    )
+
+
+async def race(api: Api, system: System, chance: random.Random) -> Observer:
+    """Start a story and cancel it a moment later; return a watcher that has seen the end."""
+    story = await api.start(words=300)
+    observer = Observer(story, [chance.choice(all_doors(system))])
+    async with watching([observer]):
+        await asyncio.sleep(chance.choice([0, chance.uniform(0, 0.05), chance.uniform(0, 0.5)]))
+        await chance.choice([by_rest, by_grpc, by_websocket])(system, story)
+        answered = (await api.read(story))["generation"]["lastSequence"]
+    check_log(observer)
+    assert ["cancel_requested", "cancelled"] == [each for each in bodies(observer) if "cancel" in each]
+    words = "".join(event.text_delta.text for event in observer.events[answered:]).split()
+    assert len(words) <= READING_PACE, "it ran on for more than a second"
+    await by_rest(system, story)
+    assert observer.cursor == (await api.read(story))["generation"]["lastSequence"]
+    return observer
+
+
+def seconds_to_obey(observer: Observer) -> float:
+    """Return how long after the request the end was written."""
+    times = {event.WhichOneof("body"): event.time.ToNanoseconds() / 1e9 for event in observer.events}
+    return times["cancelled"] - times["cancel_requested"]
 
 
 async def test_a_queued_story_is_cancelled_and_no_other_is_touched(narrow: System) -> None:
