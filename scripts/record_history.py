@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,13 +25,15 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the tests are no part of the package
 
 from fabula.api.story.v1 import story_pb2 as pb
-from fabula.engine.events import Body, Cancelled, Event, Failed, Paused, Released, State, Succeeded, TextDelta
+from fabula.backends.text_settings import TransformersSettings
+from fabula.backends.transformers_text import TransformersText
+from fabula.engine.events import Body, Cancelled, Claimed, Event, Failed, Paused, Released, State, Succeeded, TextDelta
 from fabula.engine.history import fold
 from fabula.engine.paces import PaceBook
 from fabula.engine.ports import Address, GenerationId
 from fabula.engine.run import Workshop
 from fabula.engine.worker import Worker, WorkerSettings
-from fabula.errors import ModelCrashed
+from fabula.errors import InvalidRequest, ModelCrashed
 from fabula.journal import Journal, JournalSettings, connect
 from fabula.journal.embedded import EmbeddedServer
 from fabula.rpc.service import Call, GenerationService
@@ -39,7 +42,9 @@ from services.story.contract import StoryContract
 from services.story.domain import Brief, Chapter, Finding, Outline, Review
 from services.story.grammar.author import GrammarAuthor
 from services.story.pipeline import StoryPipeline
+from services.story.prompted import PromptedAuthor
 from tests.golden import FOLDER, save, summary
+from tests.tiny_models import build_tiny_text_model
 
 OWNER = "ada"
 WORDS_PER_SECOND = 200
@@ -63,9 +68,9 @@ class Studio:
         response = await self.service.start(Call(OWNER), request)
         return Address("story", OWNER, GenerationId(response.generation.id))
 
-    async def ask(self, name: str, address: Address) -> None:
+    async def ask(self, name: str, address: Address, **fields: str) -> None:
         """Send a command."""
-        request = getattr(pb, f"{name.title()}GenerationRequest")(generation_id=address.id)
+        request = getattr(pb, f"{name.title()}GenerationRequest")(generation_id=address.id, **fields)
         await getattr(self.service, name)(Call(OWNER), request)
 
     async def until(self, address: Address, holds: Callable[[Event], bool]) -> Event:
@@ -160,6 +165,27 @@ class CrashingAuthor(GrammarAuthor):
                 if words > 12 and not self._crashed:
                     self._crashed = True
                     raise ModelCrashed("the model's process died (exit code -9); it has been started again")
+
+
+class BlockedAuthor(GrammarAuthor):
+    """The bundled author, who cannot write a word of the second chapter before the first one was planned anew."""
+
+    def __init__(self) -> None:
+        super().__init__(WORDS_PER_SECOND)
+        self._plans = 0
+
+    async def outline(self, brief: Brief, **rest: Any) -> Outline:
+        """Plan."""
+        self._plans += 1
+        return await super().outline(brief, **rest)
+
+    async def chapter(self, brief: Brief, outline: Outline, number: int, **rest: Any) -> AsyncGenerator[str, None]:
+        """Write, or fail for good."""
+        if self._plans == 1 and number > 1:
+            raise InvalidRequest("the plan leads nowhere")
+        async with aclosing(super().chapter(brief, outline, number, **rest)) as stream:
+            async for piece in stream:
+                yield piece
 
 
 class StrictAuthor(GrammarAuthor):
@@ -264,8 +290,77 @@ async def restarted(studio: Studio) -> Address:
     return address
 
 
+async def retried_earlier(studio: Studio) -> Address:
+    """Record a second chapter that fails, and a retry that begins with the plan."""
+    async with studio.worker_with(BlockedAuthor()):
+        address = await studio.start(chapters=2)
+        await studio.until_body(address, Failed)
+        await studio.ask("retry", address, from_stage="outline")
+        await studio.until_body(address, Succeeded)
+    return address
+
+
+async def poisoned(studio: Studio) -> Address:
+    """Record a job whose workers are killed, one after the other, until it is given up."""
+    address = await studio.start(words=200)
+    for attempt in (1, 2, 3):
+        async with studio.worker() as worker:
+            await studio.until(address, partial(_writes_at, Claim(attempt)))
+            worker.send_signal(signal.SIGKILL)
+            await worker.wait()
+    async with studio.worker():
+        await studio.until_body(address, Failed)
+    return address
+
+
+@dataclass(slots=True)
+class Claim:
+    """A worker's turn that is waited for.
+
+    Attributes:
+        attempt: Which one.
+        seen: Whether it has begun.
+    """
+
+    attempt: int
+    seen: bool = False
+
+
+def _writes_at(claim: Claim, event: Event) -> bool:
+    """Tell whether an event is text of that turn."""
+    claim.seen |= isinstance(event.body, Claimed) and event.body.attempt == claim.attempt
+    return claim.seen and isinstance(event.body, TextDelta)
+
+
+async def host_killed(studio: Studio) -> Address:
+    """Record a real model, a tiny one, whose process is killed in mid-chapter: its text goes on where it was."""
+    with tempfile.TemporaryDirectory() as folder:
+        build_tiny_text_model(Path(folder) / "tiny", window=16_384, fond_of='" ].')
+        model = TransformersText(TransformersSettings(str(Path(folder) / "tiny"), is_folder=True, device="cpu"))
+        async with studio.worker_with(PromptedAuthor(model)):
+            address = await studio.start()
+            await studio.until_writing(address)
+            os.kill(model.state.pid or 0, signal.SIGKILL)
+            await studio.until_body(address, Succeeded)
+        await model.close()
+    return address
+
+
 SCENES: dict[str, Callable[[Studio], Awaitable[Address]]] = {
-    scene.__name__: scene for scene in (success, cancelled, paused, killed, handed_back, retried, revised, restarted)
+    scene.__name__: scene
+    for scene in (
+        success,
+        cancelled,
+        paused,
+        killed,
+        handed_back,
+        retried,
+        revised,
+        restarted,
+        retried_earlier,
+        poisoned,
+        host_killed,
+    )
 }
 
 

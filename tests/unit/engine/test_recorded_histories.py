@@ -7,6 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from fabula.engine.events import (
+    Accepted,
+    Advanced,
+    Body,
+    LogLine,
+    Retried,
+    StageFinished,
+    StageRestarted,
+    StageStarted,
+    TextDelta,
+)
 from fabula.engine.history import fold
 from fabula.engine.ports import GenerationId
 from fabula.rpc.codec import ProtoCodec
@@ -19,9 +30,42 @@ CODEC = ProtoCodec(STORY, StoryCodec())
 HISTORIES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".snapshot.json"))
 
 
-def test_histories_are_there() -> None:
-    """The recordings have not been lost on the way."""
-    assert len(HISTORIES) >= 8
+@pytest.mark.parametrize(
+    ("name", "happened"),
+    [
+        ("success", ["Claimed", "Succeeded"]),
+        ("cancelled", ["Claimed", "CancelRequested", "Cancelled"]),
+        ("paused", ["Claimed", "PauseRequested", "Paused", "Resumed", "Claimed", "Succeeded"]),
+        ("killed", ["Claimed", "Claimed", "Succeeded"]),
+        ("handed_back", ["Claimed", "Released", "Claimed", "Succeeded"]),
+        ("retried", ["Claimed", "Failed", "Retried read_source", "Claimed", "Succeeded"]),
+        ("retried_earlier", ["Claimed", "Failed", "Retried outline", "Claimed", "Succeeded"]),
+        ("revised", ["Claimed", "StageStarted revise-1", "Succeeded"]),
+        ("restarted", ["Claimed", "tried again", "StageRestarted write-1", "Succeeded"]),
+        ("poisoned", ["Claimed", "Claimed", "Claimed", "Claimed", "Failed"]),
+        ("host_killed", ["Claimed", "tried again", "Succeeded"]),
+    ],
+)
+def test_history_tells_what_it_is_named_for(name: str, happened: list[str]) -> None:
+    """Each recording is there, and shows the turns that its name promises."""
+    log = [CODEC.decode(entry) for entry in load(FOLDER / f"{name}.json")]
+
+    assert happened == [turn for event in log if (turn := _turn(event.body))]
+
+
+def _turn(body: Body) -> str:
+    """Return what an event means for the course of a generation; nothing for what every stage does."""
+    match body:
+        case Retried(from_stage=stage) | StageRestarted(stage=stage):
+            return f"{type(body).__name__} {stage}"
+        case StageStarted(stage=stage) if stage.startswith("revise"):
+            return f"StageStarted {stage}"
+        case LogLine(message=message):
+            return "tried again" if "is tried again" in message else ""
+        case Accepted() | StageStarted() | Advanced() | TextDelta() | StageFinished():
+            return ""
+        case _:
+            return type(body).__name__
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
