@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol, Self
 
-import structlog
+LOOKS = 20
+"""How often connections are looked at in the time after which a silent one is given a sign of life.
 
-log = structlog.get_logger(__name__)
-
-LOOKS = 4
-"""How often connections are looked at in the time after which a silent one is given a sign of life."""
+So that those who came at different times are not all served in one turn.
+"""
 
 
 class Connection(Protocol):
@@ -60,14 +57,13 @@ class Caretaker:
                 task.cancel()
         await self._tasks.__aexit__(None, None, None)
 
-    @contextmanager
-    def care(self, connection: Connection) -> Iterator[None]:
-        """Look after a connection while the block lasts."""
+    def begin(self, connection: Connection) -> None:
+        """Look after a connection from now on."""
         self._connections.add(connection)
-        try:
-            yield
-        finally:
-            self._connections.discard(connection)
+
+    def end(self, connection: Connection) -> None:
+        """Look after a connection no more."""
+        self._connections.discard(connection)
 
     def dismiss_all(self) -> None:
         """Ask all clients to come back later; the asking goes on in the background."""

@@ -49,6 +49,8 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self._begin_to_close()
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            del self.request, self.response  # kilobytes for each socket that nobody asks for after the handshake
 
     def shutdown(self) -> None:
         """The server ends."""

@@ -121,8 +121,11 @@ class _Stream:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
         await self._asgi_send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
         await self._write(opening_text(watch.sequence).encode())
-        with self._house.caretaker.care(self):
+        self._house.caretaker.begin(self)
+        try:
             await race(self._tell(generation_id, watch), self._until_gone(), self._until_dismissed())
+        finally:
+            self._house.caretaker.end(self)
         await self._asgi_send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, generation_id: str, watch: Watch) -> None:

@@ -96,6 +96,8 @@ class Socket:
         visitor: Who is at the other end.
     """
 
+    __slots__ = ("_requests", "_subscriptions", "_websocket", "dialect", "house", "outlet", "tasks", "visitor")
+
     def __init__(self, house: House, websocket: WebSocket, outlet: Outlet, dialect: Native, visitor: Visitor) -> None:
         self.house = house
         self.outlet = outlet
@@ -124,14 +126,15 @@ class Socket:
         """Serve the client until it leaves, sends what cannot be read, or the gateway closes."""
         if self.outlet.pipe is not None:
             self.outlet.pipe.on_stop = self._stop
-        with self.house.caretaker.care(self):
-            async with self.tasks:
-                try:
-                    await self._read()
-                finally:
-                    for subscription in tuple(self._subscriptions.values()):
-                        subscription.drop()
-                # Commands are not cancelled: who cancels a story and closes the page has cancelled it.
+        self.house.caretaker.begin(self)
+        async with self.tasks:
+            try:
+                await self._read()
+            finally:
+                self.house.caretaker.end(self)
+                for subscription in tuple(self._subscriptions.values()):
+                    subscription.drop()
+            # Commands are not cancelled: who cancels a story and closes the page has cancelled it.
 
     def _stop(self) -> None:
         for subscription in tuple(self._subscriptions.values()):

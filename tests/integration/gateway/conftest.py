@@ -36,11 +36,13 @@ def stories(server: ScriptedServer) -> ScriptedStories:
 
 
 @asynccontextmanager
-async def running_gateway(address: str, **settings: object) -> AsyncIterator[Gateway]:
-    """Run a gateway before the service at this address while the block lasts."""
+async def running_gateway(address: str, *, plain: bool = False, **settings: object) -> AsyncIterator[Gateway]:
+    """Run a gateway before the service at this address while the block lasts; plain: under uvicorn's own protocol."""
     values: dict[str, object] = {"story_address": address, "http_port": free_port(), "drain_seconds": 2.0, **settings}
     async with open_house(load(GatewaySettings, **values)) as house, asyncio.TaskGroup() as tasks:
         server = DrainingServer(house)
+        if plain:
+            server.config.ws = "websockets-sansio"
         serving = tasks.create_task(server.serve())
         await until(lambda: server.started)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.settings.http_port}", timeout=20) as http:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +24,7 @@ async def streams_of(log: MemoryLog) -> AsyncIterator[MemoryStreams]:
 async def until_level(*clients: Client) -> None:
     """Let everybody run until the fan carries these clients."""
     for client in clients:
-        while not client.task.done():
+        while not client.task.done():  # noqa: ASYNC110 - the test's time limit ends a wait in vain
             await asyncio.sleep(0)
 
 
@@ -200,7 +199,7 @@ async def test_a_client_without_a_pipe_gets_everything_by_sending() -> None:
         async def send(entries: object) -> None:
             sent.extend(entry.sequence for entry in entries)  # type: ignore[attr-defined]
 
-        client.send = send  # type: ignore[method-assign,assignment]
+        client.send = send  # type: ignore[method-assign]
         for _ in range(3):
             log.append()
             await turns(5)
@@ -239,36 +238,43 @@ async def _live_through(happenings: list[tuple[str, int, int]], room: int) -> No
     log = MemoryLog()
     log.append()
     async with streams_of(log) as streams:
-        everyone: list[Client] = [Client(streams, room=room)]
-        here = list(everyone)
+        here = [Client(streams, room=room)]
+        everyone = list(here)
         for what, whom, much in happenings:
-            if what in TAGS:
-                for _ in range(much):
-                    log.append(TAGS[what], WINDOW_BYTES // 3 if what == "big" else 4)
-            elif what == "show":
-                log.show()
-            elif what == "lose":
-                log.lose()
-            elif what == "turn":
-                await turns(much * 3)
-            elif what in {"come", "come back"}:
+            if what in {"come", "come back"}:
                 after = log.last if what == "come back" else min(whom, log.last)
                 here.append(Client(streams, after, conflate=much == 1, room=room))
                 everyone.append(here[-1])
-            elif here:
-                client = here[whom % len(here)]
-                if what == "read":
-                    client.read()
-                else:
-                    here.remove(client)
-                    await client.leave()
+            elif what in {"read", "leave"}:
+                await _move(here, what, whom)
+            else:
+                await _befall(log, what, much)
         log.append(Tag.TERMINAL)
         await _read_to_the_end(here)
         for client in everyone:
             check(client, log)
-        for client in here:
-            assert client.watch.sequence == log.last
+        assert all(client.watch.sequence == log.last for client in here)
         assert (0, 0) == (streams.open, sum(stream.watchers for stream in streams.streams))
+
+
+async def _move(here: list[Client], what: str, whom: int) -> None:
+    if here and what == "read":
+        here[whom % len(here)].read()
+    elif here:
+        await here.pop(whom % len(here)).leave()
+
+
+async def _befall(log: MemoryLog, what: str, much: int) -> None:
+    match what:
+        case "show":
+            log.show()
+        case "lose":
+            log.lose()
+        case "turn":
+            await turns(much * 3)
+        case _:
+            for _ in range(much):
+                log.append(TAGS[what], WINDOW_BYTES // 3 if what == "big" else 4)
 
 
 async def _read_to_the_end(clients: list[Client]) -> None:
