@@ -25,8 +25,17 @@ What Fabula promises about cut connections, killed processes and faults, done so
 `make proof` repeats all of it in well under an hour on two cores and writes this page; it is written only if every run
 came out as promised. `make test` does a tenth of each count.
 
-Everything runs as a user runs it: `fabula up` with its own processes, watchers from outside. p99 is by nearest rank:
-a time that occurred.
+Systems run as a user runs them, by `fabula up`, and are watched from outside. p99 is by nearest rank: a time that
+occurred. How the lines come about:
+
+- **Cuts** are made in the wire between a watcher and its door, at moments drawn evenly over the story, by a reset or by
+  the end of the stream, in the middle of whatever is on its way. Only cuts of live connections count.
+- **Kills** fall for a third just after the start of a story, for a third at any moment of its life, for a third when
+  all is written; other stories are under way beside it. A kill counts if its story had not ended. The seconds are those
+  from the kill to the next event that was written after it, as a watcher sees it: one time for each watcher (six of
+  them, two at each kind of door) of each story that was hit. *Work goes on* with the next text, stage or end: where a
+  model host dies, the next event only says so, and the model has to be loaded again. Each finished story has the text
+  that an undisturbed one of the same seed has.
 """
 
 REPEATING = """\
@@ -39,7 +48,7 @@ REPEATING = """\
 | with the same random choices | `FABULA_SEED={seed} make proof` |
 | one run alone, here the third | `FABULA_SEED={seed}/3 .venv/bin/pytest -s tests/e2e/test_kills.py -k gateway` |
 
-Every run draws what is random in it (moments, doors, absences) from a seed of its own, `seed/number`, and says so in
+Every run draws what is random in it (moments, doors, company) from a seed of its own, `seed/number`, and says so in
 the output before it begins: a failure names the last. The seed fixes what is drawn; how the machine's processes
 interleave is up to the machine, so a rare failure may need its run repeated a few times.
 """

@@ -19,10 +19,11 @@ from tests.system import System
 TRIES = 30
 """So often at most a run is begun again whose kill came after the end."""
 
-EDGE_SECONDS = 0.03
+EDGE_SECONDS = 0.012
 """A third of all kills fall so soon after the start, and a third about the end: the bundled author plans and reviews
 within milliseconds, and moments drawn from the whole life of a story would nearly all fall into its writing."""
 
+PHASES_IN_ORDER = ("queued", "planning", "writing", "reviewing", "keeping")
 PHASES = {"load_prompts": "planning", "outline": "planning", "write": "writing", "keep": "keeping"}
 
 
@@ -171,7 +172,7 @@ async def _until_moment(observer: Observer, life_seconds: float, chance: random.
         case 1:
             await asyncio.sleep(chance.uniform(0, life_seconds))
         case _:
-            late = chance.uniform(0, EDGE_SECONDS / 5)
+            late = chance.uniform(0, EDGE_SECONDS / 2)
             await observer.until(lambda seen: seen.ended or "write-1" in stages(seen, "stage_finished"))
             await asyncio.sleep(late)
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import READING_PACE
-from tests.e2e.deaths import Toll, Victim, Wishes, check_finished_once, die_once
+from tests.e2e.deaths import PHASES_IN_ORDER, Toll, Victim, Wishes, check_finished_once, die_once
 from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
 from tests.e2e.processes import descendants, until_gone
 from tests.e2e.stories import api_of, watching
@@ -46,7 +46,7 @@ def supervised(name: str, title: str, claims: int = 1) -> Victim:
 
 def tell(victim: str, toll: Toll, kills: int, outcome: str = OUTCOME) -> None:
     """Keep what the kills of one victim have shown."""
-    fell = ", ".join(f"{phase} {count}" for phase, count in sorted(toll.phases.items()))
+    fell = ", ".join(f"{phase} {toll.phases[phase]}" for phase in PHASES_IN_ORDER)
     pause = spread(toll.pauses)
     figures: dict[str, str | float] = {
         "work goes on": f"p50 {pause['p50']:.2f} s, p99 {pause['p99']:.2f} s",
@@ -56,7 +56,7 @@ def tell(victim: str, toll: Toll, kills: int, outcome: str = OUTCOME) -> None:
     }
     record(what=f"`kill -9` of {victim}", runs=kills, outcome=outcome, seconds=toll.all_waits, figures=figures)
     for door, waits in sorted(toll.waits.items()):
-        record(what=f"{victim}, {door}", runs=kills, outcome=OUTCOME, seconds=waits, section=BY_DOOR)
+        record(what=f"{victim}, {door}", runs=kills, outcome="1…N once", seconds=waits, section=BY_DOOR)
     assert max(toll.all_waits) < SLOWEST_COMEBACK_SECONDS
 
 
