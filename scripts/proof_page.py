@@ -34,8 +34,8 @@ occurred. How the lines come about:
   all is written; other stories are under way beside it. A kill counts if its story had not ended. The seconds are those
   from the kill to the next event that was written after it, as a watcher sees it: one time for each watcher (six of
   them, two at each kind of door) of each story that was hit. *Work goes on* with the next text, stage or end: where a
-  model host dies, the next event only says so, and the model has to be loaded again. Each finished story has the text
-  that an undisturbed one of the same seed has.
+  model host dies, the next event only says so, and the model has to be loaded again. Where the bundled author wrote,
+  the text is that of an undisturbed story of the same seed.
 """
 
 REPEATING = """\
