@@ -52,7 +52,7 @@ class Row:
     why: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be judged, before hours are spent on the rest."""
+        """Refuse what cannot be judged, before minutes are spent on the rest."""
         if len(self.ours) != len(self.theirs):
             raise ValueError(f"{self.what}: {len(self.ours)} rounds of ours, {len(self.theirs)} of theirs")
         _judge(1.0, self.aim)
@@ -69,9 +69,9 @@ class Row:
 
 
 def _judge(ratio: float, aim: str) -> bool:
-    sign, bound = aim.split()
+    sign, _, bound = aim.partition(" ")
     if sign not in {"≤", "≥"}:
-        raise ValueError(f"an aim is a bound: {aim!r} is none")
+        raise ValueError(f'{aim!r} is no aim: it must be a bound, such as "≤ 2"')
     return ratio <= float(bound) if sign == "≤" else ratio >= float(bound)
 
 

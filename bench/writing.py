@@ -26,6 +26,7 @@ from fabula.engine.pipeline import Stage as Step
 from fabula.engine.run import Claim, Run, Workshop
 from fabula.engine.writer import LogEnd
 from fabula.rpc.client import open_channel
+from fabula.rpc.kinds import STORY
 from services.story.domain import Brief, Order
 
 EVENTS = 5_000
@@ -138,7 +139,8 @@ async def starts(stage: Stage) -> list[Row]:
         bare_server(nats_url=stage.nats_url, answer_bytes=answer.ByteSize()) as bare,
         open_channel(bare.address) as channel,
     ):
-        ours, theirs = partial(_start, stage, request), partial(_append, channel, record)
+        ours = partial(_call, stage.channel, STORY.path("StartGeneration"), request.SerializeToString())
+        theirs = partial(_call, channel, APPEND, record)
         return [*await _alone(ours, theirs), await _at_once(ours, theirs)]
 
 
@@ -204,9 +206,5 @@ async def _rate(call: Call) -> float:
     return STARTS * 2 / (time.perf_counter() - begun)
 
 
-async def _start(stage: Stage, request: pb.StartGenerationRequest) -> None:
-    await stage.client.call("StartGeneration", request, LOCAL)
-
-
-async def _append(channel: grpc.aio.Channel, record: bytes) -> None:
-    await channel.unary_unary(APPEND, None, None)(record)
+async def _call(channel: grpc.aio.Channel, path: str, request: bytes) -> None:
+    await channel.unary_unary(path, None, None)(request)
