@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -14,6 +15,8 @@ from fabula.journal.stored import StoredMessage, record_of
 
 _SHORT_SEQUENCES = 256
 """So many events are read over rather than searched through."""
+
+_HALF = 0.5
 
 
 class LogReader:
@@ -50,13 +53,18 @@ class LogReader:
     async def revision_before(self, address: Address, after_sequence: int, newest: StoredMessage) -> int:
         """Return a revision before the record that holds `after_sequence + 1`, and close to it.
 
-        Halves the part of the stream in which the record must lie, with single reads, until few events are left:
-        the stream may hold millions of other logs' records between those of this one.
+        Narrows the part of the stream in which the record must lie, with single reads, until few events are left: the
+        stream may hold millions of other logs' records between those of this one.
         """
+        high, high_sequence = newest.revision, record_of(newest).first_sequence
+        if high_sequence <= after_sequence + 1:
+            return high - 1
         low, low_sequence = 0, 0
-        high = newest.revision
-        while after_sequence - low_sequence > _SHORT_SEQUENCES and high - low > 1:
-            middle = (low + high) // 2
+        for attempt in itertools.count():
+            if after_sequence - low_sequence <= _SHORT_SEQUENCES or high - low <= 1:
+                break
+            share = _HALF if attempt % 3 == 2 else _share(after_sequence, low_sequence, high_sequence)
+            middle = min(max(low + int((high - low) * share), low + 1), high - 1)
             page = await self._pager.from_revision(subjects.EVENTS_STREAM, subjects.whole_log(address), middle, count=1)
             found = page.messages[0] if page.messages else newest
             if is_tombstone(found):
@@ -65,7 +73,7 @@ class LogReader:
             if sequence <= after_sequence:
                 low, low_sequence = found.revision, sequence
             else:
-                high = middle
+                high, high_sequence = middle, sequence
         return max(low - 1, 0)
 
     async def _messages(self, address: Address, after: int, until: int) -> AsyncGenerator[StoredMessage, None]:
@@ -98,6 +106,15 @@ class LogReader:
         """Return what a replica that lags does not have yet: ask the leader."""
         following = await self.next_after(address, after)
         return (following,) if following else ()
+
+
+def _share(after_sequence: int, low_sequence: int, high_sequence: int) -> float:
+    """Return where between two records one a little before the cursor would lie if a log grew evenly (interpolation).
+
+    A log does not, quite: every third attempt halves instead, so that the worst case is a search by halves.
+    """
+    wanted = after_sequence - _SHORT_SEQUENCES // 2
+    return (wanted - low_sequence) / (high_sequence - low_sequence)
 
 
 def is_tombstone(message: StoredMessage) -> bool:
