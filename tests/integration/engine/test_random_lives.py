@@ -23,10 +23,10 @@ from tests.integration.engine.lives import MOST_ACTORS, STAGES, Life
 from tests.integration.engine.workplace import Workplace
 from tests.proof import record, runs, seeded, share_of
 
-LIVES = 200
+LIVES = 120
 """Drawn by Hypothesis, in a proof: it finds the shortest that goes wrong."""
 
-LONG_LIVES = 100
+LONG_LIVES = 60
 """Drawn by chance, in a proof: these come to retries of retries."""
 
 STEPS = 40
