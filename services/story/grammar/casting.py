@@ -58,8 +58,9 @@ def cast(brief: Brief) -> World:
     genre = choose_genre(request, data, random)
     tone = choose_tone(brief, genre, data)
     plot = choose_plot(request, genre, data, random)
+    solid = solid_thing(facts, plot)
     people = cast_persons(request, genre, random)
-    thing = _thing(facts, genre, data, random)
+    thing = _thing(solid, genre, data, random)
     home, far = _places(facts, genre, random)
     return World(
         seed=seed,
@@ -78,7 +79,7 @@ def cast(brief: Brief) -> World:
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
         flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot),
-        stated=_stated(facts, people.persons, thing, home, far),
+        stated=_stated(facts, people.persons, thing if solid else None, home, far),
         quirk=random.choice(data.quirks),
         saying=random.choice(data.sayings),
     )
@@ -103,9 +104,8 @@ def _facts(brief: Brief) -> Facts:
     )
 
 
-def _thing(facts: Facts, genre: Genre, data: Lexicon, random: Random) -> Thing:
+def _thing(noun: Noun | None, genre: Genre, data: Lexicon, random: Random) -> Thing:
     known = vocabulary()
-    noun = solid_thing(facts)
     if noun is not None:
         portable = not ({noun.head, noun.core, singular(noun.core)} & known.bulky)
         detail = noun.detail if noun.detail.startswith(("that", "which")) else ""
@@ -158,10 +158,10 @@ def _cameos(facts: Facts, groups: tuple[str, ...], thing: Thing, home: Spot, far
     return tuple(dict.fromkeys([*bands[:1], *things[:2], *places[:1]]))
 
 
-def _stated(facts: Facts, persons: Mapping[str, Person], thing: Thing, home: Spot, far: Spot) -> tuple[str, ...]:
+def _stated(facts: Facts, persons: Mapping[str, Person], thing: Thing | None, home: Spot, far: Spot) -> tuple[str, ...]:
     """List the words of the request that every chapter should speak of."""
     words = [persons["hero"].short]
-    if solid_thing(facts) is not None:
+    if thing is not None:
         words.append(thing.head if " of " in thing.phrase and not thing.gathers else thing.phrase.split()[-1])
     names = {noun.name or f"the {noun.phrase}" for noun in facts.places}
     words.extend((spot.noun or spot.phrase).removeprefix("the ") for spot in (home, far) if spot.phrase in names)

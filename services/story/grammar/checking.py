@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from services.story.grammar.english import words
@@ -14,6 +15,7 @@ _PERSON_FORMS = words("o p he him his himself name full call the a n habit new s
 _PLACES = words("home far spot")
 _PLACE_FORMS = words("name in to from n the") | {""}
 _THING_FORMS = words("a the n phrase it ito its was that this is has does s one whole") | {""}
+_SUBJECT_AS_OBJECT = re.compile(r"\b(?:to|with|at|about|beside|told|saw) \{(?:hero|friend|rival|elder|helper|pet)\}")
 _WORDS = words("was want mark deed together cameo told")
 
 
@@ -21,7 +23,8 @@ def check(loaded: Lexicon) -> None:
     """Stop at the first reference to something that is not there.
 
     Raises:
-        LexiconInvalid: a genre names a plot or tone that does not exist, or a slot cannot be filled in every story.
+        LexiconInvalid: a genre names a plot or tone that does not exist, a slot cannot be filled in every story, or a
+            person is spoken of as the subject where an object stands.
     """
     for genre in loaded.genres.values():
         unknown = [key for key in genre.plots if key not in loaded.plots]
@@ -32,6 +35,8 @@ def check(loaded: Lexicon) -> None:
     decks = frozenset.intersection(*(frozenset(genre.decks) for genre in loaded.genres.values()))
     decks |= frozenset.intersection(*(frozenset(tone.decks) for tone in loaded.tones.values()))
     for passage in _passages(loaded):
+        if wrong := _SUBJECT_AS_OBJECT.search(passage.source):
+            raise LexiconInvalid(f"A person after '{wrong[0]}' needs the form 'o' in {passage.source[:80]!r}.")
         for slot in _slots(passage.nodes):
             if not _known(slot, decks):
                 raise LexiconInvalid(f"Nothing fills '{slot.role}.{slot.form}' in {passage.source[:80]!r}.")

@@ -6,16 +6,17 @@ import re
 from random import Random
 
 from services.story.domain import Brief
-from services.story.grammar.english import singular
 from services.story.grammar.entries import Genre, Lexicon, Plot, Tone
 from services.story.grammar.folk import Request
+from services.story.grammar.objects import is_bulky, is_made
 from services.story.grammar.premise import Facts
 from services.story.grammar.tokens import Noun
 from services.story.grammar.vocabulary import vocabulary
 
 _ABOUT = 3  # what makes a premise be about a plot
 _SEEKING = frozenset({"find", "seek", "search", "recover", "locate", "look", "track", "retrieve", "learn", "solve"})
-_BULKY_PLOTS = frozenset({"longing", "undertaking", "transformation", "rivalry", "visitor", "mystery"})
+_STANDING = frozenset({"longing", "undertaking", "transformation"})  # plots whose thing nobody carries
+_OBJECT_PLOTS = frozenset({"heist", "quest"})  # plots about having a thing
 
 
 def words_of(text: str) -> set[str]:
@@ -71,16 +72,18 @@ def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -
         scores["found"] = 0
     if folk and folk[0].kind != "person":
         scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
-    solid = solid_thing(facts)
-    if solid is not None and {solid.head, solid.core, singular(solid.core)} & vocabulary().bulky:
-        scores = {key: score for key, score in scores.items() if key in _BULKY_PLOTS}
+    held = any(noun.held and not is_bulky(noun, vocabulary()) for noun in facts.things)
+    if not held:
+        scores = {key: score for key, score in scores.items() if key not in _OBJECT_PLOTS or score > _ABOUT}
+        scores.pop("found", None)
     if max(scores.values()) < _ABOUT:  # no plot knows the premise's verbs
         scores["longing"] = scores.get("longing", 0) + _ABOUT * bool(facts.want)
-        scores["undertaking"] = scores.get("undertaking", 0) + _ABOUT * (bool(facts.deed) and not facts.want)
     best = max(scores.values())
     if best >= _ABOUT:
         return data.plots[random.choice(sorted(key for key, score in scores.items() if score == best))]
-    return data.plots[random.choice([key for key in genre.plots if key in scores] or sorted(scores))]
+    usual = [key for key in genre.plots if key in scores] or sorted(scores)
+    begun = ["undertaking"] if facts.deed and not facts.want else []
+    return data.plots[random.choice(usual + begun)]
 
 
 def _score(facts: Facts, plot: Plot) -> int:
@@ -92,7 +95,12 @@ def _score(facts: Facts, plot: Plot) -> int:
     return (_ABOUT + 1) * len(main) + _ABOUT * len(nouns) + min(_ABOUT - 1, len(around))
 
 
-def solid_thing(facts: Facts) -> Noun | None:
-    """Return the first thing that a plot can turn on: not the rain, not the sun."""
+def solid_thing(facts: Facts, plot: Plot) -> Noun | None:
+    """Return the first thing that a plot can turn on: what can be held, or what stands still in a plot of staying."""
     known = vocabulary()
-    return next((noun for noun in facts.things if not {noun.head, noun.core} & known.airy), None)
+    held = [noun for noun in facts.things if noun.held]
+    small = [noun for noun in held if not is_bulky(noun, known)]
+    if small or plot.key not in _STANDING:
+        return small[0] if small else None
+    told = not facts.main and not facts.beings  # "the piano": there is nothing else to speak of
+    return next((noun for noun in held if plot.key == "undertaking" or told or is_made(noun)), None)

@@ -20,7 +20,9 @@ PREPOSITIONS = words(
     "beyond by for with without within near off during toward towards upon like per via inside outside aboard beneath "
     "underneath above below amid atop past opposite despite except"
 )
-ONE = words("neither he she it nobody somebody anybody everybody someone anyone everyone something everything nothing")
+ONE = words(
+    "hers neither he she it nobody somebody anybody everybody someone anyone everyone something everything nothing"
+)
 MANY = words("they we you i both all others many")
 
 
@@ -83,6 +85,7 @@ class Clause:
         carry: Whether what follows may be a subject all the same, for "and" or "until" stands before.
         bare: Whether a modal waits for its infinitive.
         last_bare: Whether the last verb was an infinitive.
+        fenced: Whether a relative clause between commas is being read: the clause around it waits for the comma.
     """
 
     pending: int = 1
@@ -95,6 +98,7 @@ class Clause:
     carry: bool = False
     bare: bool = False
     last_bare: bool = False
+    fenced: bool = False
 
 
 class Text:

@@ -13,7 +13,7 @@ SUBJECT = {"she": "she", "he": "he", "they": "they", "it": "it"}
 OBJECT = {"she": "her", "he": "him", "they": "them", "it": "it"}
 POSSESSIVE = {"she": "her", "he": "his", "they": "their", "it": "its"}
 REFLEXIVE = {"she": "herself", "he": "himself", "they": "themself", "it": "itself"}
-_END = re.compile(r'[.!?…]["”]?(?=\s|$)')
+_END = re.compile(r'(?<!\bSt)[.!?…]["”]?(?=\s|$)')
 
 
 KIN = words(

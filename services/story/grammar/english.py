@@ -31,7 +31,7 @@ _TAG_VERBS = words(
 _AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')
 _START = re.compile(r'(^|\n\n|[.!?…] |[.…]["”] |[.!?…]["”] (?=["“]))(["“]?)([a-zà-ÿ])')
 _ONLY = words("first last only best worst most least same next oldest youngest greatest")
-SENTENCE_END = re.compile(r'(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A-ZÀ-Ý0-9])')
+SENTENCE_END = re.compile(r'(?<!\bSt\.)(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A-ZÀ-Ý0-9])')
 
 
 @cache

@@ -18,7 +18,7 @@ from services.story.grammar.clauses import (
 )
 from services.story.grammar.english import words
 from services.story.grammar.tokens import DETERMINERS
-from services.story.grammar.verbs import AUXILIARIES, past_of_third, regular_past
+from services.story.grammar.verbs import AUXILIARIES, compound_past, past_of_third, regular_past
 from services.story.grammar.vocabulary import Vocabulary
 
 _LONGEST_CLAUSE = 40  # words looked ahead: a text without punctuation must not take for ever
@@ -34,6 +34,7 @@ _NOUNS_TOO = words(
     "rewards rules sails sales searches seats shakes shares shines shots signs slips smiles stands stays sticks storms "
     "swaps swims talks trades trains travels trusts uses voices walls wants watches winds wins worries wounds"
 )
+_BEGINNING = words("start begin stop keep finish")
 _WEAK_BEFORE = words("them us it him her me again alone once away home back up down out now then there here too")
 
 
@@ -78,6 +79,8 @@ class FiniteVerbs:
             return word, base
         if word in known.verbs and self._is_plain_verb(at, word, number):
             return known.past(word), word
+        if number != "many" and self._is_noun_verb(at, word, after_noun=after_noun):
+            return past_of_third(word)
         if number == "many" and self._is_unknown_plain(at, word, after_noun=after_noun):
             return regular_past(word), word
         if (
@@ -86,9 +89,25 @@ class FiniteVerbs:
             and not known.known(word)
             and self._is_unknown_verb(at, word, after_noun=after_noun)
         ):
-            past, base = past_of_third(word)
-            return past, base
+            _, base = past_of_third(word)
+            return compound_past(base, known), base
         return none
+
+    def _is_noun_verb(self, at: int, word: str, *, after_noun: bool) -> bool:
+        """Tell whether a plural noun is a verb here: "Wiremu hooks a bottle", "it lists every name", "who coaches"."""
+        if not word.endswith("s") or word.endswith("ss") or len(word) < 4 or word in self._known.third_forms:
+            return False
+        before, following = self._text.word(at - 1), self._text.next(at)
+        if self._text.tokens[at].breaks:
+            return False
+        if before in words("he she it who which"):
+            return following in _POINTING | PREPOSITIONS | {"it", "him", "them", "up"} or not following
+        return after_noun and following in _POINTING and (self._being_before(at) or self._needed())
+
+    def _needed(self) -> bool:
+        """Tell whether the clause around a finished relative clause still waits: "a janitor who collects … falls"."""
+        clause = self._clause
+        return bool(clause.deep and clause.pending == 1 and clause.subject is not None and clause.verb)
 
     def _being_before(self, at: int) -> bool:
         """Tell whether somebody stands directly before: a name, a pronoun, a person or an animal."""
@@ -130,6 +149,11 @@ class FiniteVerbs:
             return not (self._known.kind(word) and self._verb_ahead(at + 1)) or self._text.next(at) in _POINTING
         if not after_noun:
             return bool(self._clause.pending and self._clause.number and self._text.word(at - 1) in _WEAK_BEFORE)
+        ahead = self._verb_ahead(at + 1)
+        if (self._needed() or self._singular_around()) and not ahead and self._text.next(at) != "of":
+            return True
+        if self._text.next(at).endswith("ing") and self._known.third_forms.get(word) in _BEGINNING:
+            return True
         if (
             self._opening() in _SINGULAR
             or self._text.next(at) in _POINTING
@@ -138,11 +162,19 @@ class FiniteVerbs:
             return True
         noun = bool(self._known.kind(word)) or word in _NOUNS_TOO
         last = not self._text.next(at) or self._text.next(at) in JOINING
-        return (not noun or (last and bool(self._known.kind(self._text.word(at - 1))))) and not self._verb_ahead(at + 1)
+        return (not noun or (last and bool(self._known.kind(self._text.word(at - 1))))) and not ahead
 
     def _opening(self) -> str:
         """Return the first word of the last group."""
         return self._text.word(self._found.groups[-1].start) if self._found.groups else ""
+
+    def _singular_around(self) -> bool:
+        """Tell whether the last group only belongs to a singular subject: "a forger of paintings"."""
+        groups, subject = self._found.groups, self._clause.subject
+        if not groups or subject is None or subject >= len(groups) or groups[-1].prep != "of":
+            return False
+        near = groups[subject].end == groups[-1].start - 1
+        return near and self._text.word(groups[subject].start) in _SINGULAR
 
     def _past_base(self, at: int, word: str) -> str:
         """Return the base of a past tense that is no participle; "" if it is none."""
@@ -163,7 +195,12 @@ class FiniteVerbs:
             return ""
         if self._text.tokens[at].breaks and not self._clause.pending:
             return ""
+        if self._clause.fenced and self._clause.pending <= 1 and self._text.word(at - 1) not in JOINING:
+            return ""  # "Tomasz, who finds a ring wedged in the rails": a participle, for the comma has not come yet
         inner = self._text.word(at - 1)
+        following = self._text.next(at)
+        if at - 1 in self._found.finite and following and following not in known.function:
+            return ""  # "a startup that sells bottled silence notices"
         if word in known.adjectives and inner not in ONE | MANY | RELATIVE and not self._being_before(at):
             return ""
         return base if base != "be" else ""
@@ -200,7 +237,7 @@ class FiniteVerbs:
             return True
         if not after_noun or self._verb_ahead(at + 1):
             return False
-        if self._being_before(at):
+        if self._being_before(at) or self._needed() or self._text.word(at - 1).endswith("ly"):
             return True
         following = self._text.next(at)
         return self._opening() in _SINGULAR and (not following or following in self._known.function)

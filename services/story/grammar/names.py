@@ -7,10 +7,16 @@ from services.story.grammar.tokens import DETERMINERS, IGNORED, PLACE_PREPS, Fou
 from services.story.grammar.vocabulary import Vocabulary
 
 _PLACE_FIRST = words("port fort cape mount lake loch castle camp isle")  # "Port Mary" is no person
+_LONGEST_ABBREVIATION = 4
 _SAINTS = words("st saint")
 _SOFT_TITLES = words("old young little big black brother sister father")  # "Little Snoring" is a village
 _LEADING = words("in at on to towards toward across")
-_PARTICLES = words("de van von der den del della la le du al bin el ben ter")
+PARTICLES = words("de van von der den del della la le du al bin el ben ter")
+MINDFUL = words(
+    "want decide dream wish hope love learn refuse believe fear hate forget remember yearn think long promise swear "
+    "pretend envy worry marry befriend try plan imagine admire apologise complain sulk write quarrel"
+)
+"""Verbs of which only somebody is the subject."""
 _FINITE = words("is was are were has had can could will would must does did may might should cannot have")
 
 
@@ -68,7 +74,7 @@ def _capital(token: Token) -> bool:
 
 def _particle(tokens: list[Token], start: int, at: int) -> bool:
     """Tell whether a small word stands within a name: "Ludwig van Beethoven"."""
-    inner = start < at < len(tokens) - 1 and tokens[at].lower in _PARTICLES
+    inner = start < at < len(tokens) - 1 and tokens[at].lower in PARTICLES
     return inner and _capital(tokens[at + 1]) and not tokens[at + 1].breaks
 
 
@@ -80,7 +86,7 @@ def _may_start_name(tokens: list[Token], index: int, end: int, known: Vocabulary
     if token.lower in known.names or (token.text.isupper() and len(token.text) > 1):
         return token.lower not in known.function
     if known.known(token.lower):
-        return False
+        return end - index == 1 and _is_somebody(tokens, index, known)
     following = tokens[end] if end < len(tokens) else None
     after = tokens[end + 1].lower if end + 1 < len(tokens) else ""
     if following is not None and following.lower == "the" and known.guess(after) in {"person", "animal", "being"}:
@@ -88,10 +94,35 @@ def _may_start_name(tokens: list[Token], index: int, end: int, known: Vocabulary
     if token.genitive:
         return True
     return following is not None and (
-        (following.breaks and following.mark != ":")
+        _acts(tokens, end)
+        or (following.breaks and following.mark != ":")
         or following.lower in {"and", "or"}
         or verb_form(following.lower, known)
     )
+
+
+def _is_somebody(tokens: list[Token], index: int, known: Vocabulary) -> bool:
+    """Tell whether a singular noun without an article is a name: it has a mind, or stands parallel to another name."""
+    word = tokens[index].lower
+    following = tokens[index + 1] if index + 1 < len(tokens) else None
+    if known.kind(word) not in {"thing", "place"} or known.is_plural(word) or word in known.airy or following is None:
+        return False
+    if following.breaks or known.third_forms.get(following.lower) is None:
+        return False
+    if known.third_forms[following.lower] in MINDFUL:
+        return True
+    rest = range(index + 2, len(tokens) - 1)
+    return any(
+        _capital(tokens[at]) and not tokens[at].starts and tokens[at].breaks and verb_form(tokens[at + 1].lower, known)
+        for at in rest
+    )
+
+
+def _acts(tokens: list[Token], at: int) -> bool:
+    """Tell whether a word between a name and an article can only be a verb: "Pradeep coaches the worst team"."""
+    after = tokens[at + 1] if at + 1 < len(tokens) else None
+    ends = tokens[at].lower.endswith("s") and not tokens[at].breaks and not tokens[at].genitive
+    return ends and after is not None and not after.breaks and after.lower in DETERMINERS
 
 
 def verb_form(word: str, known: Vocabulary) -> bool:
@@ -103,21 +134,52 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
     """Decide what a run of capitalised words names."""
     run = [token.text for token in tokens[start:end]]
     lower = [word.lower() for word in run]
-    if all(word in known.function or word in IGNORED for word in lower):
-        return None
-    run = [word if word[0].isupper() else word.capitalize() for word in run]
+    if all(word in known.function or word in IGNORED for word in lower) or (len(run) > 1 and lower[0] in IGNORED):
+        return None  # "Christmas Eve"
+    run = [
+        word if word[0].isupper() or (at and word in PARTICLES) else word.capitalize() for at, word in enumerate(run)
+    ]
     name = " ".join(run)
     before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
+    if len(run) == 1:
+        if lower[0] in known.gazetteer:
+            return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
+        if _belongs_to_noun(tokens, start, before, known):
+            return None
+        if tokens[start].starts and known.kind(lower[0]) and _is_somebody(tokens, start, known):
+            return Noun("person", name, name, name=name, pronoun=known.name_gender(name))
+        if known.kind(lower[0]) and lower[0] not in known.names and not _is_living(before, known):
+            return None  # an ordinary noun in capitals: the phrases see it
+    if lower[0] in _SAINTS and tokens[end - 1].genitive and _owns_nothing(tokens, end, known):
+        if before == "of" and start > 1 and known.kind(tokens[start - 2].lower) == "place":
+            return None  # "the steeple of St Agatha's"
+        name = " ".join(token.plain for token in tokens[start:end])  # a church or a parish is called "St. Brendan's"
+        return Noun("place", name, name, name=name, prep="at")
+    return _place(tokens, start, run, known) or _somebody(tokens, start, run, known)
+
+
+def _belongs_to_noun(tokens: list[Token], at: int, before: str, known: Vocabulary) -> bool:
+    """Tell whether one capitalised word only describes the noun after it: "a small TV channel", "a Roman mosaic"."""
+    following = tokens[at + 1] if at + 1 < len(tokens) and not tokens[at + 1].breaks else None
+    if following is None or tokens[at].genitive:
+        return False
+    led = before in DETERMINERS | known.adjectives
+    text = tokens[at].text
+    short = 1 < len(text) <= _LONGEST_ABBREVIATION and text.isupper() and following.text.islower()
+    modified = led and (short or bool(known.guess(following.lower)))
+    return modified or _adjectival(tokens[at].lower, following, before, known)
+
+
+def _is_living(word: str, known: Vocabulary) -> bool:
+    """Tell whether a noun before a name says whose it is: "her dog Biscuit"."""
+    return known.guess(word) in {"person", "animal", "being"}
+
+
+def _place(tokens: list[Token], start: int, run: list[str], known: Vocabulary) -> Noun | None:
+    """Return the place that a run of words names by itself: "Port Mary", "Blackthorn House"; None if it does not."""
+    lower, name = [word.lower() for word in run], " ".join(run)
+    before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
     kinds = [known.kind(word) for word in lower]
-    if len(run) == 1 and lower[0] in known.gazetteer:
-        return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
-    following = tokens[end] if end < len(tokens) and not tokens[end].breaks else None
-    modified = before in DETERMINERS | known.adjectives and following is not None and bool(known.guess(following.lower))
-    if len(run) == 1 and not tokens[end - 1].genitive and (modified or _adjectival(lower[0], following, before, known)):
-        return None  # "a forgotten Roman mosaic"
-    kin = known.guess(before) in {"person", "animal", "being"}  # "her dog Biscuit"
-    if len(run) == 1 and kinds[0] and lower[0] not in known.names and not kin:
-        return None  # an ordinary noun in capitals: the phrases see it
     if len(run) > 1 and lower[0] in _PLACE_FIRST:
         return Noun("place", name, name, name=name, prep=before if before in _LEADING else "in")
     if "place" in kinds[1:] + kinds[-1:] and kinds[0] != "person" and not any(word in known.names for word in lower):
@@ -125,17 +187,31 @@ def _named(tokens: list[Token], start: int, end: int, known: Vocabulary) -> Noun
         article = "the " if before == "the" else ""
         head = next(word for word, kind in zip(lower, kinds, strict=True) if kind == "place")
         return Noun("place", head, article + name, name=article + name, prep=prep or known.preps.get(head, "in"))
+    return None
+
+
+def _somebody(tokens: list[Token], start: int, run: list[str], known: Vocabulary) -> Noun | None:
+    """Make a person of a run of words, unless a preposition of place leads to it and nothing says that it is one."""
+    lower, name = [word.lower() for word in run], " ".join(run)
+    before = tokens[start - 1].lower if start and not tokens[start].breaks else ""
     named = any(word in known.names for word in lower)
-    if lower[0] in _SAINTS and tokens[end - 1].genitive and (end == len(tokens) or tokens[end].breaks):
-        return None  # "the steeple of St Agatha's"
     titled = any(word in known.titles for word in lower[:-1]) and not (before == "of" and lower[0] in _SOFT_TITLES)
-    person = named or titled or "person" in kinds or (len(run) == 1 and (kin or lower[0] in known.titles))
+    one = len(run) == 1 and (_is_living(before, known) or lower[0] in known.titles)
+    person = named or titled or one or any(known.kind(word) == "person" for word in lower)
     if not person and _place_before(tokens, start, known):
         article = "the " if before == "the" else ""
         return Noun("place", name, article + name, name=article + name, prep=before if before in _LEADING else "in")
-    if not person and before == "the":
-        return None
-    return _person(run, lower, known)
+    return None if not person and before == "the" else _person(run, lower, known)
+
+
+def _owns_nothing(tokens: list[Token], end: int, known: Vocabulary) -> bool:
+    """Tell whether a genitive has no noun to own: the sentence ends, or a verb or another small word follows."""
+    return (
+        end == len(tokens)
+        or tokens[end].breaks
+        or tokens[end].lower in known.function
+        or tokens[end].lower.endswith("ly")
+    )
 
 
 def _adjectival(word: str, following: Token | None, before: str, known: Vocabulary) -> bool:

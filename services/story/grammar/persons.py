@@ -13,10 +13,12 @@ from services.story.grammar.english import with_article, words
 from services.story.grammar.entries import Genre, Role
 from services.story.grammar.folk import Folk, Request
 from services.story.grammar.lexicon import lexicon
+from services.story.grammar.names import PARTICLES
 from services.story.grammar.vocabulary import vocabulary
 from services.story.grammar.world import Person
 
 _AGAINST = words("fight defeat slay hunt outwit chase flee escape stop destroy conquer catch attack compete")
+_CONTEST = words("rival rivals compete competes competing")
 _ELDERS = words("grandmother grandfather granny grandpa granddad grandma teacher mayor king queen elder abbot abbess")
 _FEMININE = re.compile(r"(?:ia|na|la|ra|elle|ette|ine|ita|isa|ida)$")
 _MOST_EXTRAS = 6
@@ -79,9 +81,11 @@ def _named_roles(
     """Fill friend, rival, elder and pet with those named, as far as they suit; takes them out of `left`."""
     roles: dict[str, Person] = {}
     fight = bool(request.facts.verbs & _AGAINST)
+    contest = bool(request.facts.words & _CONTEST) and not romance
     for one in list(left):
         lover = romance and not roles and one.kind == "person"
-        role = "friend" if lover else _role_for(one, roles, fight=fight, talking=talking)
+        against = contest and "rival" not in roles and one.kind == "person"  # who competes with the hero
+        role = "friend" if lover else "rival" if against else _role_for(one, roles, fight=fight, talking=talking)
         if role:
             roles[role] = _person(role, one, names)
             left.remove(one)
@@ -193,7 +197,11 @@ def _short(name: str) -> str:
     """Return what a person is called after the first mention: "Mrs Abernathy", "Qureshi", "Ada"."""
     known = vocabulary()
     parts = name.split()
-    if len(parts) == 1 or parts[0].lower().rstrip(".") in known.titles - {"dr", "doctor"}:
+    if (
+        len(parts) == 1
+        or parts[0].lower() in PARTICLES
+        or parts[0].lower().rstrip(".") in known.titles - {"dr", "doctor"}
+    ):
         return name
     first = parts[0].lower().rstrip(".")
     if (known.kind(first) == "person" and first not in known.names) or first in {"dr", "doctor"}:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from services.story.grammar.clauses import Group, Syntax
 from services.story.grammar.english import words
+from services.story.grammar.names import MINDFUL
+from services.story.grammar.objects import is_held
 from services.story.grammar.retelling import relative_clause
 from services.story.grammar.tokens import IGNORED, PLACE_PREPS, Found, Noun, Token
 from services.story.grammar.vocabulary import Kind, Vocabulary
@@ -23,10 +25,6 @@ _HANDLING = words(
 _UPON = words("of on onto over along off")  # nobody lives on what is in no list
 _BECOMES = words("become come go move turn look feel seem stay fall run get sound taste smell stand sit keep")
 _WHO_DO = ("er", "or", "ist", "ian", "eer", "ess")
-_MINDFUL = words(
-    "want decide dream wish hope love learn refuse believe fear hate forget remember yearn think long promise swear "
-    "pretend envy worry marry befriend try plan imagine admire apologise complain sulk write quarrel"
-)
 _ADJECTIVAL = ("ed", "ful", "less", "ous", "ish", "ive", "ical", "able", "ible", "est", "ier", "ing")
 _ABSTRACT = ("ness", "hood", "ism", "dom", "ity", "friendship", "leadership")
 _PARTED = words("missing lost broken wooden stone ivory toy plastic tin glass painted carved stolen chipped")
@@ -49,6 +47,9 @@ _VESSELS = (
     "hat",
     "shoe",
 )
+_BARTERING = words("trade swap exchange sell")
+_CARRYING = words("head hand hands arm arms pocket back shoulder mouth lap")
+_OWNERS = words("his her its their my your our")
 _VAGUE = words(
     "one ones thing things people everyone lot couple number rest thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen twenty thirty forty fifty sixty hundred thousand"
@@ -110,7 +111,7 @@ class _Phrase:
         group, known = self._group, self._known
         plural = known.is_plural(self._words[-1]) and not self._singular_article()
         rank = 0 if group.main and not group.prep else 2
-        return Noun(
+        noun = Noun(
             kind,
             head,
             self._phrase(),
@@ -120,7 +121,20 @@ class _Phrase:
             detail=relative_clause(self._tokens, self._syntax, group.end),
             pronoun=known.gender(head),
             rank=rank,
+            verb=group.verb,
         )
+        owned = self._owned()
+        pointed = group.first > group.start or owned or plural
+        held = is_held(self._as_object(noun), known, pointed=pointed, owned=owned)
+        return replace(noun, held=held)
+
+    def _as_object(self, noun: Noun) -> Noun:
+        """Take what is traded for, and what is carried on somebody, for the object of a verb that says so."""
+        bartered = noun.prep == "for" and self._before is not None and self._before.verb in _BARTERING
+        after = self._next
+        worn = noun.prep == "with" and after is not None and after.start == self._group.end + 1
+        worn = worn and after is not None and self._tokens[after.end - 1].lower in _CARRYING
+        return replace(noun, verb="carry", prep="") if bartered or worn else noun
 
     def _singular_article(self) -> bool:
         return self._tokens[self._group.start].lower in {"a", "an", "one", "every", "each"}
@@ -210,10 +224,15 @@ class _Phrase:
         """Judge a noun in no list by where it stands: who acts is somebody, where things happen is a place."""
         group, known = self._group, self._known
         following = self._tokens[group.end].lower if group.end < len(self._tokens) else ""
-        owned = bool(self._before and self._before.owner and self._before.end == group.first)
+        owned = self._owned()
         pointed = group.first > group.start or owned or len(self._words) > 1
         if following == "who":
             return "person"
+        named = self._next is not None and self._next.start == group.end and self._named_after()
+        if named and known.base(core).endswith(_WHO_DO):
+            return "person"  # "the curator Van der Meulen"
+        if owned and self._beside_somebody():
+            return "person"  # "the colonel and his valet cross the desert"
         if core in _VAGUE or core in _EVERYDAY or core in _RELATIONAL or (known.known(core) and len(self._words) == 1):
             return ""
         if group.acts and not group.prep and not group.verb:
@@ -225,6 +244,26 @@ class _Phrase:
         if group.verb == "be" or (bare and (group.prep or group.verb in _BECOMES)):
             return ""
         return "thing"
+
+    def _owned(self) -> bool:
+        """Tell whether somebody has what the group names."""
+        group, before = self._group, self._before
+        said = {token.lower for token in self._tokens[group.start : group.first]}
+        return bool(before and before.owner and before.end == group.first) or bool(_OWNERS & said)
+
+    def _beside_somebody(self) -> bool:
+        """Tell whether "and" joins the group to somebody who acts."""
+        group, before = self._group, self._before
+        at = group.start - 1
+        if before is None or before.end != at or self._tokens[at].lower != "and" or group.prep or group.verb:
+            return False
+        last = self._tokens[at - 1]
+        return self._known.guess(last.lower) == "person" or (last.text[0].isupper() and not last.starts)
+
+    def _named_after(self) -> bool:
+        """Tell whether a name follows directly."""
+        token = self._tokens[self._group.end]
+        return not token.breaks and token.text[0].isupper()
 
     def _lifeless(self) -> bool:
         """Tell whether the verb is one that things do; what opens an agency is somebody, what opens is a door."""
@@ -239,8 +278,10 @@ class _Phrase:
     def _by_use(self, kind: Kind, head: str) -> Kind:
         """Take what wants or decides for somebody, and the moon for a thing unless a preposition leads to it."""
         group = self._group
-        after = [token.lower for token in self._tokens[group.end + 1 : group.end + 3]]
-        minds = group.acts in _MINDFUL or (group.acts == "fall" and after == ["in", "love"])
+        finite = (at for at in sorted(self._syntax.verbs) if at >= group.end and self._syntax.verbs[at] == group.acts)
+        verb = next(finite, group.end)
+        after = [token.lower for token in self._tokens[verb + 1 : verb + 3]]
+        minds = group.acts in MINDFUL or (group.acts == "fall" and after == ["in", "love"])
         led = [token.lower for token in self._tokens[max(0, group.start - 2) : group.start]]
         beloved = led == ["love", "with"]
         if kind in {"thing", "place"} and ((minds and not group.prep) or beloved):

@@ -20,7 +20,7 @@ MOST_CHAPTERS = 24
 _WORDS_PER_CHAPTER = 550
 _BRIEF_BELOW = 340  # words of a story that begins with its hero, not with the place
 _SHORT_BELOW = 310  # words of a story whose frame is told with the shorter passages
-_SMALL_BELOW = 245  # words of a story that begins with one sentence
+_SMALL_BELOW = 255  # words of a story that begins with one sentence
 _BARE_BELOW = 230  # words of a story that ends with its plot
 _TINY_BELOW = 130  # words of a story that has room for one person
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from services.story.grammar.clauses import Syntax
 from services.story.grammar.english import words
-from services.story.grammar.names import find_names, sure_names
+from services.story.grammar.names import PARTICLES, find_names, sure_names
 from services.story.grammar.phrases import find_phrases
 from services.story.grammar.retelling import FORBIDDEN, Retold, main_subject, past_text, retell
 from services.story.grammar.syntax import parse
@@ -35,6 +35,7 @@ _WISHES = words("want wish hope decide try long dream plan swear yearn learn nee
 _LINKS = words("of named called")
 _DESCRIBING = words("was were had could would should did might must wanted loved lived kept never always only")
 _JOINED = words("and but")
+_CONTINUING = words("so or and but neither nor")
 _OTHERS = words("and or who that which whose")
 
 
@@ -86,7 +87,8 @@ def read(text: str) -> Facts:
     beings = (*beings[:1], *(_band(noun) for noun in beings[1:]))
     told = retell(tokens, syntax, known) if len(tokens) <= _MOST_TOLD else []
     deed = _deed(tokens, syntax, nouns)
-    told = [one for one in told if one.start or not deed]
+    deed = "" if deed and any(_continues(one) for one in told[1:2]) else deed
+    told = _joined(_as_names([one for one in told if one.start or not deed], {found.start for found in names}))
     if beings and not deed and told and told[0].kind == "fragment":
         beings, told, deed = _deed_of_fragment(beings, told)
     things = [noun for noun in nouns if noun.kind == "thing"]
@@ -106,13 +108,36 @@ def read(text: str) -> Facts:
 
 def _capitalised(tokens: list[Token], names: list[Found]) -> list[Token]:
     """Write names as names, also in texts without capitals."""
+    lower_case = all(token.text.islower() for token in tokens)
     at = {index for found in names for index in range(found.start, found.end)}
     return [
         replace(token, plain=token.plain[0].upper() + token.plain[1:])
-        if index in at and token.text.islower()
+        if index in at and token.text.islower() and (lower_case or token.lower not in PARTICLES)
         else token
         for index, token in enumerate(tokens)
     ]
+
+
+def _as_names(told: list[Retold], named: set[int]) -> list[Retold]:
+    """Begin with a capital what begins with a name that is a noun as well: "Pearl wanted to cross"."""
+    return [replace(one, text=one.text[:1].upper() + one.text[1:]) if one.start in named else one for one in told]
+
+
+def _continues(told: Retold) -> bool:
+    """Tell whether a sentence makes sense only directly after the one before: "Or all of them are.", "So is she."."""
+    return told.kind == "event" and told.text.split(" ", 1)[0].lower().rstrip(",") in _CONTINUING
+
+
+def _joined(told: list[Retold]) -> list[Retold]:
+    """Keep sentences together that make sense only together."""
+    joined: list[Retold] = []
+    for one in told:
+        if joined and joined[-1].kind == "event" and _continues(one):
+            text = f"{joined[-1].text}. {one.text[0].upper()}{one.text[1:]}"
+            joined[-1] = replace(joined[-1], text=text)
+        else:
+            joined.append(one)
+    return joined
 
 
 def _merge(found: list[Found], tokens: list[Token], known: Vocabulary) -> list[Noun]:

@@ -25,10 +25,13 @@ _TO_NOTHING = DETERMINERS | words("of in on at and or but with for by from that 
 _ASKING = words("who why how what where when which whose")
 _DO = words("do does did don't doesn't didn't")
 _RELATIVE = words("who that which")
+_INVERTING = words("so neither nor there here")
 _PRONOUNS = words(
     "he she it they nobody somebody everybody someone everyone nothing something there this both neither one them"
 )
 _SOFT = words("until till before after since once")
+_ADVERBS = words("still never always now then only also even not just")
+_JOINING = words("and or but nor")
 _OPENERS = words("who which that whose where when because if while")
 
 
@@ -73,8 +76,9 @@ def relative_clause(tokens: Sequence[Token], syntax: Syntax, start: int) -> str:
         verbs += stop in syntax.finite and not joined
         if verbs > 1 and stop in syntax.finite:
             break
-        joined = word in {"and", "or", "but", "when", "what", "that", "because", "if", "she", "he", "it", "they"}
-        verbs -= joined and verbs > 0 and word not in {"and", "or", "but"}
+        inner = word in {"and", "or", "but", "when", "what", "that", "because", "if", "she", "he", "it", "they"}
+        joined = inner or (joined and (word in _ADVERBS or word.endswith("ly")))
+        verbs -= inner and verbs > 0 and word not in {"and", "or", "but"}
         stop += 1
     whole = stop >= len(tokens) or tokens[stop].breaks or stop in syntax.finite
     text = past_text(tokens, syntax, start, stop) if whole else ""
@@ -110,7 +114,7 @@ def _retold(tokens: Sequence[Token], start: int, end: int, syntax: Syntax, known
         start, lower = start + 2, lower[2:]
     if not 3 - bool(start) <= len(lower) <= _MOST_WORDS or not _understood(lower, known) or start in syntax.bare:
         return None
-    if {"story", "tale"} & set(lower) and {"should", "about", "want", "like"} & set(lower):
+    if _is_request(lower):
         return None
     if FORBIDDEN & set(lower):
         return _quoted(tokens, start, end, syntax)
@@ -125,11 +129,33 @@ def _retold(tokens: Sequence[Token], start: int, end: int, syntax: Syntax, known
         return Retold("event", _opening(text, tokens[start], known), start)
     if lower[0] in known.function - DETERMINERS and lower[0] not in known.numbers:
         return None
-    return Retold("fragment", _opening(text, tokens[start], known), start)
+    whole = _whole(text) if subject else ""
+    return Retold("event" if whole else "fragment", _opening(whole or text, tokens[start], known), start)
+
+
+def _is_request(lower: Sequence[str]) -> bool:
+    """Tell whether a sentence speaks of the story that is wanted, and not of what happens in it."""
+    return bool({"story", "tale"} & set(lower) and {"should", "about", "want", "like"} & set(lower))
+
+
+def _whole(text: str) -> str:
+    """Make a sentence of "Tomasz, a tram driver, who found a ring": he did; "" if it is of another form."""
+    before, who, after = text.partition(", who ")
+    if not who or ", who " in after or " and " in before:
+        return ""
+    return f"{before}{',' if ',' in before else ''} {after}"
 
 
 def _is_main(at: int, tokens: Sequence[Token], syntax: Syntax, start: int) -> bool:
     """Tell whether a finite verb is the sentence's own: not one behind "who" or "when" alone."""
+    if tokens[start].lower in _INVERTING and at == start + 1:
+        return True  # "So is her boss"
+    before = at - 1
+    while before > start and tokens[before].lower in _ADVERBS:
+        before -= 1
+    if tokens[before].lower in _JOINING and before > start:  # "a ghost who died and still can't get out"
+        earlier = max((other for other in syntax.finite if start <= other < before), default=-1)
+        return earlier >= 0 and _is_main(earlier, tokens, syntax, start)
     owners = [g for g in syntax.groups if start <= g.start < at]
     opened = sum(
         tokens[i].lower in _OPENERS or (i > start and tokens[i].lower in _SOFT) or _contact(tokens, owners, i)
@@ -167,7 +193,7 @@ def _sound(lower: Sequence[str]) -> bool:
         return False
     if any(one in _ARTICLES and other in _TO_NOTHING for one, other in pairs):
         return False
-    return all(word.replace("-", "").replace("'", "").replace(" ", "").isalnum() for word in lower)
+    return all(word.removesuffix(".").replace("-", "").replace("'", "").replace(" ", "").isalnum() for word in lower)
 
 
 def _joined(tokens: Sequence[Token], start: int, said: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ class _Reader:
             self._clause = Clause()
         elif token.breaks:
             self._clause.maybe = self._clause.maybe or not self._clause.pending
-            self._clause.prep = ""
+            self._clause.prep, self._clause.fenced = "", False
             if self._clause.pending <= 1:  # the clause within is over: "When the river fell silent, she took …"
                 self._clause.deep = 0
         for read in (self._subordinate, self._auxiliary, self._to, self._small):
@@ -79,6 +79,7 @@ class _Reader:
         before = self.found.groups[-1].end == at if self.found.groups else False
         if word in RELATIVE and (word != "that" or before or at - 1 in self.found.finite or at - 1 in self.found.bare):
             self._open()
+            self._clause.fenced = self._text.tokens[at].breaks and not self._text.tokens[at].starts
             if before:
                 self._clause.number = self._number_of(self.found.groups[-1])
                 self._clause.subject = len(self.found.groups) - 1
@@ -229,7 +230,10 @@ class _Reader:
 
     def _finite(self, at: int) -> bool:
         """Mark the word at `at` if it is the finite verb that the clause waits for."""
-        past, base = self._verbs.form(self._clause, at, after_noun=ends_group(self.found, at))
+        before = (
+            at - 1 if at and self._text.word(at - 1).endswith("ly") else at
+        )  # "a hypnotist accidentally hypnotises"
+        past, base = self._verbs.form(self._clause, at, after_noun=ends_group(self.found, before))
         if not past:
             return False
         if self._clause.last_bare and self._text.word(at - 1) in JOINING and self._text.word(at) == base:
@@ -314,6 +318,9 @@ class _Reader:
                 small and not (end > first and self._text.is_name(end) and self._text.is_name(end - 1))
             ):
                 break
+            adverb = token.lower.endswith("ly") and not (self._known.known(token.lower) or self._text.is_name(end))
+            if adverb and end > first and self._text.next(end):
+                break  # "a hypnotist accidentally hypnotises herself"
             if end > first and (self._changes_case(end) or self._stops(start, first, end)):
                 break
             end += 1
@@ -359,7 +366,7 @@ class _Reader:
         while end - first > 1:
             word, before = self._text.word(end - 1), self._text.word(end - 2)
             past = word in known.past_forms and word not in known.verbs
-            participle = word.endswith(("ed", "ing")) or past or word in known.adjectives
+            participle = word.endswith(("ed", "ing")) or past or word in known.adjectives | PARTICIPLES
             if not participle or known.kind(word) or before in known.adjectives or not self._text.next(end - 1):
                 break
             end -= 1

@@ -8,13 +8,20 @@ from dataclasses import dataclass, replace
 from services.story.grammar.english import words
 from services.story.grammar.vocabulary import Kind, Vocabulary
 
-_TOKEN = re.compile(r"[^\W\d_]+(?:[-’'][^\W_]+)*(?:(?<=s)[’'](?=\s+\w))?(?:-\d+)?|\d+|[.!?:;,\n\"“”()]|[–—]| - ")
-_ABBREVIATED = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof|Capt|Sgt|Lt)\.(?=\s)", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"\bSt\.(?=\s[^\W\d_])|[^\W\d_]+(?:[-’'][^\W_]+)*(?:(?<=s)[’'](?=\s+\w))?(?:-\d+)?|\d+|[.!?:;,\n\"“”()]|[–—]| - "
+)
+_ABBREVIATED = re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof|Capt|Sgt|Lt)\.(?=\s)", re.IGNORECASE)
 DETERMINERS = words("a an the his her its their my your our this these those some every each no one another")
 PLACE_PREPS = words(
     "in at to from near into through inside outside across towards toward around above below under of on aboard onto "
     "beneath underneath behind beside beyond over along between among amid atop upstairs within off past opposite"
 )
+_CONTRACTED = re.compile(
+    r"\b(he|she|it|they|there|that|who|what|where|here)[’'](s|re|ve|ll|d)\b(?: ([a-z]+))?", re.IGNORECASE
+)
+_PERFECT = words("been had got gone become")
+_IN_FULL = {"s": "is", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 IGNORED = words(
     "story tale author reader hero heroine character protagonist name something way lot bit day night morning "
     "evening monday tuesday wednesday thursday friday saturday sunday january february march april june july august "
@@ -56,6 +63,8 @@ class Noun:
         pronoun: "she" or "he" if known.
         times: How often it occurs.
         rank: 0 for subject and objects of main clauses, 2 for anything else.
+        verb: Base of the verb whose object it is.
+        held: Whether it is surely a thing that can be held or carried.
         company: The names of several of the kind, of whom this is the first ("the twins Pip and Juno").
     """
 
@@ -70,6 +79,8 @@ class Noun:
     pronoun: str = ""
     times: int = 1
     rank: int = 2
+    verb: str = ""
+    held: bool = False
     company: tuple[str, ...] = ()
 
     @property
@@ -92,13 +103,25 @@ def is_capital(token: Token) -> bool:
     return token.text[0].isupper() or (token.text[:2] in {"d'", "l'"} and token.text[2:3].isupper())
 
 
+def in_full(text: str) -> str:
+    """Write contracted verbs in full: "he's sure" is "he is sure", "there's been" is "there has been"."""
+
+    def written(match: re.Match[str]) -> str:
+        verb, following = match[2].lower(), match[3]
+        perfect = (following or "").lower() in _PERFECT
+        full = {"s": "has", "d": "had"}.get(verb, _IN_FULL[verb]) if perfect else _IN_FULL[verb]
+        return f"{match[1]} {full}" + (f" {following}" if following else "")
+
+    return _CONTRACTED.sub(written, text)
+
+
 def tokenise(text: str) -> list[Token]:
     """Cut a text into words."""
     tokens: list[Token] = []
     breaks = starts = True
     mark = ""
-    for piece in _TOKEN.findall(_ABBREVIATED.sub(r"\1", text)):
-        if not piece[0].isalnum():
+    for piece in _TOKEN.findall(_ABBREVIATED.sub(r"\1", in_full(text))):
+        if not piece[0].isalnum():  # "St." keeps its point: it is part of how a place is spelt
             breaks, mark = True, piece.strip()
             if piece == "?" and tokens:
                 tokens[-1] = replace(tokens[-1], asks=True)
@@ -108,7 +131,9 @@ def tokenise(text: str) -> list[Token]:
         if tokens and not breaks and tokens[-1].text == word:
             continue  # a word twice is a slip of the pen
         genitive = word.endswith(("'s", "s'"))
-        tokens.append(Token(word.removesuffix("'s").removesuffix("'"), breaks, starts, genitive, mark, word))
+        tokens.append(
+            Token(word.removesuffix("'s").removesuffix("'").removesuffix("."), breaks, starts, genitive, mark, word)
+        )
         breaks = starts = False
         mark = ""
     return tokens

@@ -41,6 +41,14 @@ def past_of_third(word: str) -> tuple[str, str]:
     return regular_past(base), base
 
 
+def compound_past(base: str, known: Vocabulary) -> str:
+    """Return the past tense of a verb made of a word and an irregular verb: "babysit" is "babysat"."""
+    for cut in range(3, len(base) - 2):
+        if known.known(base[:cut]) and base[cut:] in known.pasts:
+            return base[:cut] + known.pasts[base[cut:]]
+    return regular_past(base)
+
+
 def regular_past(base: str) -> str:
     """Return the regular past tense of a verb."""
     if base.endswith("e"):

@@ -81,7 +81,17 @@ class Vocabulary:
         known = self.kind(noun)
         if known:
             return known
-        return "person" if len(noun) > 4 and self.base(noun).endswith(tuple(_PERSON_ENDINGS)) else ""
+        one = self.base(noun)
+        if len(noun) > 4 and one.endswith(tuple(_PERSON_ENDINGS)):
+            return "person"
+        if self._is_relative(one) or (one.endswith("mate") and self.known(one.removesuffix("mate"))):
+            return "person"  # "flatmate", "ex-husband"
+        return ""
+
+    def _is_relative(self, noun: str) -> bool:
+        """Tell whether a compound names somebody by somebody else: "sister-in-law", "ex-husband"."""
+        first, *_, last = noun.split("-") if "-" in noun else (noun, noun)
+        return "-" in noun and "person" in {self.kinds.get(last), self.kinds.get(first) if "-in-law" in noun else ""}
 
     def base(self, noun: str) -> str:
         """Return the singular of a noun that may be plural."""
@@ -99,7 +109,7 @@ class Vocabulary:
 
     def gender(self, noun: str) -> str:
         """Return "she" or "he" for nouns that say so, else ""."""
-        last = noun.rsplit(" ", 1)[-1]
+        last = noun.removesuffix("-in-law").replace("ex-", "", 1).rsplit(" ", 1)[-1]
         return self.genders.get(noun) or self.genders.get(self.base(last)) or ""
 
     def name_gender(self, name: str) -> str:
