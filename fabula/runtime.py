@@ -78,7 +78,8 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
     async def part(journal: Journal, stop: Stop) -> None:
         kind = contract.kind
         paces = PaceBook(journal.records, kind.name)
-        async with Tails(journal.events, journal.previews, journal.queue, paces, contract.codec) as tails:
+        previews = journal.previews if kind.has_previews else None
+        async with Tails(journal.events, previews, journal.queue, paces, contract.codec) as tails:
             service = GenerationService(contract, journal.events, journal.blobs, tails)
             edge = Edge(service, contract.more(), auth)
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}

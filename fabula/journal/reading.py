@@ -11,6 +11,7 @@ from fabula.engine.ports import Address, Record
 from fabula.journal import leader, subjects
 from fabula.journal.connection import Link
 from fabula.journal.paging import Page, Pager
+from fabula.journal.recent import RecentStretches, Stretch
 from fabula.journal.stored import StoredMessage, record_of
 
 _SHORT_SEQUENCES = 256
@@ -25,6 +26,7 @@ class LogReader:
     def __init__(self, link: Link, pager: Pager) -> None:
         self._link = link
         self._pager = pager
+        self._recent = RecentStretches(self._stretch)
 
     async def newest(self, address: Address) -> StoredMessage | None:
         """Return the newest message as the stream's leader knows it, a tombstone too; None if there is none."""
@@ -44,11 +46,11 @@ class LogReader:
         if newest is None or is_tombstone(newest) or record_of(newest).last_sequence <= after_sequence:
             return
         revision = await self.revision_before(address, after_sequence, newest)
-        async with aclosing(self._messages(address, revision, newest.revision)) as messages:
-            async for message in messages:
-                record = record_of(message)
-                if record.last_sequence > after_sequence:
-                    yield record
+        async with aclosing(self._stretches(address, revision, newest.revision)) as stretches:
+            async for stretch in stretches:
+                for record in stretch.records:
+                    if record.last_sequence > after_sequence:
+                        yield record
 
     async def revision_before(self, address: Address, after_sequence: int, newest: StoredMessage) -> int:
         """Return a revision before the record that holds `after_sequence + 1`, and close to it.
@@ -76,31 +78,30 @@ class LogReader:
                 high, high_sequence = middle, sequence
         return max(low - 1, 0)
 
-    async def _messages(self, address: Address, after: int, until: int) -> AsyncGenerator[StoredMessage, None]:
-        """Yield the messages behind `after`, up to the revision `until` at least; stop at a tombstone.
+    async def _stretches(self, address: Address, after: int, until: int) -> AsyncGenerator[Stretch, None]:
+        """Yield what lies behind `after`, up to the revision `until` at least; stop at a tombstone.
 
-        While one page is read by our reader, the next one is on its way.
+        While one stretch is read by our reader, the next one is on its way.
         """
-        page = self._begin_page(address, after)
-        try:
-            while after < until:
-                messages = (await page).messages or await self._lagging(address, after)
-                if not messages:
-                    return
-                after = messages[-1].revision
-                if after < until:
-                    page = self._begin_page(address, after)
-                for message in messages:
-                    if is_tombstone(message):
-                        return
-                    yield message
-        finally:
-            page.cancel()
+        reading = self._recent.begin(address, after)
+        while True:
+            stretch = await asyncio.shield(reading)
+            after = stretch.revision
+            ended = stretch.deleted or not after or after >= until
+            if not ended:
+                reading = self._recent.begin(address, after)
+            yield stretch
+            if ended:
+                return
 
-    def _begin_page(self, address: Address, after: int) -> asyncio.Task[Page]:
-        page = asyncio.create_task(self.page_after(address, after))
-        page.add_done_callback(lambda page: page.cancelled() or page.exception())  # heard, though nobody may wait
-        return page
+    async def _stretch(self, address: Address, after: int) -> Stretch:
+        page = await self.page_after(address, after)
+        messages = page.messages or await self._lagging(address, after)
+        deleted = bool(messages) and is_tombstone(messages[-1])
+        records = tuple(record_of(message) for message in messages if not is_tombstone(message))
+        size = sum(len(entry.data) for record in records for entry in record.entries)
+        revision = messages[-1].revision if messages else 0
+        return Stretch(records, revision, deleted, full=page.remaining > 0 and not deleted, size_bytes=size)
 
     async def _lagging(self, address: Address, after: int) -> tuple[StoredMessage, ...]:
         """Return what a replica that lags does not have yet: ask the leader."""

@@ -22,7 +22,7 @@ CALL_SECONDS = 15.0
 """Deadline of a call, unless its caller gives another."""
 
 FIRST_WAIT_SECONDS = 0.1
-LONGEST_WAIT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 1.0
 
 CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     # Small fixed windows: a stream that nobody reads holds kilobytes in flight, not megabytes.

@@ -22,12 +22,14 @@ class Kind:
         api: The generated module of its messages.
         service: Full name of its service.
         port: Port its server listens on unless told otherwise.
+        has_previews: Whether its generations show previews: listening for them costs memory for each log watched.
     """
 
     name: str
     api: ModuleType
     service: str
     port: int
+    has_previews: bool = False
 
     def message(self, name: str) -> type[Message]:
         """Return the message class of this name, e.g. "WatchProgressRequest"."""

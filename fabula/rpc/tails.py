@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import structlog
@@ -21,6 +22,8 @@ QUEUE_LOOK_SECONDS = 1.0
 """How often a waiting generation's place in the queue is looked up while somebody watches it."""
 
 _log = structlog.get_logger(__name__)
+
+Show = Callable[[Address, Tail], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def _after(record: Record, sequence: int) -> Sequence[Entry]:
     return [entry for entry in record.entries if entry.sequence > sequence]
 
 
-async def _contained(show: Callable[[Address, Tail], Awaitable[None]], address: Address, tail: Tail) -> None:
+async def _contained(show: Show, address: Address, tail: Tail) -> None:
     """Show something beside the log. Where it fails, the log goes on without it, and all other logs with it."""
     try:
         await show(address, tail)
@@ -71,13 +74,15 @@ class Tails:
 
     Args:
         log: Where logs are stored.
-        previews: Where previews pass.
+        previews: Where previews pass; None: this generator has none.
         queue: Tells how many go before a waiting generation.
         paces: Tells how long that takes.
         codec: How to tell of the queue.
     """
 
-    def __init__(self, log: EventLog, previews: Previews, queue: JobQueue, paces: PaceBook, codec: ProtoCodec) -> None:
+    def __init__(
+        self, log: EventLog, previews: Previews | None, queue: JobQueue, paces: PaceBook, codec: ProtoCodec
+    ) -> None:
         self._log = log
         self._previews = previews
         self._queue = queue
@@ -124,16 +129,18 @@ class Tails:
                     del self._shared[address]
 
     async def _feed(self, address: Address, tail: Tail) -> None:
+        shows: list[Show] = [self._show_queue]
+        if self._previews is not None:
+            shows.append(partial(self._show_previews, self._previews))
         async with asyncio.TaskGroup() as tasks:
-            shows = (self._show_previews, self._show_queue)
             beside = [tasks.create_task(_contained(show, address, tail)) for show in shows]
             await tail.feed()
             for task in beside:
                 task.cancel()
 
-    async def _show_previews(self, address: Address, tail: Tail) -> None:
-        async with aclosing(self._previews.follow(address)) as previews:
-            async for entry in previews:
+    async def _show_previews(self, previews: Previews, address: Address, tail: Tail) -> None:
+        async with aclosing(previews.follow(address)) as entries:
+            async for entry in entries:
                 tail.show(entry)
 
     async def _show_queue(self, address: Address, tail: Tail) -> None:
