@@ -126,7 +126,7 @@ def _places(facts: Facts, genre: Genre, random: Random) -> tuple[Spot, Spot]:
     known = vocabulary()
     home = random.choice(genre.homes)
     far = random.choice(genre.far)
-    named_first = sorted(facts.places, key=lambda noun: not noun.name)
+    named_first = sorted(facts.places, key=lambda noun: (not noun.name, not noun.prep))
     moving = bool(_TRAVELLING & (facts.main | facts.verbs))
     goals = [noun for noun in named_first if noun.prep in _TOWARDS and (moving or noun.prep == "to")]
     near = [noun for noun in named_first if noun.prep not in _TOWARDS]

@@ -38,7 +38,7 @@ def is_held(noun: Noun, known: Vocabulary, *, pointed: bool, owned: bool) -> boo
     if " of " in noun.phrase or known.kind(noun.head) or known.kind(noun.core):
         return True
     one = known.base(noun.core)
-    if one.endswith(_NO_THING) or (one.endswith(_SOMEBODY) and noun.verb not in _HANDLED):
+    if one.endswith(_NO_THING) or (one.endswith(_SOMEBODY) and noun.verb not in _MADE):
         return False
     handled = noun.verb in _HANDLED and not noun.prep
     return pointed and (handled or (owned and noun.verb not in _NOT_HANDLED))

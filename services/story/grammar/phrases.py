@@ -258,7 +258,9 @@ class _Phrase:
         if before is None or before.end != at or self._tokens[at].lower != "and" or group.prep or group.verb:
             return False
         last = self._tokens[at - 1]
-        return self._known.guess(last.lower) == "person" or (last.text[0].isupper() and not last.starts)
+        return self._known.guess(last.lower) == "person" or (
+            last.text[0].isupper() and (not last.starts or last.lower in self._known.names)
+        )
 
     def _named_after(self) -> bool:
         """Tell whether a name follows directly."""

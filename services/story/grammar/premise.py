@@ -34,6 +34,7 @@ _HER = {"her": "she", "she": "she", "herself": "she", "his": "he", "he": "he", "
 _WISHES = words("want wish hope decide try long dream plan swear yearn learn need promise dare begin agree")
 _LINKS = words("of named called")
 _DESCRIBING = words("was were had could would should did might must wanted loved lived kept never always only")
+_THEIRS = words("his her their my our")
 _JOINED = words("and but")
 _CONTINUING = words("so or and but neither nor")
 _OTHERS = words("and or who that which whose")
@@ -196,9 +197,21 @@ def _join_neighbours(found: list[Found], tokens: list[Token]) -> list[Found]:
             continue
         if last and not owner and _apposed(last.noun, item.noun, [token.lower for token in gap]):
             joined[-1] = Found(last.start, item.end, _join(last.noun, item.noun))
+            _join_apposition(joined, tokens)
             continue
         joined.append(item)
     return joined
+
+
+def _join_apposition(joined: list[Found], tokens: list[Token]) -> None:
+    """Take "her oldest enemy, the judge Abelard" for one: the last two found, if the first has no name."""
+    if len(joined) < 2:
+        return
+    first, second = joined[-2:]
+    begins = tokens[second.start]
+    apart = first.end != second.start or not begins.breaks or begins.lower != "the"
+    if not apart and tokens[first.start].lower in _THEIRS and _apposed(first.noun, second.noun, []):
+        joined[-2:] = [Found(first.start, second.end, _join(first.noun, second.noun))]
 
 
 def _named_before(joined: list[Found], item: Found, tokens: list[Token]) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.story.grammar.checking import check
@@ -20,6 +22,15 @@ def test_the_data_are_rich_enough() -> None:
 def test_the_data_pass_their_check() -> None:
     """Every slot of every passage can be filled in every genre and tone."""
     check(lexicon())
+
+
+def test_a_person_who_is_an_object_must_be_told_as_one() -> None:
+    """Nobody "pointed to she": this cannot be written: the form of the subject after a preposition is refused at load."""
+    data = lexicon()
+    wrong = replace(data, banks={**data.banks, "wrong": (parse("He pointed to {friend}."),)})
+
+    with pytest.raises(LexiconInvalid, match="needs the form 'o'"):
+        check(wrong)
 
 
 @pytest.mark.parametrize("source", ["{hero", "[a|b", "a]", "{hero.}", "x | y", "{He ro}"])

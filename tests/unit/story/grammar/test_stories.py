@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.story.critic import unjudged
 from services.story.domain import Brief, Character
+from services.story.grammar.english import sentences
 from services.story.grammar.lexicon import lexicon
 from services.story.grammar.realise import gentle
 from services.story.grammar.story import compose
@@ -107,6 +108,24 @@ def test_a_very_long_story_has_more_events_and_no_sentence_twice() -> None:
 def test_the_plot_is_about_the_main_clause(premise: str, plot: str) -> None:
     """The goal and the main verb decide; a word in a clause within does not."""
     assert plot == compose(Brief(premise=premise, words=400)).world.plot.key
+
+
+@pytest.mark.parametrize(
+    "premise", ["Anton counts on Friday.", "Maud quarrels with the sea.", "A door hums in the cellar."]
+)
+def test_without_a_thing_the_plot_is_not_about_one(premise: str) -> None:
+    """Nothing is found or stolen where the premise has nothing to find."""
+    assert compose(Brief(premise=premise, words=400)).world.plot.key not in {"found", "heist", "quest"}
+
+
+def test_the_same_undertaking_is_told_in_other_sentences() -> None:
+    """Two of them share no more than a third of their sentences."""
+    told = [
+        set(sentences(text_of(compose(Brief(premise=premise, genre="slice of life", words=600)))))
+        for premise in ("Ana repairs a kite.", "Boris builds a kennel.")
+    ]
+
+    assert len(told[0] & told[1]) * 3 < min(len(one) for one in told)
 
 
 def test_nobody_goes_by_what_several_are() -> None:
