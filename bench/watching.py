@@ -20,16 +20,17 @@ MANY = 10
 
 
 async def watch(stage: Stage) -> list[Row]:
-    """Read one log through WatchProgress, and the same messages from a bare server, with the same client."""
-    address = new_address()
-    entries = encoded(address, bodies(EVENTS))
-    await store(stage.journal, address, entries, per_record=PER_RECORD)
-    request = watch_request(address).SerializeToString()
+    """Read logs through WatchProgress, and the same messages from a bare server, with the same client.
+
+    Each time another log, that the server has never read: it would remember parts of it.
+    """
+    entries = encoded(new_address(), bodies(EVENTS))
     ours: dict[int, list[float]] = {1: [], MANY: []}
     theirs: dict[int, list[float]] = {1: [], MANY: []}
     async with bare_server([entry.data for entry in entries]) as bare, open_channel(bare.address) as channel:
         for _ in range(ROUNDS):
             for streams in (1, MANY):
+                request = await _new_log(stage)
                 ours[streams].append(await _rate(stage.channel, WATCH, request, streams, len(entries)))
                 theirs[streams].append(await _rate(channel, STREAM, b"", streams, len(entries)))
     return [
@@ -51,6 +52,12 @@ WHY = (
     "The server reads the log from the journal while it streams; the bare server has its messages in memory. Two "
     "processes work where the bare stream needs one."
 )
+
+
+async def _new_log(stage: Stage) -> bytes:
+    address = new_address()
+    await store(stage.journal, address, encoded(address, bodies(EVENTS)), per_record=PER_RECORD)
+    return watch_request(address).SerializeToString()
 
 
 async def _rate(channel: grpc.aio.Channel, path: str, request: bytes, streams: int, expected: int) -> float:
