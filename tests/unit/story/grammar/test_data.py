@@ -25,7 +25,7 @@ def test_the_data_pass_their_check() -> None:
 
 
 def test_a_person_who_is_an_object_must_be_told_as_one() -> None:
-    """Nobody "pointed to she": this cannot be written: the form of the subject after a preposition is refused at load."""
+    """Nobody "pointed to she": a subject after a preposition is refused at load."""
     data = lexicon()
     wrong = replace(data, banks={**data.banks, "wrong": (parse("He pointed to {friend}."),)})
 
