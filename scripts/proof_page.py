@@ -22,7 +22,7 @@ INTRODUCTION = """\
 # Proof
 
 What Fabula promises about cut connections, killed processes and faults, done so often that luck is no explanation.
-`make proof` repeats all of it in well under an hour on two cores and writes this page; it is written only if every run
+`make proof` repeats all of it in three quarters of an hour on two cores and writes this page; it is written only if every run
 came out as promised. `make test` does a tenth of each count.
 
 Systems run as a user runs them, by `fabula up`, and are watched from outside. p99 is by nearest rank: a time that
@@ -50,7 +50,8 @@ REPEATING = """\
 
 Every run draws what is random in it (moments, doors, company) from a seed of its own, `seed/number`, and says so in
 the output before it begins: a failure names the last. The seed fixes what is drawn; how the machine's processes
-interleave is up to the machine, so a rare failure may need its run repeated a few times.
+interleave is up to the machine, so a rare failure may need its run repeated a few times. The lines above came of the
+seed {seeds}.
 """
 
 
@@ -99,8 +100,9 @@ def page(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         sections.setdefault(line["section"], []).append(line)
     tables = [text for title, some in sections.items() if some for text in table(title, some)]
-    seed = lines[0]["seed"]
-    return "".join([INTRODUCTION, "\n", machine(), "\n", *tables, REPEATING.format(seed=seed)])
+    seeds = list(dict.fromkeys(line["seed"] for line in lines))  # several, if it was done in parts
+    repeating = REPEATING.format(seed=seeds[0], seeds=" and ".join(map(str, seeds)))
+    return "".join([INTRODUCTION, "\n", machine(), "\n", *tables, repeating])
 
 
 def main() -> int:
