@@ -22,8 +22,8 @@ INTRODUCTION = """\
 # Proof
 
 What Fabula promises about cut connections, killed processes and faults, done so often that luck is no explanation.
-`make proof` repeats all of it in three quarters of an hour on two cores and writes this page; it is written only if every run
-came out as promised. `make test` does a tenth of each count.
+`make proof` repeats all of it in three quarters of an hour on two cores and writes this page, if every run came out as
+promised. `make test` does a tenth of each count.
 
 Systems run as a user runs them, by `fabula up`, and are watched from outside. p99 is by nearest rank: a time that
 occurred. How the lines come about:
