@@ -61,7 +61,7 @@ async def idle_watchers(stage: Stage) -> list[Row]:
 
 
 WHY_ONE = "A watcher is a chain of Python generators behind the bare stream's one coroutine."
-WHY_MANY = "Each generation that is watched has a tail of its own as well: three tasks and two subscriptions."
+WHY_MANY = "Each generation that is watched has a tail of its own as well: two tasks and a subscription."
 
 
 async def _running(stage: Stage) -> Address:
