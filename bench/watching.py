@@ -51,8 +51,8 @@ async def watch(stage: Stage) -> list[Row]:
 WHY = (
     "gRPC takes one message of a stream at a time, so a single stream goes as fast as threads wake each other, not as "
     "fast as they work: its figures are spread widely. Reading the log takes part of these turns: the bare server has "
-    "its messages in memory, and two processes work where it needs one. Of the server's own time an event takes 3 µs to "
-    "read and 20 to send. With ten streams the machine is full, and the cost of reading shows alone."
+    "its messages in memory, and two processes work where it needs one. Of the server's own time an event takes 3 µs "
+    "to read and 20 to send. With ten streams the machine is full, and the cost of reading shows alone."
 )
 
 
