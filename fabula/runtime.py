@@ -25,6 +25,7 @@ from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.edge import Edge
 from fabula.rpc.server import Check, Listen, serving
 from fabula.rpc.service import Contract, GenerationService
+from fabula.rpc.stores import Stores
 from fabula.rpc.tails import Tails
 
 UNAVAILABLE_EXIT = 5
@@ -80,8 +81,8 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
         paces = PaceBook(journal.records, kind.name)
         previews = journal.previews if kind.has_previews else None
         async with Tails(journal.events, previews, journal.queue, paces, contract.codec) as tails:
-            service = GenerationService(contract, journal.events, journal.blobs, tails)
-            edge = Edge(service, contract.more(), auth)
+            stores = Stores(journal.events, journal.blobs, journal.records)
+            edge = Edge(GenerationService(contract, stores, tails), auth)
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
             async with serving(listen, [edge.handler()], checks, edge.drain) as running:
                 _log.info("serving", service=kind.service, host=listen.host, port=running.port)

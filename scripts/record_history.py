@@ -36,7 +36,8 @@ from fabula.engine.worker import Worker, WorkerSettings
 from fabula.errors import InvalidRequest, ModelCrashed
 from fabula.journal import Journal, JournalSettings, connect
 from fabula.journal.embedded import EmbeddedServer
-from fabula.rpc.service import Call, GenerationService
+from fabula.rpc.service import GenerationService
+from fabula.rpc.stores import Call, Stores
 from fabula.rpc.tails import Tails
 from services.story.contract import StoryContract
 from services.story.domain import Brief, Chapter, Finding, Outline, Review
@@ -375,7 +376,7 @@ async def main(names: Sequence[str]) -> None:
                 journal.events, journal.previews, journal.queue, PaceBook(journal.records, "story"), contract.codec
             ) as tails,
         ):
-            service = GenerationService(contract, journal.events, journal.blobs, tails)
+            service = GenerationService(contract, Stores(journal.events, journal.blobs, journal.records), tails)
             studio = Studio(journal, service, contract, server.url)
             for name in names or SCENES:
                 async with asyncio.timeout(120):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,8 @@ from grpc_status import rpc_status
 from fabula.errors import FabulaError, InvalidRequest, Unavailable
 from fabula.rpc.auth import Authenticator, bearer
 from fabula.rpc.errors import to_status
-from fabula.rpc.service import Call, GenerationService, UnaryMethod
+from fabula.rpc.service import GenerationService
+from fabula.rpc.stores import Call, StreamMethod, UnaryMethod
 from fabula.rpc.validation import validate, warm
 
 DRAINING = "the server is shutting down: watch again, from the last event you have"
@@ -28,8 +29,6 @@ _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 _log = structlog.get_logger(__name__)
 
-Unary = Callable[[Call, Any], Awaitable[Any]]
-Streaming = Callable[[Call, Any], AsyncGenerator[bytes, None]]
 Context = Any
 """A grpc.aio.ServicerContext: its type parameters say nothing about identity serialisers."""
 
@@ -38,14 +37,12 @@ class Edge:
     """All rpcs of a service, ready for a server.
 
     Args:
-        service: Those that every generator has.
-        more: Those of this one alone.
+        service: What answers them.
         auth: Tells who calls.
     """
 
-    def __init__(self, service: GenerationService, more: Mapping[str, UnaryMethod], auth: Authenticator) -> None:
+    def __init__(self, service: GenerationService, auth: Authenticator) -> None:
         self._service = service
-        self._more = more
         self._kind = service.kind
         self._auth = auth
         self._streams: set[asyncio.Timeout] = set()
@@ -54,7 +51,7 @@ class Edge:
     def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
         """Return what a server is given."""
         service = self._service
-        unary: dict[str, Unary] = {
+        unary: dict[str, UnaryMethod] = {
             "StartGeneration": service.start,
             "GetGeneration": service.get,
             "ListGenerations": service.list,
@@ -63,9 +60,13 @@ class Edge:
             "ResumeGeneration": service.resume,
             "RetryGeneration": service.retry,
             "DeleteGeneration": service.delete,
-            **{rpc: _without_trace(method) for rpc, method in self._more.items()},
+            **service.unary,
         }
-        streaming: dict[str, Streaming] = {"WatchProgress": service.watch, "WatchGenerations": service.watch_all}
+        streaming: dict[str, StreamMethod] = {
+            "WatchProgress": service.watch,
+            "WatchGenerations": service.watch_all,
+            **service.streaming,
+        }
         warm(self._kind.request(rpc)() for rpc in (*unary, *streaming))
         table = {rpc: self._unary(rpc, method) for rpc, method in unary.items()}
         table |= {rpc: self._streaming(rpc, method) for rpc, method in streaming.items()}
@@ -77,7 +78,7 @@ class Edge:
         for scope in self._streams:
             scope.reschedule(0)
 
-    def _unary(self, rpc: str, method: Unary) -> grpc.RpcMethodHandler[Any, Any]:
+    def _unary(self, rpc: str, method: UnaryMethod) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> bytes:
             try:
                 call, request = self._enter(rpc, data, context)
@@ -90,7 +91,7 @@ class Edge:
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
-    def _streaming(self, rpc: str, method: Streaming) -> grpc.RpcMethodHandler[Any, Any]:
+    def _streaming(self, rpc: str, method: StreamMethod) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> None:
             try:
                 call, request = self._enter(rpc, data, context)
@@ -130,13 +131,6 @@ class Edge:
             raise InvalidRequest(f"the request is not a {rpc}Request: it cannot be decoded") from None
         validate(request)
         return Call(owner, _trace_id(metadata)), request
-
-
-def _without_trace(method: UnaryMethod) -> Unary:
-    async def call(caller: Call, request: Any) -> Any:
-        return await method(caller.owner, request)
-
-    return call
 
 
 def _trace_id(metadata: tuple[tuple[str, str | bytes], ...]) -> str:

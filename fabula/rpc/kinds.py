@@ -10,6 +10,7 @@ from types import ModuleType
 
 from google.protobuf.message import Message
 
+from fabula.api.image.v1 import image_pb2
 from fabula.api.story.v1 import story_pb2
 
 
@@ -51,7 +52,9 @@ class Kind:
 
 STORY = Kind("story", story_pb2, "fabula.api.story.v1.StoryService", 50051)
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY,)}
+IMAGE = Kind("image", image_pb2, "fabula.api.image.v1.ImageService", 50053, has_previews=True)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY, IMAGE)}
 """All generators, by name."""
 
 

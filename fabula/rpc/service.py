@@ -9,22 +9,22 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
-from fabula.engine.history import History, Snapshot
-from fabula.engine.ids import address_of, is_generation_id
-from fabula.engine.ports import Address, Blobs, Entry, EventLog, GenerationId, Purpose, Record, Tag
+from fabula.engine.ids import address_of
+from fabula.engine.ports import Address, Entry, Purpose, Record, Tag
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.engine.tail import conflated
-from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, NotFound, Superseded, Unavailable
+from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, Superseded, Unavailable
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
+from fabula.rpc.stores import Call, Folded, Stores, StreamMethod, UnaryMethod, address_of_own, fold, not_found
 from fabula.rpc.summaries import Summaries
 from fabula.rpc.tails import Tails
 
@@ -35,21 +35,6 @@ RACES = 20
 """How often a command is tried again because somebody else wrote first."""
 
 CHANGES_TOO_FAST = "the generation is changing too fast: try again"
-
-UnaryMethod = Callable[[str, Any], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Who calls, and as part of what.
-
-    Attributes:
-        owner: The caller.
-        trace_id: W3C trace id; empty where nobody traces.
-    """
-
-    owner: str
-    trace_id: str = ""
 
 
 class Contract(Protocol):
@@ -65,7 +50,7 @@ class Contract(Protocol):
         """Its events as protobuf."""
         ...
 
-    async def accept(self, request: Any, address: Address, blobs: Blobs) -> object:
+    async def accept(self, request: Any, address: Address, stores: Stores) -> object:
         """Return what a valid StartGenerationRequest asks for, defaults filled in; large parts go to the blobs.
 
         Raises:
@@ -73,8 +58,12 @@ class Contract(Protocol):
         """
         ...
 
-    def more(self) -> Mapping[str, UnaryMethod]:
-        """Return further unary rpcs of this generator: owner and request to response."""
+    def unary(self, stores: Stores) -> Mapping[str, UnaryMethod]:
+        """Return the rpcs with one response that this generator has beside the common ones."""
+        ...
+
+    def streaming(self, stores: Stores) -> Mapping[str, StreamMethod]:
+        """Return the rpcs with a stream of responses that this generator has beside the common ones."""
         ...
 
 
@@ -83,26 +72,27 @@ class GenerationService:
 
     Args:
         contract: What is special to it.
-        log: The logs.
-        blobs: Bytes beside them.
+        stores: Where things are kept.
         tails: The logs that are watched.
     """
 
-    def __init__(self, contract: Contract, log: EventLog, blobs: Blobs, tails: Tails) -> None:
+    def __init__(self, contract: Contract, stores: Stores, tails: Tails) -> None:
         self.kind = contract.kind
+        self.unary = contract.unary(stores)
+        self.streaming = contract.streaming(stores)
         self._contract = contract
         self._codec = contract.codec
-        self._log = log
-        self._blobs = blobs
+        self._stores = stores
+        self._log = stores.log
         self._tails = tails
-        self._summaries = Summaries(contract.kind, contract.codec, log)
+        self._summaries = Summaries(contract.kind, contract.codec, stores.log)
 
     async def start(self, call: Call, request: Any) -> Any:
         """StartGeneration."""
         request_id = request.request_id or str(uuid.uuid4())
         address = address_of(self.kind.name, call.owner, request_id)
         digest = _digest(request)
-        asked = await self._contract.accept(request, address, self._blobs)
+        asked = await self._contract.accept(request, address, self._stores)
         body = Accepted(self.kind.name, call.owner, request_id, asked, digest)
         event = Event(1, body, State.QUEUED, Progress(), time=datetime.now(UTC), trace_id=call.trace_id)
         entry = self._codec.encode(address.id, event)
@@ -116,7 +106,9 @@ class GenerationService:
     async def _started_before(self, address: Address, digest: str) -> tuple[Event, Event]:
         last = await self._log.last(address)
         if last is None:
-            await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")  # what this very request has just kept
+            await self._stores.blobs.delete_all(
+                f"{self.kind.name}/{address.id}/"
+            )  # what this very request has just kept
             raise AlreadyExists("this request id belonged to a generation that was deleted: draw a new one")
         first = await self._summaries.first(address)
         if not isinstance(first.body, Accepted) or first.body.request_digest != digest:
@@ -136,16 +128,17 @@ class GenerationService:
         if request.view == pb.GENERATION_VIEW_BASIC:
             last, first = await self._newest(address), await self._summaries.first(address)
             return self._respond("GetGeneration", generation=self._summaries.message(address.id, first, last))
-        snapshot, first, last = await self._fold(address)
-        response = self._respond("GetGeneration", generation=self._summaries.message(address.id, first, last))
-        _put(response, self._codec.outputs.to_message(snapshot.request))
-        _put(response, self._codec.outputs.so_far(snapshot))
+        folded = await self._fold(address)
+        generation = self._summaries.message(address.id, folded.first, folded.last)
+        response = self._respond("GetGeneration", generation=generation)
+        _put(response, self._codec.outputs.to_message(folded.snapshot.request))
+        _put(response, self._codec.outputs.so_far(folded.snapshot))
         return response
 
     async def _newest(self, address: Address) -> Event:
         record = await self._log.last(address)
         if record is None:
-            raise _not_found(address.id)
+            raise not_found(address.id)
         return self._codec.decode(record.entries[-1])
 
     async def list(self, call: Call, request: Any) -> Any:
@@ -170,9 +163,9 @@ class GenerationService:
     async def retry(self, call: Call, request: Any) -> Any:
         """RetryGeneration."""
         if request.from_stage:
-            snapshot, _, _ = await self._fold(self._address(call, request.generation_id))
-            if request.from_stage not in snapshot.stages:
-                stages = ", ".join(snapshot.stages) or "none"
+            folded = await self._fold(self._address(call, request.generation_id))
+            if request.from_stage not in folded.snapshot.stages:
+                stages = ", ".join(folded.snapshot.stages) or "none"
                 problem = f"there is no stage {request.from_stage!r} in this generation; there are: {stages}"
                 raise InvalidRequest(problem, (("from_stage", problem),))
         return await self._command("RetryGeneration", Command.RETRY, call, request, request.from_stage)
@@ -185,12 +178,12 @@ class GenerationService:
             if record is not None:
                 self._check_deletable(record)
             elif not await self._log.deleted(address):
-                raise _not_found(request.generation_id)
+                raise not_found(request.generation_id)
             try:
                 await self._log.delete(address, after=record.revision if record else None)
             except Superseded:  # a worker may just have claimed it
                 continue
-            await self._blobs.delete_all(f"{self.kind.name}/{address.id}/")
+            await self._stores.blobs.delete_all(f"{self.kind.name}/{address.id}/")
             return self._respond("DeleteGeneration")
         raise Unavailable(CHANGES_TOO_FAST)
 
@@ -205,7 +198,7 @@ class GenerationService:
         for _ in range(RACES):
             record = await self._log.last(address)
             if record is None:
-                raise _not_found(request.generation_id)
+                raise not_found(request.generation_id)
             last = self._codec.decode(record.entries[-1])
             if isinstance(last.body, Failed):
                 from_stage = from_stage or last.body.stage
@@ -237,15 +230,15 @@ class GenerationService:
         record = await self._log.last(address)
         if record is None:
             if not request.wait_for_start:
-                raise _not_found(address.id)
+                raise not_found(address.id)
             record = await self._wait_for_start(address)
         known, ended = record.last_sequence, record.entries[-1].tag is Tag.TERMINAL
         ahead = f"the cursor {cursor} is ahead of the log, which ends at {known}" if cursor > known else ""
         if ahead or (request.snapshot and not cursor):
-            snapshot, _, newest = await self._fold(address)
-            yield self._codec.encode_snapshot(address.id, snapshot, reset=ahead)
-            cursor = known = snapshot.sequence
-            ended = newest.state.terminal
+            folded = await self._fold(address)
+            yield self._codec.encode_snapshot(address.id, folded.snapshot, reset=ahead)
+            cursor = known = folded.snapshot.sequence
+            ended = folded.last.state.terminal
         if ended and cursor == known:
             return
         async with (
@@ -266,7 +259,7 @@ class GenerationService:
                     return record
         except TimeoutError:
             pass
-        raise _not_found(address.id)
+        raise not_found(address.id)
 
     async def watch_all(self, call: Call, _request: Any) -> AsyncGenerator[bytes, None]:
         """WatchGenerations."""
@@ -275,18 +268,8 @@ class GenerationService:
             async for generation, deleted in changes:
                 yield response(generation=generation, deleted=deleted).SerializeToString()
 
-    async def _fold(self, address: Address) -> tuple[Snapshot, Event, Event]:
-        """Return the fold of the log, and its first and last event."""
-        history, first, last = History(), None, None
-        async with aclosing(self._log.read(address)) as records:
-            async for record in records:
-                for entry in record.entries:
-                    last = self._codec.decode(entry)
-                    first = first or last
-                    history.apply(last)
-        if first is None or last is None:
-            raise _not_found(address.id)
-        return history.snapshot(), first, last
+    async def _fold(self, address: Address) -> Folded:
+        return await fold(self._log, self._codec, address)
 
     def _target(self, call: Call, request: Any) -> Address:
         if request.WhichOneof("target") == "request_id":
@@ -294,10 +277,7 @@ class GenerationService:
         return self._address(call, request.generation_id)
 
     def _address(self, call: Call, generation_id: str) -> Address:
-        """Return the caller's generation of this id. An id of another form is as unknown as any other."""
-        if not is_generation_id(generation_id, self.kind.name):
-            raise _not_found(generation_id)
-        return Address(self.kind.name, call.owner, GenerationId(generation_id))
+        return address_of_own(self.kind.name, call, generation_id)
 
     def _respond(self, rpc: str, **fields: Any) -> Any:
         return self.kind.response(rpc)(**fields)
@@ -325,7 +305,3 @@ def _put(response: Any, message: Any) -> None:
     for field in response.DESCRIPTOR.fields:
         if field.message_type is not None and field.message_type.full_name == message.DESCRIPTOR.full_name:
             getattr(response, field.name).CopyFrom(message)
-
-
-def _not_found(generation_id: str) -> NotFound:
-    return NotFound("there is no such generation", id=generation_id)

@@ -15,7 +15,7 @@ from fabula.engine.ports import Address, Blobs
 from fabula.errors import InvalidRequest
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
-from fabula.rpc.service import UnaryMethod
+from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from services.story.codec import SOURCE_TYPE, StoryCodec, brief_from_message
 from services.story.domain import Brief, Order, SourceRef
 from services.story.source import decode
@@ -40,7 +40,7 @@ class StoryContract:
         """Their events."""
         return self._codec
 
-    async def accept(self, request: Any, address: Address, blobs: Blobs) -> Order:
+    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request; its source text goes to the blobs."""
         story: pb.StoryRequest = request.story
         _check_names(story)
@@ -49,13 +49,17 @@ class StoryContract:
         if not story.HasField("source"):
             _check_premise(brief)
             return Order(brief)
-        return Order(brief, await _keep(story.source, address, blobs))
+        return Order(brief, await _keep(story.source, address, stores.blobs))
 
-    def more(self) -> Mapping[str, UnaryMethod]:
+    def unary(self, _stores: Stores) -> Mapping[str, UnaryMethod]:
         """Return ListTemplates."""
         return {"ListTemplates": self._list_templates}
 
-    async def _list_templates(self, _owner: str, request: Any) -> pb.ListTemplatesResponse:
+    def streaming(self, _stores: Stores) -> Mapping[str, StreamMethod]:
+        """Return nothing: the common ones are all there are."""
+        return {}
+
+    async def _list_templates(self, _call: Call, request: Any) -> pb.ListTemplatesResponse:
         start = _start(request.page_token)
         end = start + min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         found = templates()

@@ -13,14 +13,15 @@ from fabula.api.story.v1 import story_pb2 as pb
 from fabula.engine.events import Body, Event
 from fabula.engine.paces import PaceBook
 from fabula.engine.pipeline import Outputs, Retries, Stage, StageContext
-from fabula.engine.ports import Address, Blobs, EventLog, GenerationId, JobQueue
+from fabula.engine.ports import Address, EventLog, GenerationId, JobQueue
 from fabula.engine.run import Workshop
 from fabula.engine.worker import Worker, WorkerSettings
 from fabula.journal import Journal, subjects
 from fabula.journal.job_queue import consumer_name
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY
-from fabula.rpc.service import Call, GenerationService, UnaryMethod
+from fabula.rpc.service import GenerationService
+from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from fabula.rpc.tails import Tails
 from services.story.codec import StoryCodec
 from services.story.domain import Brief, Chapter, Order
@@ -113,11 +114,15 @@ class _Contract:
         self.kind = replace(STORY, name=kind)
         self.codec = ProtoCodec(self.kind, StoryCodec())
 
-    async def accept(self, request: Any, address: Address, blobs: Blobs) -> Order:
+    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
         """Order what is asked for."""
         return Order(Brief(request.story.premise))
 
-    def more(self) -> Mapping[str, UnaryMethod]:
+    def unary(self, stores: Stores) -> Mapping[str, UnaryMethod]:
+        """Offer nothing more."""
+        return {}
+
+    def streaming(self, stores: Stores) -> Mapping[str, StreamMethod]:
         """Offer nothing more."""
         return {}
 
@@ -255,7 +260,7 @@ async def open_workplace(journal: Journal) -> AsyncIterator[Workplace]:
         tails = await stack.enter_async_context(
             Tails(journal.events, journal.previews, journal.queue, paces, contract.codec)
         )
-        service = GenerationService(contract, journal.events, journal.blobs, tails)
+        service = GenerationService(contract, Stores(journal.events, journal.blobs, journal.records), tails)
         yield Workplace(kind, journal, service, contract.codec)
 
 

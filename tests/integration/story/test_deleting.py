@@ -13,7 +13,8 @@ from fabula.engine.ports import Address, Purpose, Record
 from fabula.engine.states import next_event
 from fabula.errors import Conflict
 from fabula.journal import Journal, JournalSettings, connect
-from fabula.rpc.service import Call, GenerationService
+from fabula.rpc.service import GenerationService
+from fabula.rpc.stores import Call, Stores
 from services.story.contract import StoryContract
 from tests.integration.story.house import House, story
 
@@ -51,8 +52,9 @@ class ClaimedMeanwhile:
 async def test_what_a_worker_claims_meanwhile_is_not_deleted_under_it(idle_house: House) -> None:
     """Queued when the server looked, and running by the time it is to go: the caller must cancel it first."""
     async with connect(JournalSettings(url=idle_house.settings.url, name="deleting")) as journal:
-        ports: list[Any] = [ClaimedMeanwhile(journal), journal.blobs, None]
-        service = GenerationService(StoryContract(), *ports)
+        log: Any = ClaimedMeanwhile(journal)
+        no_tails: Any = None
+        service = GenerationService(StoryContract(), Stores(log, journal.blobs, journal.records), no_tails)
         started = await service.start(CALL, pb.StartGenerationRequest(story=story()))
         request = pb.DeleteGenerationRequest(generation_id=started.generation.id)
 

@@ -10,6 +10,7 @@ from fabula.engine.ports import Address, GenerationId
 from fabula.errors import InvalidRequest
 from fabula.journal import Journal
 from fabula.rpc.kinds import STORY
+from fabula.rpc.stores import Call, Stores
 from fabula.rpc.validation import validate
 from services.story.contract import StoryContract, templates
 from services.story.domain import Order
@@ -20,7 +21,12 @@ CONTRACT = StoryContract()
 async def accepted(journal: Journal, address: Address, **fields: Any) -> Order:
     """Accept a request."""
     request = pb.StartGenerationRequest(story=pb.StoryRequest(**{"premise": "Ann", **fields}))
-    return await CONTRACT.accept(request, address, journal.blobs)
+    return await CONTRACT.accept(request, address, stores_of(journal))
+
+
+def stores_of(journal: Journal) -> Stores:
+    """Return where a server on this journal keeps things."""
+    return Stores(journal.events, journal.blobs, journal.records)
 
 
 def here(name: str = "1") -> Address:
@@ -105,17 +111,21 @@ def test_templates_are_requests_that_are_accepted_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.5", "٣", " "])
-async def test_templates_take_their_own_page_tokens_only(token: str) -> None:
+async def test_templates_take_their_own_page_tokens_only(journal: Journal, token: str) -> None:
     """Another token is refused by name."""
     with pytest.raises(InvalidRequest) as caught:
-        await CONTRACT.more()["ListTemplates"]("ann", pb.ListTemplatesRequest(page_token=token))
+        await CONTRACT.unary(stores_of(journal))["ListTemplates"](
+            Call("ann"), pb.ListTemplatesRequest(page_token=token)
+        )
 
     assert "page_token" == caught.value.violations[0][0]
 
 
-async def test_a_page_of_templates_behind_the_last_is_empty() -> None:
+async def test_a_page_of_templates_behind_the_last_is_empty(journal: Journal) -> None:
     """A token stays good when there are fewer templates than before."""
-    page = await CONTRACT.more()["ListTemplates"]("ann", pb.ListTemplatesRequest(page_token="9" * 255))
+    page = await CONTRACT.unary(stores_of(journal))["ListTemplates"](
+        Call("ann"), pb.ListTemplatesRequest(page_token="9" * 255)
+    )
 
     assert pb.ListTemplatesResponse() == page
 
