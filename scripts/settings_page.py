@@ -1,4 +1,4 @@
-"""Write the table in docs/settings.md from the classes in fabula/settings.py.
+"""Write the table in docs/settings.md from the classes in fabula/settings.
 
 python scripts/settings_page.py           writes it
 python scripts/settings_page.py --check   ends with code 1 when it is not up to date
@@ -12,14 +12,25 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from fabula.settings import ClientSettings, GatewaySettings, ServerSettings, Settings, UpSettings, WorkerSettings
+from fabula.settings import (
+    ClientSettings,
+    GatewaySettings,
+    ImageServerSettings,
+    ImageWorkerSettings,
+    ServerSettings,
+    Settings,
+    UpSettings,
+    WorkerSettings,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGIN = "<!-- table: written by scripts/settings_page.py -->\n"
 END = "<!-- end of table -->\n"
 READERS: dict[str, type[Settings]] = {
-    "server": ServerSettings,
-    "worker": WorkerSettings,
+    "story server": ServerSettings,
+    "story worker": WorkerSettings,
+    "image server": ImageServerSettings,
+    "image worker": ImageWorkerSettings,
     "gateway": GatewaySettings,
     "commands": ClientSettings,
 }
