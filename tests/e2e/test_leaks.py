@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from bench.processes import private_bytes
 from fabula.journal import Journal
 from tests.e2e.doors import Door, EventStream, Grpc, WebSocketDoor
 from tests.e2e.live_log import LiveLog, journal_of, new_log
-from tests.e2e.memory import own_mib
 from tests.proof import PROOF, record, seeded, share_of
 from tests.system import System
 
@@ -27,6 +27,7 @@ FRESH_EVERY = 10
 MOST_KEPT_BYTES = 512
 """Of each watch, over the second half. One that was forgotten costs thirty times as much."""
 
+MIB = 2**20
 SLACK_BYTES = 2**20
 """What a process may have grown by beside that: pages that it takes and gives back."""
 
@@ -99,7 +100,8 @@ async def test_watches_leave_nothing_behind(system: System, name: str) -> None:
         for _ in range(2):
             await watch_many(doors[name], journal, half, chance)
             await asyncio.sleep(6)  # the gateway keeps what was watched for some seconds
-            sizes.append({process: own_mib(system.pid_of(process)) for process in ("story-server", "gateway")})
+            watched = ("story-server", "gateway")
+            sizes.append({name: private_bytes(system.pid_of(name)) / MIB for name in watched})
 
     grown = {process: (sizes[1][process] - sizes[0][process]) * 2**20 for process in sizes[0]}
     assert max(grown.values()) < MOST_KEPT_BYTES * half + SLACK_BYTES

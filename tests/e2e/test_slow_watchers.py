@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from bench.processes import private_bytes
 from tests.e2e.doors import Door, EventStream, Grpc, WebSocketDoor
 from tests.e2e.live_log import LiveLog, journal_of, new_log
-from tests.e2e.memory import own_mib
 from tests.e2e.reader import Reader
 from tests.e2e.throttle import Throttle, throttled
 from tests.proof import PROOF, record, share_of
@@ -22,6 +22,7 @@ EVENTS = share_of(108_000)
 PER_RECORD = 10
 BURST = 100
 WATCHERS_OF_A_SORT = 3
+MIB = 2**20
 LARGEST_GROWTH_MIB = 24.0
 """Of one process: windows, buffers and pages for nine slow watchers. The log of `make proof` has 25 MiB."""
 
@@ -113,4 +114,4 @@ async def write_and_read(log: LiveLog, events: int, readers: list[Reader]) -> No
 
 def memory(system: System) -> dict[str, float]:
     """Return what server and gateway hold, in MiB."""
-    return {name: own_mib(system.pid_of(name)) for name in ("story-server", "gateway")}
+    return {name: private_bytes(system.pid_of(name)) / MIB for name in ("story-server", "gateway")}

@@ -24,6 +24,7 @@ ONE = words(
     "hers neither he she it nobody somebody anybody everybody someone anyone everyone something everything nothing"
 )
 MANY = words("they we you i both all others many")
+SINGULAR = words("a an every each one this that another")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from services.story.grammar.clauses import (
     ONE,
     PREPOSITIONS,
     RELATIVE,
+    SINGULAR,
     SOFT,
     SUBORDINATE,
     Clause,
@@ -22,7 +23,6 @@ from services.story.grammar.verbs import AUXILIARIES, compound_past, past_of_thi
 from services.story.grammar.vocabulary import Vocabulary
 
 _LONGEST_CLAUSE = 40  # words looked ahead: a text without punctuation must not take for ever
-_SINGULAR = words("a an every each one this that another")
 _POINTING = words("a an the his her its their my your our this these those every each no some any one two three")
 _PARTICLES = words("away up off out back down over home")
 _NOUNS_TOO = words(
@@ -155,7 +155,7 @@ class FiniteVerbs:
         if self._text.next(at).endswith("ing") and self._known.third_forms.get(word) in _BEGINNING:
             return True
         if (
-            self._opening() in _SINGULAR
+            self._opening() in SINGULAR
             or self._text.next(at) in _POINTING
             or self._text.next(at) in _PARTICLES | {"to", "it", "him", "them", "that", "who", "what", "when"}
         ):
@@ -174,7 +174,7 @@ class FiniteVerbs:
         if not groups or subject is None or subject >= len(groups) or groups[-1].prep != "of":
             return False
         near = groups[subject].end == groups[-1].start - 1
-        return near and self._text.word(groups[subject].start) in _SINGULAR
+        return near and self._text.word(groups[subject].start) in SINGULAR
 
     def _past_base(self, at: int, word: str) -> str:
         """Return the base of a past tense that is no participle; "" if it is none."""
@@ -240,7 +240,7 @@ class FiniteVerbs:
         if self._being_before(at) or self._needed() or self._text.word(at - 1).endswith("ly"):
             return True
         following = self._text.next(at)
-        return self._opening() in _SINGULAR and (not following or following in self._known.function)
+        return self._opening() in SINGULAR and (not following or following in self._known.function)
 
     def _verb_ahead(self, at: int) -> bool:
         """Tell whether another finite verb follows in the same clause."""

@@ -14,6 +14,7 @@ from services.story.grammar.clauses import (
     ONE,
     PREPOSITIONS,
     RELATIVE,
+    SINGULAR,
     SOFT,
     SUBORDINATE,
     Clause,
@@ -28,7 +29,6 @@ from services.story.grammar.tokens import DETERMINERS, Token
 from services.story.grammar.verbs import AUXILIARIES, MODALS, PARTICIPLES, gerund_base
 from services.story.grammar.vocabulary import Vocabulary
 
-_SINGULAR = words("a an every each one this that another")
 _VERBS_TOO = words("like be do have near")
 _OPENING = DETERMINERS | words("whose both all very own same other full most more too quite rather such")
 _SAYING = words("say think know believe hear discover realise realize learn hope fear find see dream wish swear claim")
@@ -299,7 +299,7 @@ class _Reader:
 
     def _number_of(self, group: Group) -> str:
         opening, noun = self._text.word(group.start), self._text.word(group.end - 1)
-        if opening in _SINGULAR or self._text.is_name(group.end - 1):
+        if opening in SINGULAR or self._text.is_name(group.end - 1):
             return "one"
         if any(self._known.numbers.get(self._text.word(at), 1) > 1 for at in range(group.start, group.first)):
             return "many"

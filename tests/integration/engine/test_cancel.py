@@ -134,20 +134,32 @@ async def test_cancel_is_met_by_the_next_append(place: Workplace) -> None:
     assert ["StageStarted", "CancelRequested", "TextDelta", "Cancelled"] == names(log)[-4:]
 
 
-async def test_stage_that_fails_when_it_is_cancelled_is_cancelled(place: Workplace) -> None:
-    """How an interrupted stage ends does not matter: a crash on the way out is no failure of the run."""
-    entered = asyncio.Event()
+class Stumbling:
+    """A stage that fails when it is interrupted."""
 
-    async def run(_context: StageContext, _outputs: Outputs) -> None:
-        entered.set()
+    def __init__(self, error: Exception) -> None:
+        self.entered = asyncio.Event()
+        self._error = error
+
+    @property
+    def stage(self) -> Stage:
+        """The stage."""
+        return Stage("write", self._run)
+
+    async def _run(self, _context: StageContext, _outputs: Outputs) -> None:
+        self.entered.set()
         try:
             await asyncio.Event().wait()
         finally:
-            raise ModelCrashed("killed on cancel")
+            raise self._error
 
-    async with place.working(Stage("write", run)):
+
+async def test_stage_that_fails_when_it_is_cancelled_is_cancelled(place: Workplace) -> None:
+    """How an interrupted stage ends does not matter: a crash on the way out is no failure of the run."""
+    write = Stumbling(ModelCrashed("killed on cancel"))
+    async with place.working(write.stage):
         address = await place.start()
-        await asyncio.wait_for(entered.wait(), 20)
+        await asyncio.wait_for(write.entered.wait(), 20)
         await place.command("cancel", address)
         log = await place.until_end(address)
 
@@ -156,18 +168,10 @@ async def test_stage_that_fails_when_it_is_cancelled_is_cancelled(place: Workpla
 
 async def test_stage_that_fails_when_it_is_released_is_released(place: Workplace) -> None:
     """The same on shutdown: the generation is handed back, not failed."""
-    entered = asyncio.Event()
-
-    async def run(_context: StageContext, _outputs: Outputs) -> None:
-        entered.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            raise RuntimeError("lost my way")
-
-    async with place.working(Stage("write", run)):
+    write = Stumbling(RuntimeError("lost my way"))
+    async with place.working(write.stage):
         address = await place.start()
-        await asyncio.wait_for(entered.wait(), 20)
+        await asyncio.wait_for(write.entered.wait(), 20)
 
     assert isinstance((await place.events(address))[-1].body, Released)
 
