@@ -38,8 +38,10 @@ class Desk:
         timings: Working time of the finished stages in seconds, by name.
         meter: The run's progress.
         emit: Appends an event with the progress that holds now.
-        show: Replaces the generation's preview.
+        show: Replaces the preview of a picture.
         clock: The meter's clock.
+        is_cancelled: Whether the user has asked to cancel.
+        resumed: Whether the stage was at work before, and has not begun again since.
     """
 
     stage: Stage
@@ -50,12 +52,19 @@ class Desk:
     emit: Callable[[Body], None]
     show: Callable[[Preview], None]
     clock: Callable[[], float] = time.monotonic
+    is_cancelled: Callable[[], bool] = lambda: False
+    resumed: bool = False
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
 
     def take_up(self, view: StageView) -> None:
         """Go on from what the log has of this stage."""
         self._pieces, self._length = [view.text], len(view.text)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user has asked to cancel."""
+        return self.is_cancelled()
 
     @property
     def written(self) -> str:
@@ -94,12 +103,13 @@ class Desk:
     def restart(self, reason: str) -> None:
         """Declare void what this stage has written."""
         self._pieces, self._length = [], 0
+        self.resumed = False
         self.meter.begin(self.stage, self.clock())
         self.emit(StageRestarted(self.stage.name, reason))
 
 
 class PreviewSender:
-    """Publishes the newest preview off the stage's path; what a slow store did not take is replaced.
+    """Publishes the newest preview of each picture off the stage's path; what a slow store did not take is replaced.
 
     Args:
         previews: Where they go.
@@ -109,12 +119,12 @@ class PreviewSender:
     def __init__(self, previews: Previews, address: Address) -> None:
         self._previews = previews
         self._address = address
-        self._newest: Entry | None = None
+        self._newest: dict[int, Entry] = {}
         self._wake = asyncio.Event()
 
     def show(self, entry: Entry) -> None:
-        """Replace the preview. Never waits."""
-        self._newest = entry
+        """Replace the preview in this entry's place. Never waits."""
+        self._newest[entry.place] = entry
         self._wake.set()
 
     async def run(self) -> None:
@@ -122,9 +132,8 @@ class PreviewSender:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._newest is not None:
-                entry, self._newest = self._newest, None
-                await self._publish(entry)
+            while self._newest:
+                await self._publish(self._newest.pop(next(iter(self._newest))))
 
     async def _publish(self, entry: Entry) -> None:
         """Publish, or drop what the store does not take: a preview is never worth the work it shows."""

@@ -62,8 +62,8 @@ class Meter:
             self._progress,
             stage=stage.name,
             message=stage.message,
-            step=step if step is not None else 0 if stage.units else None,
-            steps=stage.units or None,
+            step=step if step is not None else stage.units_before if stage.units else None,
+            steps=stage.units_in_all or None,
             active_agents=stage.agents,
         )
 
@@ -85,7 +85,7 @@ class Meter:
         """End the stage; return its seconds and units, and remember them for the stages behind it."""
         if self._stage is None:
             return 0.0, 0
-        stage, seconds, units = self._stage, now - self._stage_begun, self._progress.step or 0
+        stage, seconds, units = self._stage, now - self._stage_begun, self._units_done(self._stage)
         self._finished.add(stage.name)
         counted = units or stage.units  # a stage that never said how far it was did what it was expected to do
         self.measured.append((stage.role, seconds, counted))
@@ -123,8 +123,14 @@ class Meter:
         return Current(self._stage.name, now - self._stage_begun, self._stage_done())
 
     def _stage_done(self) -> float:
-        step, steps = self._progress.step, self._progress.steps
-        return min(1.0, step / steps) if step and steps else 0.0
+        stage = self._stage
+        if stage is None or not self._progress.steps:
+            return 0.0
+        units = self._progress.steps - stage.units_before - stage.units_after
+        return min(1.0, self._units_done(stage) / units) if units > 0 else 0.0
+
+    def _units_done(self, stage: Stage) -> int:
+        return max(0, (self._progress.step or 0) - stage.units_before)
 
     def _fraction(self) -> float:
         total = sum(stage.weight for stage in self._plan)

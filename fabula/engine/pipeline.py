@@ -40,6 +40,19 @@ class StageContext(Protocol):
         """Bytes beside the log."""
         ...
 
+    @property
+    def resumed(self) -> bool:
+        """Whether this stage was at work before, and was interrupted or failed; not after `restart`."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user has asked to cancel, so that nothing need be kept.
+
+        A stage gets `CancelledError` for a pause, a hand-back and a cancel alike.
+        """
+        ...
+
     def text(self, piece: str, *, step: int | None = None) -> None:
         """Write on: `piece` follows everything this stage has written; `step` as in `advance`."""
         ...
@@ -53,7 +66,7 @@ class StageContext(Protocol):
         ...
 
     def preview(self, image: bytes, media_type: str, *, step: int = 0, index: int = 0) -> None:
-        """Show a preview; only the newest matters."""
+        """Show a preview; only the newest of each index matters."""
         ...
 
     def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
@@ -92,6 +105,8 @@ class Stage:
         weight: Its share of the whole work, in any unit the pipeline likes.
         message: What it does, in a sentence for people.
         units: Units it is expected to do (words, steps); 0 where it does not count.
+        units_before: Units that stages before it have done, where several count as one: its own follow them.
+        units_after: Units that stages behind it will do, in the same count.
         continues: Whether it can go on in the middle from `context.written`; else it restarts after an interruption.
         retries: What happens when it fails.
     """
@@ -102,8 +117,15 @@ class Stage:
     weight: float = 1.0
     message: str = ""
     units: int = 0
+    units_before: int = 0
+    units_after: int = 0
     continues: bool = False
     retries: Retries = Retries()
+
+    @property
+    def units_in_all(self) -> int:
+        """Units of all stages that count together with this one."""
+        return self.units_before + self.units + self.units_after if self.units else 0
 
     @property
     def role(self) -> str:

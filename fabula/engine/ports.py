@@ -7,7 +7,7 @@ protobuf: an event travels as bytes that only the service's codec reads.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, Protocol
 
@@ -55,11 +55,14 @@ class Entry:
         sequence: Position in the generation's log, from 1; 0 if ephemeral.
         tag: What kind of event it is.
         data: The encoded event: the very bytes every watcher receives.
+        place: Of ephemeral entries: which of those that are shown side by side; it replaces the one before in its
+            place.
     """
 
     sequence: int
     tag: Tag
     data: bytes
+    place: int = field(default=0, kw_only=True)
 
 
 class Purpose(StrEnum):
@@ -110,7 +113,7 @@ class EventCodec(Protocol):
         ...
 
     def encode_preview(self, generation: GenerationId, preview: Preview, state: State, progress: Progress) -> Entry:
-        """Return a preview as it is sent: an ephemeral entry."""
+        """Return a preview as it is sent: an ephemeral entry, in the place of its picture."""
         ...
 
 
@@ -296,6 +299,14 @@ class BlobInfo:
     sha256: str
 
 
+def working_blobs(address: Address) -> str:
+    """Return the path below which stages keep what is of use only until the run has ended (checkpoints).
+
+    It is removed when a generation is cancelled or deleted; a pipeline that succeeds removes it itself.
+    """
+    return f"{address.kind}/{address.id}/work/"
+
+
 class Blobs(Protocol):
     """Bytes of any size beside the logs. Names are paths such as "story/<id>/source"; a blob never changes."""
 
@@ -317,12 +328,12 @@ class Blobs(Protocol):
 
 
 class Previews(Protocol):
-    """The newest preview of each generation; old ones cost nothing. Best effort: never durable."""
+    """The newest preview of each picture of a generation; old ones cost nothing. Best effort: never durable."""
 
     async def publish(self, address: Address, entry: Entry) -> None:
-        """Replace the preview of this generation."""
+        """Replace the preview in this entry's place."""
         ...
 
     def follow(self, address: Address) -> AsyncGenerator[Entry, None]:
-        """Yield the newest preview, if there is one, then each that replaces it, sparing those a slow reader missed."""
+        """Yield the newest preview in each place, then those that replace them, sparing what a slow reader missed."""
         ...

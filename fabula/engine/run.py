@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -33,7 +34,7 @@ from fabula.engine.history import Snapshot, StageView
 from fabula.engine.meter import Meter
 from fabula.engine.paces import WHOLE
 from fabula.engine.pipeline import Pipeline, Stage
-from fabula.engine.ports import Address, Blobs, EventCodec, EventLog, Previews
+from fabula.engine.ports import Address, Blobs, EventCodec, EventLog, Previews, working_blobs
 from fabula.engine.writer import FenceLost, LogEnd, LogWriter, describe
 from fabula.errors import FabulaError, Unavailable
 
@@ -182,6 +183,9 @@ class Run:
             self._scope.reschedule(asyncio.get_running_loop().time())
             self._scope = None
 
+    def _is_cancelled(self) -> bool:
+        return self._writer.pending is Pending.CANCEL
+
     def _must_stop(self) -> bool:
         return self._releasing or self._writer.pending is not Pending.NOTHING
 
@@ -228,7 +232,14 @@ class Run:
             return None
         if isinstance(body, Succeeded):
             self._meter.measured.append((WHOLE, progress.elapsed, 1))
+        elif isinstance(body, Cancelled):
+            await self._clear()
         return Outcome.DONE
+
+    async def _clear(self) -> None:
+        """Remove what stages had kept for going on; where that fails it costs room, and goes with the generation."""
+        with suppress(Unavailable):
+            await self._shop.blobs.delete_all(working_blobs(self._claim.address))
 
     async def _perform_stage(self, stage: Stage) -> Failed | None:
         """Run one stage, with its retries. None: it is finished, or was interrupted."""
@@ -283,6 +294,7 @@ class Run:
         if desk is None or desk.stage.name != stage.name:
             shop, address = self._shop, self._claim.address
             desk = Desk(stage, address, shop.blobs, self._timings, self._meter, self._emit, self._show)
+            desk.is_cancelled = self._is_cancelled
             self._desk = desk
             view = self._claim.snapshot.stages.get(stage.name)
             if view is None or view.finished:
@@ -292,6 +304,7 @@ class Run:
             desk.take_up(view)
             self._take_time_up(stage, view)
         self._meter.go_on()
+        desk.resumed = True
         if not stage.continues:
             desk.restart("the work was interrupted")
         return desk
@@ -325,6 +338,7 @@ class Run:
         delay = desk.stage.retries.first_delay_seconds * 2**attempt
         desk.log(f"stage {desk.stage.name} failed and is tried again in {delay:g} s", LogLevel.WARNING)
         waited, _ = await self._interruptible(asyncio.sleep(delay))
+        desk.resumed = True
         if waited and not desk.stage.continues:
             desk.restart("the stage failed and is tried again")
         return waited

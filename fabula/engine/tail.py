@@ -57,7 +57,7 @@ class Tail:
         self._bytes = 0
         self._last = after_sequence
         self._terminal = terminal
-        self._ephemeral: dict[Tag, tuple[int, Entry]] = {}
+        self._ephemeral: dict[tuple[Tag, int], tuple[int, Entry]] = {}
         self._version = 0
         self._news = asyncio.Event()
         self._ended: BaseException | None = None
@@ -107,7 +107,7 @@ class Tail:
         for entry in batch:
             if not entry.sequence:
                 self._version += 1
-                self._ephemeral[entry.tag] = (self._version, entry)
+                self._ephemeral[entry.tag, entry.place] = (self._version, entry)
                 continue
             self._entries.append(entry)
             self._bytes += len(entry.data)
@@ -126,8 +126,8 @@ class Tail:
     async def watch(self, after_sequence: int, known: int = 0) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield every entry after the cursor, in order, each once, until the run has ended and all was yielded.
 
-        Ephemeral entries come in between, only the newest of each tag, and none that the state has left behind.
-        Raises what the source raised.
+        Ephemeral entries come in between, only the newest of each tag and place, and none that the state has left
+        behind. Raises what the source raised.
 
         Args:
             after_sequence: The cursor.

@@ -1,4 +1,4 @@
-"""The engine's `Previews` on JetStream: a stream in memory that keeps one message for each generation.
+"""The engine's `Previews` on JetStream: a stream in memory that keeps one message for each picture.
 
 Best effort throughout: a preview that cannot be published is dropped, for the next one replaces it anyway.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import replace
 
 import nats.errors
 import structlog
@@ -30,31 +32,32 @@ class JetStreamPreviews:
         self._link = link
 
     async def publish(self, address: Address, entry: Entry) -> None:
-        """Replace the preview; see the port."""
+        """Replace the preview in this entry's place; see the port."""
         payload = framing.encode([entry])
         if len(payload) + _HEADROOM_BYTES > self._link.max_payload:
             raise InvalidRequest(f"The preview is too large: {len(payload)} bytes. Make the picture smaller.")
         try:
-            await self._publish(subjects.preview(address), payload)
+            await self._publish(subjects.preview(address, entry.place), payload)
         except Unavailable as error:
             logger.debug("preview_dropped", generation_id=address.id, reason=str(error))
 
     async def follow(self, address: Address) -> AsyncGenerator[Entry, None]:
-        """Yield the newest preview and those that replace it; see the port."""
-        slot = _Slot()
+        """Yield the newest preview in each place and those that replace them; see the port."""
+        slots = _Slots()
 
         def heard(message: Msg) -> None:
-            slot.put(message.data)
+            slots.put(message.subject, message.data)
 
-        async with self._link.listening(subjects.preview(address), heard=heard, reconnected=slot.look):
-            slot.look()
+        async with self._link.listening(subjects.previews(address), heard=heard, reconnected=slots.look):
+            slots.look()
             while True:
-                await slot.filled.wait()
-                if slot.must_look:
-                    slot.must_look = False
-                    slot.offer(await self._newest(address))
-                if (payload := slot.take()) is not None:
-                    yield framing.decode(payload, 0)[0]
+                await slots.filled.wait()
+                if slots.must_look:
+                    slots.must_look = False
+                    await self._offer_stored(address, slots)
+                while (taken := slots.take()) is not None:
+                    topic, payload = taken
+                    yield replace(framing.decode(payload, 0)[0], place=subjects.place_of(topic))
 
     async def _publish(self, topic: str, payload: bytes) -> None:
         """Publish; where the stream is gone with the memory of a server that was restarted, declare it again."""
@@ -70,39 +73,45 @@ class JetStreamPreviews:
             await streams.declare(self._link, streams.PREVIEWS)
             await self._link.until_answered(once, _PATIENCE_SECONDS)
 
-    async def _newest(self, address: Address) -> bytes | None:
-        try:
-            message = await leader.newest(self._link, subjects.PREVIEWS_STREAM, subjects.preview(address))
-        except Unavailable:
-            return None
-        return None if message is None else message.data
+    async def _offer_stored(self, address: Address, slots: _Slots) -> None:
+        """Offer what is stored: one message for each place."""
+        topic, revision = subjects.previews(address), 0
+        with suppress(Unavailable):
+            while (
+                message := await leader.next_after(self._link, subjects.PREVIEWS_STREAM, topic, revision)
+            ) is not None:
+                slots.offer(message.subject, message.data)
+                revision = message.revision
 
 
-class _Slot:
-    """Room for the one preview that is newest: what a slow reader did not take is replaced."""
+class _Slots:
+    """Room for the newest preview in each place: what a slow reader did not take is replaced."""
 
     def __init__(self) -> None:
         self.filled = asyncio.Event()
         self.must_look = False
-        self._payload: bytes | None = None
+        self._payloads: dict[str, bytes] = {}
 
-    def put(self, payload: bytes) -> None:
+    def put(self, topic: str, payload: bytes) -> None:
         """Replace what is there."""
-        self._payload = payload
+        self._payloads[topic] = payload
         self.filled.set()
 
-    def offer(self, payload: bytes | None) -> None:
+    def offer(self, topic: str, payload: bytes) -> None:
         """Put it there unless something newer has come."""
-        if self._payload is None and payload is not None:
-            self.put(payload)
+        self._payloads.setdefault(topic, payload)
+        self.filled.set()
 
     def look(self) -> None:
-        """Have the reader look for the stored preview."""
+        """Have the reader look for the stored previews."""
         self.must_look = True
         self.filled.set()
 
-    def take(self) -> bytes | None:
-        """Return what is there, and empty the slot."""
-        payload, self._payload = self._payload, None
-        self.filled.clear()
-        return payload
+    def take(self) -> tuple[str, bytes] | None:
+        """Return what has waited longest, and empty its place; None if there is nothing, until `filled` says more."""
+        if self._payloads:
+            topic = next(iter(self._payloads))
+            return topic, self._payloads.pop(topic)
+        if not self.must_look:
+            self.filled.clear()
+        return None

@@ -51,7 +51,7 @@ BLOBS: Mapping[str, Any] = MappingProxyType(
 PREVIEWS: Mapping[str, Any] = MappingProxyType(
     {
         "name": subjects.PREVIEWS_STREAM,
-        "description": "Fabula: the newest preview of each generation, in memory",
+        "description": "Fabula: the newest preview of each picture, in memory",
         "subjects": [f"{subjects.PREVIEWS}.>"],
         "storage": "memory",
         "retention": "limits",

@@ -88,9 +88,19 @@ def record(key: str) -> str:
     return f"{RECORDS}.{key}"
 
 
-def preview(address: Address) -> str:
-    """Return the subject of a generation's newest preview."""
-    return f"{PREVIEWS}.{_place(address)}"
+def preview(address: Address, place: int) -> str:
+    """Return the subject of a picture's newest preview."""
+    return f"{PREVIEWS}.{_place(address)}.{place}"
+
+
+def previews(address: Address) -> str:
+    """Return the filter for the previews of all pictures of a generation."""
+    return f"{PREVIEWS}.{_place(address)}.*"
+
+
+def place_of(subject: str) -> int:
+    """Return the place in a subject of `fabula.preview`."""
+    return int(subject.rsplit(".", 1)[1])
 
 
 def blob(name: str) -> str:

@@ -124,12 +124,12 @@ class ProtoCodec:
         )
 
     def encode_preview(self, generation: GenerationId, preview: Preview, state: State, progress: Progress) -> Entry:
-        """Return a preview as an ephemeral entry."""
+        """Return a preview as an ephemeral entry, in the place of its picture."""
         response = self._ephemeral(generation, state, progress)
         wire = response.event.preview
         wire.image, wire.media_type = preview.image, preview.media_type
         wire.step, wire.index = preview.step, preview.index
-        return Entry(0, Tag.EPHEMERAL, response.SerializeToString())
+        return Entry(0, Tag.EPHEMERAL, response.SerializeToString(), place=preview.index)
 
     def encode_waiting(self, generation: GenerationId, progress: Progress) -> Entry:
         """Return the news that the queue before a generation has moved, as an ephemeral entry."""

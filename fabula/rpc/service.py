@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
 from fabula.engine.ids import address_of
-from fabula.engine.ports import Address, Entry, Purpose, Record, Tag
+from fabula.engine.ports import Address, Entry, Purpose, Record, Tag, working_blobs
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.engine.tail import conflated
 from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, Superseded, Unavailable
@@ -207,9 +207,16 @@ class GenerationService:
                 last = await self._carry_out(address, record, last, bodies)
             except Superseded:
                 continue
+            if last.state is State.CANCELLED:
+                await self._clear(address)
             first = await self._summaries.first(address)
             return self._respond(rpc, generation=self._summaries.message(address.id, first, last))
         raise Unavailable(CHANGES_TOO_FAST)
+
+    async def _clear(self, address: Address) -> None:
+        """Remove what stages had kept for going on; where that fails it costs room, and goes with the generation."""
+        with suppress(Unavailable):
+            await self._stores.blobs.delete_all(working_blobs(address))
 
     async def _carry_out(self, address: Address, record: Record, last: Event, bodies: Sequence[Body]) -> Event:
         if not bodies:

@@ -13,9 +13,9 @@ from fabula.journal import Journal
 from tests.nats import new_address
 
 
-def preview(data: bytes) -> Entry:
+def preview(data: bytes, place: int = 0) -> Entry:
     """Return a preview."""
-    return Entry(0, Tag.EPHEMERAL, data)
+    return Entry(0, Tag.EPHEMERAL, data, place=place)
 
 
 async def test_late_joiner_gets_the_newest(journal: Journal, address: Address) -> None:
@@ -48,6 +48,34 @@ async def test_slow_reader_skips_to_the_newest(journal: Journal, address: Addres
         await journal.link.round_trip()
 
         assert preview(b"199") == await anext(previews)
+
+
+async def test_late_joiner_gets_the_newest_of_each_picture(journal: Journal, address: Address) -> None:
+    """Pictures that are made together do not hide each other, though one of them is slow."""
+    for place in range(8):
+        for number in range(place + 1):
+            await journal.previews.publish(address, preview(b"%d" % number, place))
+
+    async with asyncio.timeout(10), aclosing(journal.previews.follow(address)) as previews:
+        seen = [await anext(previews) for _ in range(8)]
+
+    assert [preview(b"%d" % place, place) for place in range(8)] == sorted(seen, key=lambda entry: entry.place)
+
+
+async def test_slow_reader_skips_to_the_newest_of_each_picture(journal: Journal, address: Address) -> None:
+    """What a reader missed is spared for each picture by itself."""
+    await journal.previews.publish(address, preview(b"first"))
+
+    async with asyncio.timeout(10), aclosing(journal.previews.follow(address)) as previews:
+        assert preview(b"first") == await anext(previews)
+        for number in range(100):
+            for place in (0, 3):
+                await journal.previews.publish(address, preview(str(number).encode(), place))
+        await journal.link.round_trip()
+
+        assert {(0, b"99"), (3, b"99")} == {(one.place, one.data) for one in [await anext(previews) for _ in range(2)]}
+        await journal.previews.publish(address, preview(b"last", 3))
+        assert preview(b"last", 3) == await anext(previews)
 
 
 async def test_previews_of_two_generations_are_apart(journal: Journal, kind: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from fabula.engine.events import Released, StageStarted, State, TextDelta
 from fabula.engine.pipeline import Outputs, Stage, StageContext
-from fabula.engine.ports import Purpose
-from fabula.errors import Conflict, ModelCrashed
+from fabula.engine.ports import Address, Purpose, working_blobs
+from fabula.errors import Conflict, ModelCrashed, NotFound
 from tests.integration.engine.faults import (
     Gate,
     ends_a_run,
@@ -34,6 +34,42 @@ async def test_cancel_in_mid_stage(place: Workplace) -> None:
     assert ["Accepted", "Claimed", "StageStarted", "CancelRequested", "Cancelled"] == lifecycle(log)
     assert "Once upon ".startswith(texts_of(log)["write"])
     assert (None, ()) == (log[-1].progress.remaining, log[-1].progress.active_agents)
+
+
+@pytest.mark.parametrize(("command", "expected"), [("cancel", True), ("pause", False)])
+async def test_interrupted_stage_knows_whether_it_was_cancelled(
+    place: Workplace, command: str, *, expected: bool
+) -> None:
+    """What a stage would need for going on need not be kept after a cancel, and is removed with it."""
+    entered, cancelled = asyncio.Event(), []
+
+    async def work(context: StageContext, _outputs: Outputs) -> None:
+        await context.blobs.put(f"{working_blobs(context.address)}state", b"half", "text/plain")
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(context.cancelled)
+
+    async with place.working(Stage("work", work)):
+        address = await place.start()
+        await asyncio.wait_for(entered.wait(), 20)
+        await place.command(command, address)
+        await place.until(address, lambda event: event.state in (State.CANCELLED, State.PAUSED))
+        assert await place.queue_is_empty()
+
+    assert [expected] == cancelled
+    assert expected is not await _is_kept(place, address)
+    await place.command("cancel", address)
+    assert not await _is_kept(place, address)
+
+
+async def _is_kept(place: Workplace, address: Address) -> bool:
+    try:
+        await place.journal.blobs.info(f"{working_blobs(address)}state")
+    except NotFound:
+        return False
+    return True
 
 
 async def test_cancel_while_queued(place: Workplace) -> None:

@@ -139,6 +139,25 @@ async def test_slow_store_gets_the_newest_preview_only() -> None:
     sending.cancel()
 
 
+async def test_slow_store_gets_the_newest_preview_of_each_picture() -> None:
+    """One picture's previews never stand in the way of another's."""
+    store = _SlowStore()
+    sender = PreviewSender(store, ADDRESS)  # type: ignore[arg-type]  # half a port is all that is used
+    sending = asyncio.create_task(sender.run())
+    sender.show(_preview(0))
+    await store.arrived.acquire()
+    for number in range(1, 4):
+        for place in range(3):
+            sender.show(_preview(10 * place + number, place))
+    for _ in range(4):
+        store.let.release()
+    while len(store.published) < 4:  # noqa: ASYNC110 - one turn of the loop
+        await asyncio.sleep(0)
+
+    assert [b"0", b"3", b"13", b"23"] == store.published
+    sending.cancel()
+
+
 async def test_preview_that_is_not_taken_is_dropped() -> None:
     """A preview too large, or a store away, never ends the work that is shown."""
     store = _SlowStore(InvalidRequest("too large"), Unavailable("away"))
@@ -155,5 +174,5 @@ async def test_preview_that_is_not_taken_is_dropped() -> None:
     sending.cancel()
 
 
-def _preview(number: int) -> Entry:
-    return Entry(0, Tag.EPHEMERAL, str(number).encode())
+def _preview(number: int, place: int = 0) -> Entry:
+    return Entry(0, Tag.EPHEMERAL, str(number).encode(), place=place)

@@ -117,6 +117,29 @@ def test_stage_that_goes_on_counts_its_earlier_work() -> None:
     assert (30.0, 100) == meter.end(110.0)
 
 
+def test_stages_may_count_as_one() -> None:
+    """The second of two models goes on counting where the first has ended; each has its own part of the work."""
+    base = Stage("base", _nothing, weight=40, units=40, units_after=10)
+    refiner = Stage("refiner", _nothing, weight=10, units=10, units_before=40)
+    meter = Meter(Progress(), Forecast(), 0.0)
+    meter.plan([base, refiner], [])
+    meter.begin(base, 0.0)
+    meter.advance(20, 50, "")
+    half = meter.read(20.0)
+    meter.advance(40, 50, "")
+    assert (40.0, 40) == meter.end(40.0)
+
+    meter.begin(refiner, 40.0)
+    begun = meter.read(40.0)
+    meter.advance(45, None, "")
+    later = meter.read(45.0)
+
+    assert (20, 50, 0.4) == (half.step, half.steps, half.fraction)
+    assert (40, 50, 0.8) == (begun.step, begun.steps, begun.fraction)
+    assert (45, 50, 0.9, Remaining(5.0, 7.5)) == (later.step, later.steps, later.fraction, later.remaining)
+    assert (10.0, 5) == meter.end(50.0)
+
+
 def test_own_pace_is_learnt_within_the_run() -> None:
     """What the first chapter took foretells the second."""
     chapters = [Stage(f"write-{number}", _nothing, units=100) for number in (1, 2)]

@@ -238,6 +238,22 @@ async def test_only_the_newest_ephemeral_entry_is_shown() -> None:
             assert [b"preview 3"] == [entry.data for entry in await anext(batches)]
 
 
+async def test_ephemeral_entries_in_several_places_do_not_hide_each_other() -> None:
+    """A late watcher gets the newest in each place; one who has seen them gets what is new."""
+    log = GrowingLog()
+    async with fed(log) as tail:
+        log.append()
+        await until_taken_in(tail, 1)
+        for number in range(3):
+            for place in (0, 5):
+                tail.show(Entry(0, Tag.EPHEMERAL, b"%d" % number, place=place))
+        async with aclosing(tail.watch(1)) as batches:
+            assert [(0, b"2"), (5, b"2")] == [(entry.place, entry.data) for entry in await anext(batches)]
+
+            tail.show(Entry(0, Tag.EPHEMERAL, b"3", place=5))
+            assert [(5, b"3")] == [(entry.place, entry.data) for entry in await anext(batches)]
+
+
 @pytest.mark.parametrize("tag", [Tag.PROGRESS, Tag.TEXT])
 async def test_an_ephemeral_entry_stays_while_the_state_does(tag: Tag) -> None:
     """Progress and text do not make a preview untrue."""
