@@ -20,13 +20,14 @@ from fabula.api.gateway.v1 import gateway_pb2
 from fabula.errors import FabulaError
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client, open_channel
-from fabula.rpc.kinds import KINDS, STORY
+from fabula.rpc.kinds import KINDS
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
 from gateway.caretaker import Caretaker
 from gateway.doors import page
 from gateway.doors.operators import Operators
+from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
 from gateway.doors.sse import EventStreams, events_operation
 from gateway.doors.websocket import SocketDoor
@@ -40,12 +41,16 @@ from gateway.origin import OriginGuard, OriginRule
 SOCKETS = "/v1/ws"
 """Where WebSockets are opened."""
 
+_CORS_REQUEST_HEADERS = (
+    "authorization", "content-type", "if-none-match", "if-range", "last-event-id", "range", "traceparent"
+)  # fmt: skip
+_CORS_ANSWER_HEADERS = ("accept-ranges", "content-disposition", "content-range", "etag", "location", "retry-after")
+
 
 @asynccontextmanager
 async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     """Open the connections to the services, and close them in the end. Connects at the first call."""
-    addresses = {STORY.name: settings.story_address}
-    channels = {kind: open_channel(address) for kind, address in addresses.items()}
+    channels = {kind: open_channel(settings.address_of(kind)) for kind in KINDS if settings.has(kind)}
     clients = {kind: Client(KINDS[kind], channel) for kind, channel in channels.items()}
     metrics = Metrics()
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret is not None else None
@@ -73,9 +78,9 @@ def application(house: House) -> ASGIApp:
             Middleware(
                 CORSMiddleware,
                 allow_origins=allowed,
-                allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["authorization", "content-type", "last-event-id", "traceparent"],
-                expose_headers=["location", "retry-after"],
+                allow_methods=["GET", "HEAD", "POST", "DELETE"],
+                allow_headers=_CORS_REQUEST_HEADERS,
+                expose_headers=_CORS_ANSWER_HEADERS,
             )
         )
     rest = Starlette(
@@ -99,7 +104,7 @@ def application(house: House) -> ASGIApp:
 
 
 def _routes(house: House) -> list[BaseRoute]:
-    operations = [*Rest(house).operations(), events_operation(EventStreams(house))]
+    operations = [*Rest(house).operations(), *picture_operations(house), events_operation(EventStreams(house))]
     description = document(operations)
 
     async def openapi(_request: Request) -> Response:
@@ -136,5 +141,6 @@ class _ByMethod:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        await self._apps[method](scope, receive, send)
+        method = scope["method"]
+        app = self._apps[method] if method in self._apps else self._apps["GET"]  # HEAD, which the router lets in
+        await app(scope, receive, send)

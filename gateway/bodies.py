@@ -16,9 +16,9 @@ from fabula.errors import InvalidRequest
 from gateway.json_requests import parse_object
 
 MOST_BODY_BYTES = 2 * 1024 * 1024
-"""Largest request body."""
+"""Largest request body, unless the contract lets a larger file in."""
 MOST_DISCARDED_BYTES = 16 * MOST_BODY_BYTES
-"""So much of a larger one is read and thrown away, so that its sender hears the answer."""
+"""So much is read of one that is too large, and thrown away, so that its sender hears the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,16 @@ class Upload:
     data: bytes
 
 
-async def read_json_or_form(request: Request) -> tuple[dict[str, Any], Upload | None]:
+async def read_json_or_form(
+    request: Request, most_bytes: int = MOST_BODY_BYTES
+) -> tuple[dict[str, Any], Upload | None]:
     """Return the request's JSON object, and the file that came with it, if any.
 
     Accepted are `application/json`, and `multipart/form-data` with a part `file` and a part `request` with the JSON.
+
+    Args:
+        request: The request.
+        most_bytes: Largest body that is read.
 
     Raises:
         InvalidRequest: the body is not what its type says.
@@ -40,9 +46,9 @@ async def read_json_or_form(request: Request) -> tuple[dict[str, Any], Upload | 
     """
     match media_type(request):
         case "application/json":
-            return parse_object(b"".join([chunk async for chunk in _bounded(request)])), None
+            return parse_object(b"".join([chunk async for chunk in _bounded(request, most_bytes)])), None
         case "multipart/form-data":
-            return await _read_form(request)
+            return await _read_form(request, most_bytes)
         case other:
             raise HTTPException(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -52,7 +58,7 @@ async def read_json_or_form(request: Request) -> tuple[dict[str, Any], Upload | 
 
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; an empty body reads as an empty object. Raises as `read_json_or_form`."""
-    body = b"".join([chunk async for chunk in _bounded(request)])
+    body = b"".join([chunk async for chunk in _bounded(request, MOST_BODY_BYTES)])
     if not body:
         return {}
     if media_type(request) != "application/json":
@@ -65,17 +71,17 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
+async def _bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear."""
     announced = request.headers.get("content-length", "")
-    too_large = announced.isdigit() and int(announced) > MOST_BODY_BYTES
+    too_large = announced.isdigit() and int(announced) > most_bytes
     if too_large and "expect" in request.headers:
-        raise _too_large()  # it asks before it sends
+        raise _too_large(most_bytes)  # it asks before it sends
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            too_large = too_large or size > MOST_BODY_BYTES
+            too_large = too_large or size > most_bytes
             if size > MOST_DISCARDED_BYTES:
                 break
             if not too_large:
@@ -83,21 +89,21 @@ async def _bounded(request: Request) -> AsyncIterator[bytes]:
     except ClientDisconnect:
         raise InvalidRequest("the body ended too early") from None
     if too_large:
-        raise _too_large()
+        raise _too_large(most_bytes)
 
 
-def _too_large() -> HTTPException:
-    message = f"the body is larger than {MOST_BODY_BYTES // 1024} KiB"
+def _too_large(most_bytes: int) -> HTTPException:
+    message = f"the body is larger than {most_bytes // 1024} KiB"
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
 
 
-async def _read_form(request: Request) -> tuple[dict[str, Any], Upload | None]:
+async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any], Upload | None]:
     parser = MultiPartParser(
         request.headers,
-        _bounded(request),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
+        _bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
         max_files=1,
         max_fields=1,
-        max_part_size=MOST_BODY_BYTES,
+        max_part_size=most_bytes,
     )
     try:
         form = await parser.parse()

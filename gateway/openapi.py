@@ -87,8 +87,8 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     }
     for status in sorted({*_ALWAYS, *operation.errors}):
         described["responses"][str(int(status))] = {"$ref": f"#/components/responses/Error{int(status)}"}
-    if operation.media_type == "text/event-stream":
-        described["responses"]["204"] = {"description": "The run has ended, and the cursor is at its end."}
+    for status, meaning in operation.more:
+        described["responses"][str(int(status))] = {"description": meaning, **_headers(operation)}
     if operation.body is not None:
         described["requestBody"] = _body(operation, operation.body, schemas)
     return described
@@ -111,12 +111,26 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _answer(operation: Operation, schemas: Schemas) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": operation.status.phrase}
-    if operation.answer is not None:
-        answer["content"] = {operation.media_type: {"schema": schemas.reference(operation.answer.DESCRIPTOR)}}
-    elif operation.media_type != "application/json":
-        answer["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+    answer: dict[str, Any] = {"description": operation.status.phrase, **_headers(operation)}
+    if operation.answers:
+        references = [schemas.reference(message.DESCRIPTOR) for message in operation.answers]
+        schema = references[0] if len(references) == 1 else {"oneOf": references}
+        answer["content"] = {media_type: {"schema": schema} for media_type in operation.media_types}
+    elif operation.media_types != ("application/json",):
+        answer["content"] = {media_type: {"schema": _raw(media_type)} for media_type in operation.media_types}
     return answer
+
+
+def _raw(media_type: str) -> dict[str, Any]:
+    """Return the schema of an answer that is no JSON. OpenAPI 3.1 describes bytes by their media type alone."""
+    return {"type": "string"} if media_type.startswith("text/") else {}
+
+
+def _headers(operation: Operation) -> dict[str, Any]:
+    if not operation.headers:
+        return {}
+    described = {each.name: {"description": each.description, "schema": each.schema} for each in operation.headers}
+    return {"headers": described}
 
 
 def _body(operation: Operation, message: type[Message], schemas: Schemas) -> dict[str, Any]:

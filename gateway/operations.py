@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter or header of an operation.
+    """A query parameter or header of an operation, or a header of its answer.
 
     Attributes:
         name: As it is written.
@@ -38,10 +38,12 @@ class Operation:
         endpoint: Carries it out: a function, or an ASGI application.
         body: Message whose proto3 JSON is the request's body; None: there is no body.
         takes_file: Whether the body may be multipart with a file instead.
-        answer: Message whose proto3 JSON is the answer; None: there is none.
+        answers: Message whose proto3 JSON is the answer; of several it is one; none: there is none.
         status: Of the answer.
-        media_type: Of the answer.
+        media_types: Of the answer: one of these.
         parameters: Query parameters and headers.
+        headers: Headers of the answer.
+        more: Further statuses that are no errors, each with what it means; they have no JSON.
         errors: Statuses it may fail with, beside 400, 401, 403, 500 and 503.
     """
 
@@ -52,8 +54,10 @@ class Operation:
     endpoint: Any
     body: type[Message] | None = None
     takes_file: bool = False
-    answer: type[Message] | None = None
+    answers: tuple[type[Message], ...] = ()
     status: HTTPStatus = HTTPStatus.OK
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
+    more: tuple[tuple[HTTPStatus, str], ...] = ()
     errors: tuple[HTTPStatus, ...] = ()

@@ -34,10 +34,13 @@ class Schemas:
 
     def __init__(self) -> None:
         self.components: dict[str, Any] = {}
+        self._full_names: dict[str, str] = {}
 
     def reference(self, message: AnyDescriptor) -> dict[str, Any]:
         """Return a reference to a message's schema, which is written if it is not yet."""
         name = _name(message)
+        if self._full_names.setdefault(name, message.full_name) != message.full_name:
+            name = _prefixed(message)  # two services use one word, such as Source, for things of their own
         if name not in self.components:
             self.components[name] = {}  # a message may hold itself
             self.components[name] = self.body(message)
@@ -75,5 +78,9 @@ def _limits(rules: validate_pb2.FieldRules) -> dict[str, Any]:
 
 def _name(message: AnyDescriptor) -> str:
     """Return a message's name: those of one service's requests and answers carry its package's name."""
-    package = message.file.package.split(".")[-2]
-    return f"{package.capitalize()}{message.name}" if message.name.endswith(("Request", "Response")) else message.name
+    return _prefixed(message) if message.name.endswith(("Request", "Response")) else str(message.name)
+
+
+def _prefixed(message: AnyDescriptor) -> str:
+    package = message.file.package.split(".")[-2].capitalize()
+    return str(message.name) if message.name.startswith(package) else f"{package}{message.name}"

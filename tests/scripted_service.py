@@ -1,4 +1,4 @@
-"""A real gRPC story service that serves logs a test writes, and fails as the test says.
+"""A real gRPC service that serves logs a test writes, and fails as the test says: of stories, or of another kind.
 
 It keeps the contract of `WatchProgress` as the real service does: cursors, snapshots, resets, owners, the end.
 """
@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import grpc
@@ -17,11 +18,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from fabula.api.generation.v1 import generation_pb2
+from fabula.api.image.v1 import image_pb2, image_pb2_grpc
 from fabula.api.story.v1 import story_pb2, story_pb2_grpc
 from fabula.errors import Conflict, FabulaError, NotFound, Unavailable
 from fabula.rpc.auth import LOCAL_OWNER, Authenticator, bearer
 from fabula.rpc.errors import to_status
-from fabula.rpc.kinds import STORY
+from fabula.rpc.kinds import IMAGE, STORY, Kind
 from fabula.rpc.server import SERVER_OPTIONS
 from fabula.rpc.validation import validate
 
@@ -38,9 +40,10 @@ class ScriptedLog:
 
     id: str
     owner: str = LOCAL_OWNER
-    responses: list[story_pb2.WatchProgressResponse] = field(default_factory=list)
+    kind: Kind = STORY
+    responses: list[Any] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    shown: list[story_pb2.WatchProgressResponse] = field(default_factory=list)
+    shown: list[Any] = field(default_factory=list)
     cuts: int = 0
 
     def cut(self) -> None:
@@ -51,7 +54,7 @@ class ScriptedLog:
     def append(self, **body: Any) -> int:
         """Append an event, e.g. `append(text_delta={"text": "x"})`; return its sequence."""
         event = self._event(len(self.responses) + 1, body)
-        self.responses.append(story_pb2.WatchProgressResponse(event=event))
+        self.responses.append(self._response(event))
         self._tell()
         return event.sequence
 
@@ -77,17 +80,21 @@ class ScriptedLog:
 
     def show(self, **body: Any) -> None:
         """Send an event that is not part of the log to who watches now."""
-        self.shown.append(story_pb2.WatchProgressResponse(event=self._event(0, body)))
+        self.shown.append(self._response(self._event(0, body)))
         self._tell()
 
-    def folded(self, body: str, **content: Any) -> story_pb2.WatchProgressResponse:
+    def folded(self, body: str, **content: Any) -> Any:
         """Return a snapshot or reset of the log as it stands."""
         event = self._event(len(self.responses), {body: content})
         event.state = self.responses[-1].event.state
         event_body = getattr(event, body)
         inner = event_body.snapshot if body == "reset" else event_body
         self._fold_into(inner)
-        return story_pb2.WatchProgressResponse(event=event, story=self.so_far)
+        return self._response(event, **{self.kind.name: self.so_far})
+
+    def _response(self, event: generation_pb2.Event, **output: Any) -> Any:
+        response: Any = self.kind.response("WatchProgress")(event=event, **output)
+        return response
 
     def _fold_into(self, snapshot: Any) -> None:
         for response in self.responses:
@@ -102,8 +109,11 @@ class ScriptedLog:
                 snapshot.failure.CopyFrom(event.failed.failure)
 
     @property
-    def so_far(self) -> story_pb2.Story:
-        """The story as far as it is written."""
+    def so_far(self) -> Any:
+        """What there is so far: the story as far as it is written; the pictures once they are decoded."""
+        if self.kind is IMAGE:
+            results = [response.image for response in self.responses if response.HasField("image")]
+            return results[-1] if results else image_pb2.Image()
         story = story_pb2.Story(text=self.text)
         for response in self.responses:
             if response.HasField("outline"):
@@ -125,7 +135,7 @@ class ScriptedLog:
         """The generation in short."""
         first, last = self.responses[0].event, self.responses[-1].event
         return generation_pb2.Generation(
-            id=self.id, kind="story", state=last.state, last_sequence=last.sequence, create_time=first.time
+            id=self.id, kind=self.kind.name, state=last.state, last_sequence=last.sequence, create_time=first.time
         )
 
     def _event(self, sequence: int, body: dict[str, Any]) -> generation_pb2.Event:
@@ -155,10 +165,11 @@ class Faults:
     reset_next: int = 0
 
 
-class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
+class Scripted:
     """Serves scripted logs.
 
     Attributes:
+        kind: Of which kind.
         logs: The generations there are.
         faults: What goes wrong.
         watches: Every request of `WatchProgress` there was.
@@ -167,10 +178,12 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         slow: Commands wait for this.
     """
 
+    kind = STORY
+
     def __init__(self, secret: str | None = None) -> None:
         self.logs: dict[str, ScriptedLog] = {}
         self.faults = Faults()
-        self.watches: list[story_pb2.WatchProgressRequest] = []
+        self.watches: list[Any] = []
         self.open_watches = 0
         self.commands: list[tuple[str, str]] = []
         self.slow = asyncio.Event()
@@ -179,9 +192,9 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
 
     def new(self, number: int = 1, owner: str = LOCAL_OWNER) -> ScriptedLog:
         """Add a generation whose log has its first event."""
-        log = ScriptedLog(f"story-00000000-0000-4000-8000-{number:012}", owner)
+        log = ScriptedLog(f"{self.kind.name}-00000000-0000-4000-8000-{number:012}", owner, self.kind)
         self.logs[log.id] = log
-        log.append(accepted={"kind": "story", "owner": owner})
+        log.append(accepted={"kind": self.kind.name, "owner": owner})
         return log
 
     async def StartGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802 - as the contract names it
@@ -190,8 +203,8 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
             owner = self._owner(context)
             validate(request)
             log = self.new(len(self.logs) + 1, owner)
-            log.responses[0].request.CopyFrom(request.story)
-            return story_pb2.StartGenerationResponse(generation=log.summary)
+            log.responses[0].request.CopyFrom(getattr(request, self.kind.name))
+            return self.kind.response("StartGeneration")(generation=log.summary)
 
     async def WatchProgress(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Serve a log from a cursor."""
@@ -208,7 +221,7 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         finally:
             self.open_watches -= 1
 
-    async def _watch(self, log: ScriptedLog, request: Any) -> AsyncIterator[story_pb2.WatchProgressResponse]:
+    async def _watch(self, log: ScriptedLog, request: Any) -> AsyncIterator[Any]:
         cursor, seen, cuts = request.after_sequence, len(log.shown), log.cuts
         if cursor > len(log.responses) or (cursor and self.faults.reset_next):
             self.faults.reset_next = max(0, self.faults.reset_next - 1)
@@ -224,9 +237,9 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
             while cursor < len(log.responses):
                 yield log.responses[cursor]
                 cursor += 1
-            for response in log.shown[seen:]:
-                yield response
-            seen = len(log.shown)
+            while seen < len(log.shown):
+                seen += 1
+                yield log.shown[seen - 1]
             if log.ended:
                 return
             await news.wait()
@@ -236,9 +249,11 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         async with _answering(context):
             log = self._find(request.generation_id, context)
             if request.view == generation_pb2.GENERATION_VIEW_BASIC:
-                return story_pb2.GetGenerationResponse(generation=log.summary)
+                return self.kind.response("GetGeneration")(generation=log.summary)
             request = log.responses[0].request
-            return story_pb2.GetGenerationResponse(generation=log.summary, request=request, story=log.so_far)
+            return self.kind.response("GetGeneration")(
+                generation=log.summary, request=request, **{self.kind.name: log.so_far}
+            )
 
     async def ListGenerations(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Return the owner's generations."""
@@ -247,22 +262,15 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
             validate(request)
             mine = [log.summary for log in self.logs.values() if log.owner == owner]
             wanted = [each for each in mine if not request.states or each.state in request.states]
-            return story_pb2.ListGenerationsResponse(generations=wanted[: request.page_size or 20])
+            return self.kind.response("ListGenerations")(generations=wanted[: request.page_size or 20])
 
     async def WatchGenerations(self, _request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Tell of the owner's generations as they are now, and then of nothing."""
         async with _answering(context):
             owner = self._owner(context)
             for log in [log for log in self.logs.values() if log.owner == owner]:
-                yield story_pb2.WatchGenerationsResponse(generation=log.summary)
+                yield self.kind.response("WatchGenerations")(generation=log.summary)
             await asyncio.Event().wait()
-
-    async def ListTemplates(self, _request: Any, context: Any) -> Any:  # noqa: N802
-        """Return one template."""
-        async with _answering(context):
-            self._owner(context)
-            story = story_pb2.StoryRequest(premise="An owl.")
-            return story_pb2.ListTemplatesResponse(templates=[story_pb2.Template(name="owl", story=story)])
 
     async def CancelGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Cancel a generation; one that has ended cannot be."""
@@ -273,19 +281,19 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
                 raise Conflict("it has ended")
             self.commands.append(("CancelGeneration", log.id))
             log.append(cancelled={})
-            return story_pb2.CancelGenerationResponse(generation=log.summary)
+            return self.kind.response("CancelGeneration")(generation=log.summary)
 
     async def PauseGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Pause a generation."""
         async with _answering(context):
             log = self._command("PauseGeneration", request, context, paused={})
-            return story_pb2.PauseGenerationResponse(generation=log.summary)
+            return self.kind.response("PauseGeneration")(generation=log.summary)
 
     async def ResumeGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Go on with a generation."""
         async with _answering(context):
             log = self._command("ResumeGeneration", request, context, resumed={})
-            return story_pb2.ResumeGenerationResponse(generation=log.summary)
+            return self.kind.response("ResumeGeneration")(generation=log.summary)
 
     async def RetryGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Begin a new run."""
@@ -293,13 +301,13 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
             log = self._command(
                 "RetryGeneration", request, context, retried={"from_stage": request.from_stage or "write-1"}
             )
-            return story_pb2.RetryGenerationResponse(generation=log.summary)
+            return self.kind.response("RetryGeneration")(generation=log.summary)
 
     async def DeleteGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Delete a generation."""
         async with _answering(context):
             del self.logs[self._find(request.generation_id, context).id]
-            return story_pb2.DeleteGenerationResponse()
+            return self.kind.response("DeleteGeneration")()
 
     def _command(self, rpc: str, request: Any, context: Any, **body: Any) -> ScriptedLog:
         log = self._find(request.generation_id, context)
@@ -321,6 +329,74 @@ class ScriptedStories(story_pb2_grpc.StoryServiceServicer):
         return self._authenticator.owner(bearer(context.invocation_metadata() or ()))
 
 
+class ScriptedStories(Scripted, story_pb2_grpc.StoryServiceServicer):
+    """Serves scripted stories."""
+
+    async def ListTemplates(self, _request: Any, context: Any) -> Any:  # noqa: N802
+        """Return one template."""
+        async with _answering(context):
+            self._owner(context)
+            story = story_pb2.StoryRequest(premise="An owl.")
+            return story_pb2.ListTemplatesResponse(templates=[story_pb2.Template(name="owl", story=story)])
+
+
+class ScriptedImages(Scripted, image_pb2_grpc.ImageServiceServicer):
+    """Serves scripted pictures.
+
+    Attributes:
+        model: What the loaded model can do; None: none is loaded yet.
+        files: The bytes of the pictures, by the digest in their blob.
+        sent: Bytes of pictures handed to gRPC so far.
+    """
+
+    kind = IMAGE
+
+    def __init__(self, secret: str | None = None) -> None:
+        super().__init__(secret)
+        self.model: image_pb2.Model | None = image_pb2.Model(name="painter/1", default_width=256, default_height=256)
+        self.files: dict[str, bytes] = {}
+        self.sent = 0
+
+    def picture(self, data: bytes, index: int = 0, media_type: str = "image/png") -> image_pb2.Picture:
+        """Keep the bytes of a picture, and return it."""
+        digest = sha256(data).hexdigest()
+        self.files[digest] = data
+        blob = generation_pb2.Blob(name=digest, size_bytes=len(data), media_type=media_type, sha256=digest)
+        return image_pb2.Picture(index=index, seed=7 + index, width=256, height=256, blob=blob)
+
+    def paint(self, log: ScriptedLog, *files: bytes) -> None:
+        """End a run with these pictures."""
+        pictures = [self.picture(data, index) for index, data in enumerate(files)]
+        image = image_pb2.Image(pictures=pictures, seed=7, model="painter/1", base_steps=20, scheduler="euler")
+        log.succeed(image=json_format.MessageToDict(image))
+
+    async def GetModel(self, _request: Any, context: Any) -> Any:  # noqa: N802
+        """Tell of the model."""
+        async with _answering(context):
+            self._owner(context)
+            if self.model is None:
+                raise Unavailable("no worker has loaded a model yet: try again")
+            return image_pb2.GetModelResponse(model=self.model)
+
+    async def DownloadPicture(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        """Stream a picture."""
+        async with _answering(context):
+            log = self._find(request.generation_id, context)
+            pictures = log.so_far.pictures
+            if not pictures:
+                raise Conflict("there is no picture yet")
+            if request.index >= len(pictures):
+                raise NotFound(f"there is no picture {request.index}", id=log.id)
+            picture = pictures[request.index]
+            stop = request.offset + request.limit if request.limit else None
+            data = self.files[picture.blob.sha256][request.offset : stop]
+            yield image_pb2.DownloadPictureResponse(picture=picture)
+            for start in range(0, len(data), 65536):
+                piece = data[start : start + 65536]
+                self.sent += len(piece)
+                yield image_pb2.DownloadPictureResponse(data=piece)
+
+
 @asynccontextmanager
 async def _answering(context: Any) -> AsyncIterator[None]:
     try:
@@ -334,6 +410,7 @@ class ScriptedServer:
     """Runs the service on a port of loopback; it may be stopped and started again on the same one."""
 
     stories: ScriptedStories
+    images: ScriptedImages | None = None
     port: int = 0
     health: Any = None
     _server: Any = None
@@ -345,11 +422,14 @@ class ScriptedServer:
 
     async def start(self) -> None:
         """Begin to serve."""
-        self._server = grpc.aio.server(options=list(SERVER_OPTIONS))
+        self._server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.max_receive_message_length", 16 << 20)])
         story_pb2_grpc.add_StoryServiceServicer_to_server(self.stories, self._server)  # type: ignore[no-untyped-call, unused-ignore]
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         await self.health.set(STORY.service, health_pb2.HealthCheckResponse.SERVING)
+        if self.images is not None:
+            image_pb2_grpc.add_ImageServiceServicer_to_server(self.images, self._server)  # type: ignore[no-untyped-call, unused-ignore]
+            await self.health.set(IMAGE.service, health_pb2.HealthCheckResponse.SERVING)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 

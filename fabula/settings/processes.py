@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from fabula.settings.parts import (
     ConnectedSettings,
@@ -19,6 +20,36 @@ from fabula.settings.parts import (
     StoryWorkerOnlySettings,
 )
 from fabula.settings.values import NatsUrl, home_of_data
+
+
+class GeneratorsSettings(StoryClientSettings, ImageClientSettings):
+    """Which generators there are in this installation, and where."""
+
+    generators: Annotated[tuple[str, ...], NoDecode] = ()
+    """Generators of this installation, with commas between, e.g. `story`: the gateway has doors for these, `fabula up`
+    runs these. Not set: all there are (`story,image`)."""
+
+    @field_validator("generators", mode="before")
+    @classmethod
+    def _split(cls, text: object) -> object:
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+    @field_validator("generators")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [field.removesuffix("_address") for field in cls.model_fields if field.endswith("_address")]
+        if set(names) - set(known):
+            raise ValueError(f"should be some of {', '.join(known)}, with commas between")
+        return names
+
+    def has(self, kind: str) -> bool:
+        """Say whether the generator of this name is part of the installation."""
+        return not self.generators or kind in self.generators
+
+    def address_of(self, kind: str) -> str:
+        """Return where the generator of this name is found, `HOST:PORT`."""
+        address: str = getattr(self, f"{kind}_address")
+        return address
 
 
 class ServerSettings(JournalSettings, StoryBindSettings):
@@ -45,7 +76,7 @@ class ImageSettings(ImageServerSettings, ImageWorkerSettings):
     """Settings of an image server and a worker in one process."""
 
 
-class GatewaySettings(HttpSettings):
+class GatewaySettings(HttpSettings, GeneratorsSettings):
     """Settings of the gateway."""
 
 
@@ -56,6 +87,7 @@ class UpSettings(
     StoryBindSettings,
     ImageBindSettings,
     HttpSettings,
+    GeneratorsSettings,
 ):
     """Settings of `fabula up`: those of every process that it starts."""
 
@@ -67,7 +99,7 @@ class UpSettings(
     `~/.local/share/fabula`."""
 
 
-class ClientSettings(StoryClientSettings, ImageClientSettings):
+class ClientSettings(GeneratorsSettings):
     """Settings of the commands that talk to a running system."""
 
     token: SecretStr | None = None

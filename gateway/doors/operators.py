@@ -28,14 +28,17 @@ class Operators:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        """Say whether requests can be carried out: 503 while the gateway drains, or a service does not serve."""
+        """Say whether requests can be carried out: 503 while the gateway drains, or no service serves.
+
+        Where some do and others do not, those are not given up for these: 200, and `degraded`.
+        """
         channels = self._house.channels
         states = await asyncio.gather(*(_health(KINDS[kind], channel) for kind, channel in channels.items()))
         services = dict(zip(channels, states, strict=True))
         status = "draining" if self._house.draining.is_set() else "ok"
         if status == "ok" and set(states) - {"SERVING"}:
-            status = "unavailable"
-        code = HTTPStatus.OK if status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+            status = "degraded" if "SERVING" in states else "unavailable"
+        code = HTTPStatus.OK if status in {"ok", "degraded"} else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": status, "services": services}, code, {"Cache-Control": "no-store"})
 
     async def metrics(self, _request: Request) -> Response:

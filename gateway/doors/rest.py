@@ -1,12 +1,12 @@
 """The REST door: what services do in single calls, under /v1/, as proto3 JSON.
 
-Addresses are the same for every generator: a collection to start and list in, and generations by their id.
+Addresses are the same for every generator: a collection to start and list in, and generations by their id. What else a
+generator can do stands in its contract, and has an address where this door knows the rpc.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, Response
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import InvalidRequest
-from fabula.rpc.kinds import STORY, Kind
+from fabula.rpc.kinds import Kind
 from gateway.bodies import Upload, read_json, read_json_or_form
+from gateway.collection import Collection, collection_of
 from gateway.house import House
 from gateway.identity import Visitor, let_in
 from gateway.json_requests import fill, in_json_names
@@ -39,34 +40,6 @@ _STATE = Parameter(
 _GENERATION = generation_pb2.Generation
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Where generations of a kind are started and listed.
-
-    Attributes:
-        name: As it stands in addresses, e.g. "stories".
-        noun: One of them, as it stands in the names of operations, e.g. "Story".
-        kind: Which generator.
-        field: Field of `StartGenerationRequest` that the body of a request stands for.
-        file_field: Field of that message that an uploaded file goes to; empty if it takes none.
-    """
-
-    name: str
-    noun: str
-    kind: Kind
-    field: str
-    file_field: str = ""
-
-    @property
-    def body(self) -> type[Message]:
-        """The message that the body of a request stands for."""
-        start: Any = self.kind.request("StartGeneration")()
-        return type(getattr(start, self.field))
-
-
-COLLECTIONS = (Collection("stories", "Story", STORY, "story", "source"),)
-
-
 class Rest:
     """Answers the REST operations.
 
@@ -79,43 +52,41 @@ class Rest:
 
     def operations(self) -> list[Operation]:
         """Return all operations."""
-        collections = [operation for collection in COLLECTIONS for operation in self._of_collection(collection)]
-        return [*collections, *self._of_generations()]
+        kinds = [client.kind for client in self._house.clients.values()]
+        collections = [operation for kind in kinds for operation in self._of_collection(collection_of(kind))]
+        return [*collections, *self._of_generations(kinds)]
 
     def _of_collection(self, collection: Collection) -> Iterable[Operation]:
-        kind, path = collection.kind, f"/v1/{collection.name}"
-
-        async def start(request: Request) -> Response:
-            return await self._start(collection, request)
-
-        async def listing(request: Request) -> Response:
-            return await self._list(kind, request)
-
-        async def templates(request: Request) -> Response:
-            return await self._templates(kind, request)
-
+        kind, path, noun = collection.kind, collection.path, collection.noun
         yield Operation(
-            "POST", path, f"start{collection.noun}", f"Start a {kind.name}.", start,
+            "POST", path, f"start{noun}", f"Start a generation of the kind {kind.name}.", self._starting(collection),
             body=collection.body,
-            takes_file=bool(collection.file_field), answer=_GENERATION, status=HTTPStatus.ACCEPTED,
+            takes_file=bool(collection.file_field), answers=(_GENERATION,), status=HTTPStatus.ACCEPTED,
             errors=(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                     HTTPStatus.TOO_MANY_REQUESTS),
         )  # fmt: skip
         yield Operation(
-            "GET", path, f"list{collection.name.capitalize()}", f"List your {collection.name}, newest first.", listing,
-            answer=kind.response("ListGenerations"), parameters=(*_PAGE, _STATE),
+            "GET", path, f"list{collection.name.capitalize()}", f"List your {collection.name}, newest first.",
+            self._listing(kind), answers=(kind.response("ListGenerations"),), parameters=(*_PAGE, _STATE),
         )  # fmt: skip
-        yield Operation(
-            "GET", f"{path}/templates", f"list{collection.noun}Templates", "List ready-made requests.", templates,
-            answer=kind.response("ListTemplates"), parameters=_PAGE,
-        )  # fmt: skip
+        if collection.has("ListTemplates"):
+            yield Operation(
+                "GET", f"{path}/templates", f"list{noun}Templates", "List ready-made requests.",
+                self._listing_templates(kind), answers=(kind.response("ListTemplates"),), parameters=_PAGE,
+            )  # fmt: skip
+        if collection.has("GetModel"):
+            yield Operation(
+                "GET", f"{path}/model", f"get{noun}Model",
+                "Tell what the loaded model can do; 503 before there is one.",
+                self._telling_model(kind), answers=(kind.response("GetModel"),),
+            )  # fmt: skip
 
-    def _of_generations(self) -> Iterable[Operation]:
+    def _of_generations(self, kinds: Sequence[Kind]) -> Iterable[Operation]:
         path, gone = "/v1/generations/{id}", (HTTPStatus.NOT_FOUND,)
         refused = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
         yield Operation(
-            "GET", path, "getGeneration", "Read a generation with everything made so far.", self._get,
-            answer=STORY.response("GetGeneration"), errors=gone,
+            "GET", path, "getGeneration", "Read a generation with everything made so far; its kind decides the form.",
+            self._get, answers=tuple(kind.response("GetGeneration") for kind in kinds), errors=gone,
         )  # fmt: skip
         yield Operation(
             "DELETE", path, "deleteGeneration", "Delete a generation and all it made.", self._delete,
@@ -124,17 +95,45 @@ class Rest:
         for verb, summary in _VERBS.items():
             yield Operation(
                 "POST", f"{path}:{verb}", f"{verb}Generation", summary, self._command(verb),
-                answer=_GENERATION, errors=refused,
+                answers=(_GENERATION,), errors=refused,
             )  # fmt: skip
         yield Operation(
             "POST", f"{path}:retry", "retryGeneration", "Begin a new run of a failed generation.", self._retry,
-            body=STORY.request("RetryGeneration"), answer=_GENERATION, errors=refused,
+            body=kinds[0].request("RetryGeneration"), answers=(_GENERATION,), errors=refused,
         )  # fmt: skip
+
+    def _starting(self, collection: Collection) -> Any:
+        async def start(request: Request) -> Response:
+            return await self._start(collection, request)
+
+        return start
+
+    def _listing(self, kind: Kind) -> Any:
+        async def listing(request: Request) -> Response:
+            return await self._list(kind, request)
+
+        return listing
+
+    def _listing_templates(self, kind: Kind) -> Any:
+        async def templates(request: Request) -> Response:
+            visitor = let_in(self._house.authenticator, request.headers)
+            message = _page_request(kind.request("ListTemplates"), request)
+            return _answer(await self._ask(kind, "ListTemplates", message, visitor))
+
+        return templates
+
+    def _telling_model(self, kind: Kind) -> Any:
+        async def model(request: Request) -> Response:
+            visitor = let_in(self._house.authenticator, request.headers)
+            only(request.query_params, ())
+            return _answer(await self._ask(kind, "GetModel", kind.request("GetModel")(), visitor))
+
+        return model
 
     async def _start(self, collection: Collection, request: Request) -> Response:
         visitor = let_in(self._house.authenticator, request.headers)
         only(request.query_params, ())
-        content, upload = await read_json_or_form(request)
+        content, upload = await read_json_or_form(request, collection.most_body_bytes)
         kind = collection.kind
         message = _start_request(collection, content, upload)
         response = await self._ask(kind, "StartGeneration", message, visitor, collection.field)
@@ -151,11 +150,6 @@ class Rest:
                 raise InvalidRequest(f"state {problem}", (("state", problem),))
             message.states.append(value)
         return _answer(await self._ask(kind, "ListGenerations", message, visitor))
-
-    async def _templates(self, kind: Kind, request: Request) -> Response:
-        visitor = let_in(self._house.authenticator, request.headers)
-        message = _page_request(kind.request("ListTemplates"), request)
-        return _answer(await self._ask(kind, "ListTemplates", message, visitor))
 
     async def _get(self, request: Request) -> Response:
         return _answer(await self._call("GetGeneration", request))

@@ -180,12 +180,13 @@ def events_operation(streams: EventStreams) -> Operation:
         "watchGeneration",
         "Watch a generation as server-sent events; 204 if its run has ended and the cursor is at its end.",
         streams,
-        media_type="text/event-stream",
+        media_types=("text/event-stream",),
         parameters=(
             Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
             Parameter("snapshot", "Begin with one folded event instead of the history.", switch),
             Parameter("conflate", "Spare superseded progress.", switch),
             Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
         ),
+        more=((HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end."),),
         errors=(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),
     )

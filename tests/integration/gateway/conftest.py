@@ -14,7 +14,7 @@ from gateway.app import open_house
 from gateway.house import House
 from gateway.server import DrainingServer
 from tests.integration.gateway.clients import Gateway
-from tests.scripted_service import ScriptedServer, ScriptedStories, until
+from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStories, until
 from tests.system import free_port
 
 OpenGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
@@ -22,8 +22,8 @@ OpenGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
-    """A story service without authentication."""
-    running = ScriptedServer(ScriptedStories())
+    """A story service and an image service, without authentication."""
+    running = ScriptedServer(ScriptedStories(), ScriptedImages())
     await running.start()
     yield running
     await running.stop()
@@ -35,10 +35,18 @@ def stories(server: ScriptedServer) -> ScriptedStories:
     return server.stories
 
 
+@pytest.fixture
+def images(server: ScriptedServer) -> ScriptedImages:
+    """What the image service serves."""
+    assert server.images is not None
+    return server.images
+
+
 @asynccontextmanager
 async def running_gateway(address: str, *, plain: bool = False, **settings: object) -> AsyncIterator[Gateway]:
-    """Run a gateway before the service at this address while the block lasts; plain: under uvicorn's own protocol."""
-    values: dict[str, object] = {"story_address": address, "http_port": free_port(), "drain_seconds": 2.0, **settings}
+    """Run a gateway before the services at this address while the block lasts; plain: under uvicorn's own protocol."""
+    places = {"story_address": address, "image_address": address, "http_port": free_port()}
+    values: dict[str, object] = {**places, "drain_seconds": 2.0, **settings}
     async with open_house(load(GatewaySettings, **values)) as house, asyncio.TaskGroup() as tasks:
         server = DrainingServer(house)
         if plain:
