@@ -31,6 +31,8 @@ SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.http2.lookahead_bytes", 65536),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A picture to start from may have 10 MiB; by default gRPC takes 4.
+    ("grpc.max_receive_message_length", 12 * 1024 * 1024),
     # When a gateway comes back, all its watches open at once: by default gRPC would refuse those beyond a thousand.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 100_000),

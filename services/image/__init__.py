@@ -1,0 +1,1 @@
+"""The image service: pictures, painted by diffusion while people watch."""
