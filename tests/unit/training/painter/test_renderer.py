@@ -15,6 +15,7 @@ PERSON = Person(folk="elf", gender="woman", hair="silver", length="long", skin="
 def scene(
     subject: str = "castle", colour: str = "red", setting: str = "hill", time: str = "day", seed: int = 1
 ) -> Scene:
+    """Return a scene that differs from a red castle on a hill by day in what is named."""
     return Scene(subject, colour, setting, time, PERSON if subject == PORTRAIT else None, seed)
 
 
