@@ -67,7 +67,7 @@ def signal_to_noise(model: AutoencoderTiny, count: int = 100, seed: int = 990_00
     """Return the mean peak signal-to-noise ratio of unseen pictures drawn again, in decibels."""
     pictures = to_signal(render_all(draw_scenes(count, seed)))
     ratios = []
-    for picture in pictures.split(20):
+    for picture in torch.split(pictures, 20):
         error = (model.decoder(model.encoder(picture)).clamp(-1, 1) - picture).square().mean(dim=(1, 2, 3))
         ratios.append(10 * torch.log10(4 / error))
     return float(torch.cat(ratios).mean())

@@ -1,5 +1,7 @@
 """The shapes of the pipeline's networks, all of them standard classes of diffusers and transformers."""
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderTiny, EulerDiscreteScheduler, UNet2DConditionModel
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ def build_text_encoders(vocabulary: int, start: int, end: int) -> tuple[CLIPText
         start: the id of the piece that opens every text.
         end: the id of the piece that closes it.
     """
-    ids = {"vocab_size": vocabulary, "bos_token_id": start, "eos_token_id": end, "pad_token_id": end}
+    ids: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": start, "eos_token_id": end, "pad_token_id": end}
     first = CLIPTextConfig(
         hidden_size=FIRST_WIDTH,
         intermediate_size=2 * FIRST_WIDTH,

@@ -31,7 +31,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    result: Tensor = x if wide else x.mT
+    return result
 
 
 class Muon(torch.optim.Optimizer):
@@ -45,10 +46,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": learning_rate, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closures: they are for line searches
         """Step once along the gradients."""
-        if closure is not None:
-            raise ValueError("Muon takes no closure")
+        del closure
         for group in self.param_groups:
             alike: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
             for parameter in group["params"]:
@@ -90,7 +90,8 @@ class MuonWithAdamW:
         for module in modules.modules():
             if isinstance(module, nn.Embedding):
                 left_out.add(id(module.weight))
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for parameter in modules.parameters():
             if parameter.requires_grad:
                 (matrices if parameter.ndim >= 2 and id(parameter) not in left_out else others).append(parameter)

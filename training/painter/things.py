@@ -1,10 +1,10 @@
 """Castles, ships, dragons and the like: bold silhouettes with the scene's colour on their largest areas."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from training.painter.canvas import Canvas
+from training.painter.canvas import Canvas, Point
 from training.painter.palette import CREAM, INK, LAMP, STEEL, WOOD, Light, Rgb, darker, lighter, mix
 
 
@@ -157,7 +157,7 @@ def _dragon(canvas: Canvas, paint: Paint, _lot: random.Random) -> None:
     canvas.polygon([(106, 92), (117, 76), (122, 95)], paint.shade)
     for side in (-1, 1):
 
-        def mirrored(points: list[tuple[float, float]], side: int = side) -> list[tuple[float, float]]:
+        def mirrored(points: Sequence[Point], side: int = side) -> list[Point]:
             return [(64 + side * (x - 64), y) for x, y in points]
 
         wing = [(72, 72), (88, 34), (122, 20), (120, 44), (124, 66), (108, 66), (100, 82), (88, 78)]

@@ -8,6 +8,7 @@ import json
 import random
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -26,7 +27,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 def load_tokenizer() -> CLIPTokenizer:
     """Return the tokenizer of all weights."""
     kept = json.loads((FOLDER / "pieces.json").read_text(encoding="utf-8"))
-    merges = [(first, second) for first, second in kept["merges"]]
+    merges: Any = [(first, second) for first, second in kept["merges"]]  # pairs, whatever its annotation says
     return CLIPTokenizer(vocab=kept["vocabulary"], merges=merges, pad_token=END, model_max_length=TOKENS)
 
 

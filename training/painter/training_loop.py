@@ -125,7 +125,8 @@ class Loop:
     def _blend(self) -> None:
         # A young average follows quickly, so that it forgets the untrained weights.
         keep = min(self._ema, (1 + self.step) / (10 + self.step))
-        ours, theirs = list(self.average.parameters()), list(self.stage.modules.parameters())
+        ours: list[Tensor] = list(self.average.parameters())
+        theirs: list[Tensor] = list(self.stage.modules.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - keep)
         for kept, new in zip(self.average.buffers(), self.stage.modules.buffers(), strict=True):
             kept.copy_(new)

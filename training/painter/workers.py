@@ -40,6 +40,12 @@ def gradients_of_step(stage: HasLoss, seed: int, step: int, rank: int) -> float:
     return float(loss.detach())
 
 
+def _shared_zeros(like: Tensor) -> Tensor:
+    zeros = torch.zeros_like(like)
+    zeros.share_memory_()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return zeros
+
+
 class Workers:
     """The process that trains, together with its helpers.
 
@@ -58,7 +64,7 @@ class Workers:
         context = multiprocessing.get_context("fork")  # the stage need not be sent: the helper has it already
         self._barrier = context.Barrier(count)
         self._step = context.Value("q", -1)
-        self._shared = [[torch.zeros_like(each).share_memory_() for each in self._parameters] for _ in range(count - 1)]
+        self._shared = [[_shared_zeros(each) for each in self._parameters] for _ in range(count - 1)]
         self._helpers = [
             context.Process(target=self._help, args=(rank, self._barrier), daemon=True) for rank in range(1, count)
         ]

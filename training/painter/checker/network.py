@@ -34,7 +34,7 @@ class Checker(nn.Module):
         """Return the scores of each attribute's values, for pictures of shape (batch, 3, 128, 128) from -1 to 1."""
         small = F.avg_pool2d(pictures, 2)
         scores: Tensor = self.head(self.features(small).flatten(1))
-        return list(scores.split([len(values) for values in ATTRIBUTES.values()], dim=1))
+        return list(torch.split(scores, [len(values) for values in ATTRIBUTES.values()], dim=1))
 
     @torch.no_grad()
     def name(self, pictures: Tensor) -> list[dict[str, str]]:

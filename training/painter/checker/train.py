@@ -62,14 +62,15 @@ def train_checker(file: Path, steps: int, say: Callable[[str], None]) -> None:
     """
     torch.manual_seed(TRAINING_SEED)
     lot = random.Random(TRAINING_SEED)
-    checker = Checker().to(memory_format=torch.channels_last)
+    checker = Checker()
+    checker.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     optimizer = torch.optim.AdamW(checker.parameters(), 3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for step in range(steps):
         pictures, labels = spoiled_batch(lot, BATCH)
         loss = torch.stack([F.cross_entropy(scores, labels[:, n]) for n, scores in enumerate(checker(pictures))]).sum()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
         schedule.step()
         if step % 100 == 99:

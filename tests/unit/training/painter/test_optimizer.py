@@ -44,7 +44,7 @@ def test_optimizer_learns_a_small_task() -> None:
     losses = []
     for _ in range(150):
         loss = (model(inputs) - wanted).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         optimizer.step(1.0)
         losses.append(float(loss.detach()))
 
