@@ -83,4 +83,5 @@ def read_entry(kind: Kind, generation_id: str, data: bytes) -> SharedEntry:
     event = response.event
     body = event.WhichOneof("body") or ""
     tag = _TAGS.get(body, Tag.STATE) if event.sequence else Tag.EPHEMERAL
-    return SharedEntry(event.sequence, tag, data, generation_id, response, body)
+    place = event.preview.index if body == "preview" else 0
+    return SharedEntry(event.sequence, tag, data, generation_id, response, body, place=place)

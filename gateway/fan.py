@@ -100,7 +100,7 @@ class Fan:
         self._riders: dict[Form, dict[Rider, Callable[[bytes], None]]] = {}
         self._gathered: list[SharedEntry] = []
         self._bytes = 0
-        self._shown: SharedEntry | None = None
+        self._shown: dict[int, SharedEntry] = {}
         self._next: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._writings = 0
@@ -112,9 +112,9 @@ class Fan:
         return self._sequence
 
     @property
-    def shown(self) -> SharedEntry | None:
-        """The newest ephemeral entry, if the state has not left it behind."""
-        return self._shown
+    def shown(self) -> tuple[SharedEntry, ...]:
+        """The newest ephemeral entry in each place, unless the state has left it behind."""
+        return tuple(self._shown.values())
 
     def is_level(self, sequence: int) -> bool:
         """Write what was gathered, and say whether this is then the cursor of everyone who rides."""
@@ -143,10 +143,10 @@ class Fan:
                 self._gathered.append(entry)
                 self._bytes += len(entry.data)
                 if entry.tag in (Tag.STATE, Tag.TERMINAL):
-                    self._shown = None
+                    self._shown.clear()
             else:
                 self.flush()
-                self._shown = entry
+                self._shown[entry.place] = entry
                 self._write((entry,), self._sequence)
         if self._bytes >= MOST_BYTES or (self._gathered and self._gathered[-1].tag is Tag.TERMINAL):
             self.flush()

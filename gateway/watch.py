@@ -117,7 +117,7 @@ class Watch:
         self._beginning: Beginning | None = beginning
         self._known = beginning.last_known
         self._sequence = 0 if beginning.first is not None else beginning.cursor
-        self._shown: SharedEntry | None = None
+        self._shown: tuple[SharedEntry, ...] = ()
         self._stream: Stream | None = None
         self._fan: Fan | None = None
         self._recipient: Recipient | None = None
@@ -176,10 +176,11 @@ class Watch:
             if pipe is not None:
                 await pipe.room()
                 if self._is_level(tail) and fan.is_level(self._sequence):
-                    if fan.shown is None or fan.shown is self._shown:
+                    unseen = [entry for entry in fan.shown if not any(entry is seen for seen in self._shown)]
+                    if not unseen:
                         self._ride(fan, recipient, pipe)
                         return False
-                    await self._send(recipient, (fan.shown,))
+                    await self._send(recipient, unseen)
                     continue
             async with aclosing(tail.watch(self._sequence, self._known)) as batches:
                 async for batch in batches:
@@ -201,7 +202,8 @@ class Watch:
         if batch[-1].sequence:
             self._sequence = batch[-1].sequence
         else:
-            self._shown = batch[-1]
+            places = {entry.place for entry in batch}
+            self._shown = (*(entry for entry in self._shown if entry.place not in places), *batch)
 
     def _ride(self, fan: Fan, recipient: Recipient, pipe: Pipe) -> None:
         self._fan, self._recipient = fan, recipient

@@ -46,7 +46,8 @@ class System:
         data_dir: Its data directory.
         words_per_second: Pace of the bundled author; 0 is as fast as it can.
         environment: Further settings.
-        http_port, story_port: Where it listens.
+        http_port, story_port, image_port: Where it listens.
+        generators: Which generators it runs. Pictures need torch in two processes more: only who asks for them waits.
     """
 
     data_dir: Path
@@ -54,6 +55,8 @@ class System:
     environment: Mapping[str, str] = field(default_factory=dict)
     http_port: int = field(default_factory=free_port)
     story_port: int = field(default_factory=free_port)
+    image_port: int = field(default_factory=free_port)
+    generators: str = "story"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,6 +70,11 @@ class System:
         return f"127.0.0.1:{self.story_port}"
 
     @property
+    def image_address(self) -> str:
+        """Where the image server is."""
+        return f"127.0.0.1:{self.image_port}"
+
+    @property
     def log_file(self) -> Path:
         """What `fabula up` has written, all of it."""
         return self.data_dir.with_name(f"{self.data_dir.name}.log")
@@ -78,6 +86,8 @@ class System:
             FABULA_DATA_DIR=str(self.data_dir),
             FABULA_HTTP_PORT=str(self.http_port),
             FABULA_STORY_PORT=str(self.story_port),
+            FABULA_IMAGE_PORT=str(self.image_port),
+            FABULA_GENERATORS=self.generators,
             FABULA_GRAMMAR_WORDS_PER_SECOND=str(self.words_per_second),
             **self.environment,
         )

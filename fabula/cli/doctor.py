@@ -14,28 +14,26 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 import structlog
 from rich.console import Console
 
 from fabula.cli import health
-from fabula.cli.doctor_models import text_model, torch
+from fabula.cli.doctor_models import painter, text_model, torch
 from fabula.cli.exits import Exit
 from fabula.cli.findings import Finding, Verdict, fine, note, problem, summarise, tell
+from fabula.cli.parts import PARTS, how_to_get, missing, wanted
 from fabula.cli.ports import is_free, reached_at
-from fabula.cli.up_services import STORY_SERVICE
+from fabula.cli.up_services import place_of
 from fabula.cli.up_status import UpStatus, read_status
 from fabula.errors import FabulaError, InvalidRequest, Unavailable
+from fabula.rpc.kinds import IMAGE, Kind
 from fabula.settings import ClientSettings, UpSettings, load
 
 LITTLE_SPACE_BYTES = 1 << 30
-PARTS = {
-    "gateway": ("starlette", "uvicorn", "websockets", "python_multipart"),
-    "story": ("jinja2", "inflect", "charset_normalizer", "httpx", "jsonschema"),
-}
-"""The packages that stand for an extra of the distribution."""
+_START = "Start everything with: fabula up"
 
 
 def doctor(address: str | None, *, as_json: bool) -> Exit:
@@ -46,9 +44,9 @@ def doctor(address: str | None, *, as_json: bool) -> Exit:
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = load(UpSettings)
-    address = load(ClientSettings, story_address=address).story_address
+    clients = load(ClientSettings)
     console, findings = Console(highlight=False), []
-    for finding in _look(settings, address):
+    for finding in _look(settings, clients, address):
         findings.append(finding)
         if not as_json:
             tell(finding, console)
@@ -60,7 +58,7 @@ def doctor(address: str | None, *, as_json: bool) -> Exit:
     return Exit.FAILED if problems else Exit.SUCCESS
 
 
-def _look(settings: UpSettings, address: str) -> Iterator[Finding]:
+def _look(settings: UpSettings, clients: ClientSettings, address: str | None) -> Iterator[Finding]:
     yield fine("fabula", f"{installed_version()}, Python {platform.python_version()} on {platform.system()}")
     yield from _parts()
     yield _nats_server(settings)
@@ -68,12 +66,19 @@ def _look(settings: UpSettings, address: str) -> Iterator[Finding]:
     status = read_status(settings.data_dir)
     yield _up(status)
     yield _port(settings.http_host, settings.http_port, "gateway port", "--http-port or FABULA_HTTP_PORT", status)
-    yield _port(settings.story_host, settings.story_port, "story port", "--story-port or FABULA_STORY_PORT", status)
+    kinds = wanted(settings)
+    for place in (place_of(settings, kind) for kind in kinds):
+        change = f"{place.flag} or {place.variable}"
+        yield _port(place.host, place.port, f"{place.kind.name} port", change, status)
     yield asyncio.run(_journal(settings, status))
-    yield from _story_service(address)
+    for kind in kinds:
+        yield from _service(kind, address or clients.address_of(kind.name), status)
     yield _gateway(settings)
     yield from text_model(settings)
-    yield torch(needed=settings.text_model.startswith("transformers:"))
+    paints = IMAGE in kinds
+    if paints:
+        yield painter(address or clients.address_of(IMAGE.name), settings)
+    yield torch(needed=settings.text_model.startswith("transformers:"), paints=paints)
 
 
 def installed_version() -> str:
@@ -85,11 +90,10 @@ def installed_version() -> str:
 
 
 def _parts() -> Iterator[Finding]:
-    for extra, modules in PARTS.items():
-        missing = [name for name in modules if util.find_spec(name) is None]
-        if missing:
+    for extra in PARTS:
+        if lacking := missing(extra):
             yield note(
-                f"part {extra}", f"not installed: {', '.join(missing)}", f"pip install '.[{extra}]' in Fabula's folder"
+                f"part {extra}", f"not installed: {', '.join(lacking)}", f"pip install '.[{extra}]' in Fabula's folder"
             )
         else:
             yield fine(f"part {extra}", "installed")
@@ -120,7 +124,7 @@ def _data_dir(folder: Path) -> Finding:
 
 def _up(status: UpStatus | None) -> Finding:
     if status is None:
-        return note("fabula up", "does not run on this data directory", "Start everything with: fabula up")
+        return note("fabula up", "does not run on this data directory", _START)
     running = ", ".join(
         f"{p.name} {p.phase}{f' ({p.restarts} restarts)' if p.restarts else ''}" for p in status.processes
     )
@@ -131,7 +135,7 @@ def _up(status: UpStatus | None) -> Finding:
 
 def _port(host: str, port: int, about: str, change: str, status: UpStatus | None) -> Finding:
     place = reached_at(host, port)
-    if status is not None and place in (status.story_address, status.url.removeprefix("http://")):
+    if status is not None and place in (*status.addresses.values(), status.url.removeprefix("http://")):
         return fine(about, f"{place}, used by `fabula up`")
     if is_free(host, port):
         return fine(about, f"{place} is free")
@@ -171,23 +175,26 @@ def _sync(data_dir: Path) -> str:
     return "NOT synced on every write"
 
 
-def _story_service(address: str) -> Iterator[Finding]:
+def _service(kind: Kind, address: str, status: UpStatus | None) -> Iterator[Finding]:
+    name, server = kind.name, f"{kind.name} server"
     try:
         whole = health.ask_grpc(address)
     except InvalidRequest as error:
-        yield problem("story server", error.message, "Correct FABULA_STORY_ADDRESS or --address.")
+        yield problem(server, error.message, f"Correct FABULA_{name.upper()}_ADDRESS or --address.")
         return
     except Unavailable:
-        yield note("story server", f"nothing answers at {address}", "Start everything with: fabula up")
+        left_out = status is not None and name not in status.addresses
+        how = f"`fabula up` runs without it. To have it: {how_to_get(kind)}" if left_out else _START
+        yield note(server, f"nothing answers at {address}", how)
         return
     if whole == "SERVING":
-        yield fine("story server", f"serves at {address}")
+        yield fine(server, f"serves at {address}")
     else:
-        yield problem("story server", f"{address} is {whole}: the journal does not answer it", "See its log.")
-    if health.ask_grpc(address, STORY_SERVICE) == "SERVING":
-        yield fine("story worker", "alive")
+        yield problem(server, f"{address} is {whole}: the journal does not answer it", "See its log.")
+    if health.ask_grpc(address, kind.service) == "SERVING":
+        yield fine(f"{name} worker", "alive")
     else:
-        yield problem("story worker", "none has shown life", "Start one: python -m services.story worker")
+        yield problem(f"{name} worker", "none has shown life", f"Start one: python -m services.{name} worker")
 
 
 def _gateway(settings: UpSettings) -> Finding:
@@ -195,7 +202,7 @@ def _gateway(settings: UpSettings) -> Finding:
     try:
         status, reason = health.ask_http(f"{url}/readyz")
     except FabulaError:
-        return note("gateway", f"nothing answers at {url}", "Start everything with: fabula up")
+        return note("gateway", f"nothing answers at {url}", _START)
     if status == 200:
         return fine("gateway", f"ready at {url}")
-    return problem("gateway", f"{url}/readyz answers {status} {reason}", "It needs the story server; see its log.")
+    return problem("gateway", f"{url}/readyz answers {status} {reason}", "It needs a server that serves; see its log.")

@@ -12,14 +12,20 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
+import grpc
+
 from fabula.backends.text_settings import OpenAISettings, TransformersSettings, parse_text_model
 from fabula.cli.findings import Finding, fine, note, problem
+from fabula.cli.parts import how_to_get, missing
 from fabula.errors import InvalidRequest
-from fabula.settings import UpSettings
+from fabula.rpc.client import Caller
+from fabula.rpc.kinds import IMAGE
+from fabula.settings import ClientSettings, UpSettings, load
 
 ENDPOINT_SECONDS = 5.0
 TORCH_SECONDS = 120.0
 
+_FOR_TEXT = ("torch", "transformers", "safetensors", "llguidance")
 _ASK_TORCH = """
 import json, torch
 cuda = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -85,12 +91,41 @@ def _endpoint(named: OpenAISettings) -> Finding:
     return fine(about, f"{named.model} at {named.base_url}")
 
 
-def torch(*, needed: bool) -> Finding:
-    """Ask torch what it can use, in a process of its own; nobody needs it unless a local model is named."""
-    missing = [name for name in ("torch", "transformers", "safetensors", "llguidance") if util.find_spec(name) is None]
-    if missing:
-        text, advice = f"not installed: {', '.join(missing)}", "pip install '.[torch]' in Fabula's folder"
-        return problem("torch", text, advice) if needed else note("torch", f"{text} (only local models need it)")
+def painter(address: str, settings: UpSettings) -> Finding:
+    """Ask the image server which model paints; where none answers, say which one is configured."""
+    named = settings.image_model or "the bundled painter"
+    try:
+        with grpc.insecure_channel(address) as channel:
+            ask = channel.unary_unary(
+                IMAGE.path("GetModel"),
+                request_serializer=IMAGE.request("GetModel").SerializeToString,
+                response_deserializer=IMAGE.response("GetModel").FromString,
+            )
+            token = load(ClientSettings).token
+            caller = Caller(token.get_secret_value() if token is not None else "")
+            model = ask(IMAGE.request("GetModel")(), timeout=ENDPOINT_SECONDS, metadata=caller.metadata).model
+    except grpc.RpcError:
+        return fine("painter", f"{named}; no worker has told what it can do yet")
+    by = f"{model.name} and {model.refiner}" if model.refiner else model.name
+    size, where = f"{model.default_width} × {model.default_height}", model.environment.device or "an unknown device"
+    return fine("painter", f"{by} on {where}: {size}, {model.default_steps} steps")
+
+
+def torch(*, needed: bool, paints: bool = False) -> Finding:
+    """Ask torch what it can use, in a process of its own; the painter needs it, and a local language model.
+
+    Args:
+        needed: Whether nothing works as it is configured without it.
+        paints: Whether pictures are among what is wanted: without torch, `fabula up` leaves them out.
+    """
+    lacking = missing("painting") if paints else [name for name in _FOR_TEXT if util.find_spec(name) is None]
+    if lacking:
+        text = f"not installed: {', '.join(lacking)}"
+        if needed:
+            return problem("torch", text, "pip install '.[torch]' in Fabula's folder")
+        if paints:
+            return note("torch", f"{text}; there are no pictures without it", f"To have them: {how_to_get(IMAGE)}")
+        return note("torch", f"{text} (only local models need it)")
     try:
         done = subprocess.run(  # noqa: S603 - fixed words
             [sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=TORCH_SECONDS, check=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -64,11 +65,15 @@ def lines_of(error: FabulaError) -> Iterator[str]:
         # A server's answer: its message is the first of them, and counts the others.
         yield "Error: The request cannot be accepted:"
         for path, wrong in violations:
-            yield f"  {path.removeprefix('story.')}: {wrong}"
+            yield f"  {_OF_A_REQUEST.sub('', path)}: {wrong}"
     else:
         yield f"Error: {_sentence(error.message)}"
     if advice := _ADVICE.get(type(error)):
         yield advice
+
+
+_OF_A_REQUEST = re.compile(r"^[a-z]+\.")
+"""What the command line leaves out of a field's path: all that is asked for stands in one field, named as the kind."""
 
 
 def _sentence(message: str) -> str:

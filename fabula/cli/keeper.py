@@ -55,6 +55,8 @@ class Service:
         environment: Variables set for it, over those of this process.
         start_seconds: How long it may take to become ready for the first time, restarts included.
         stop_seconds: How long it may take to end after SIGTERM before it is killed.
+        beside: Whether it needs nothing of the one before: it is started without waiting for that.
+        awaited: Whether what follows, and who starts it all, wait until it is ready.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 60.0
     stop_seconds: float = 10.0
+    beside: bool = False
+    awaited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +166,8 @@ class Keeper:
                 await asyncio.wait_for(self._stopping.wait(), wait)
         self._change(Phase.STOPPED, pid=None)
 
-    async def until_ready(self) -> None:
-        """Wait until the service is ready for the first time.
+    async def until_ready(self, seconds: float | None = None) -> None:
+        """Wait until the service is ready for the first time, at most as long as it may take, or so many seconds.
 
         Raises:
             Unavailable: it was not in time, keeps dying, or refuses its settings.
@@ -171,7 +175,7 @@ class Keeper:
         ready, hopeless = asyncio.ensure_future(self._ready.wait()), asyncio.ensure_future(self._hopeless.wait())
         try:
             await asyncio.wait(
-                {ready, hopeless}, timeout=self.service.start_seconds, return_when=asyncio.FIRST_COMPLETED
+                {ready, hopeless}, timeout=seconds or self.service.start_seconds, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             ready.cancel()

@@ -6,24 +6,28 @@ Start-up is measured by a test: `--help` and `health` must stay quick.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from fabula.cli import image_options as image_with
+from fabula.cli import story_options as story_with
+from fabula.cli import up_options as up_with
 from fabula.cli.exits import Exit, exit_of, lines_of
-from fabula.cli.options import Address, Id, Json, Token
-from fabula.errors import FabulaError
+from fabula.cli.options import Address, Force, Id, Json, Preview, RequestId, SaveAs, Seed, Token, WatchIt
+from fabula.errors import FabulaError, InvalidRequest
 
 if TYPE_CHECKING:
     from fabula.cli.calls import Commands
+    from fabula.cli.image_calls import ImageCommands
+    from fabula.cli.story_calls import StoryCommands
 
 # ruff: noqa: PLC0415 - late imports are what this module is for
 
 app = typer.Typer(
     name="fabula",
-    help="Stories, written live while you watch.",
-    epilog="Exit codes: 0 success, 1 the story failed, 2 usage or settings, 3 cancelled, 4 not found, "
+    help="Stories and pictures, made live while you watch.",
+    epilog="Exit codes: 0 success, 1 it failed, 2 usage or settings, 3 cancelled, 4 not found, "
     "5 unavailable, 6 refused, 7 no valid token, 130 left by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
@@ -31,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUNNING, CONTROL, SYSTEM = "Stories", "Control", "System"
+RUNNING, CONTROL, SYSTEM = "Stories and pictures", "Control", "System"
 
 
 def main() -> NoReturn:
@@ -48,37 +52,42 @@ def main() -> NoReturn:
 
 def _commands(address: str | None, token: str | None, *, as_json: bool = False) -> Commands:
     from fabula.cli.calls import Commands
+    from fabula.cli.connection import Servers
 
-    return Commands(address, token, as_json=as_json)
+    return Commands(Servers(address, token), as_json=as_json)
+
+
+def _stories(address: str | None, token: str | None, *, as_json: bool = False) -> StoryCommands:
+    from fabula.cli.connection import Servers
+    from fabula.cli.story_calls import StoryCommands
+
+    return StoryCommands(Servers(address, token), as_json=as_json)
+
+
+def _images(address: str | None, token: str | None, *, as_json: bool = False) -> ImageCommands:
+    from fabula.cli.connection import Servers
+    from fabula.cli.image_calls import ImageCommands
+
+    return ImageCommands(Servers(address, token), as_json=as_json)
+
+
+def _is_image(id_: str) -> bool:
+    return id_.startswith("image-")
 
 
 @app.command(rich_help_panel=SYSTEM)
 def up(
     *,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder for everything that is kept. [env: FABULA_DATA_DIR]", show_default=False),
-    ] = None,
-    http_port: Annotated[
-        int | None,
-        typer.Option(help="Port of the web page. [env: FABULA_HTTP_PORT; default: 8080]", show_default=False),
-    ] = None,
-    story_port: Annotated[
-        int | None,
-        typer.Option(help="Port of the story service. [env: FABULA_STORY_PORT; default: 50051]", show_default=False),
-    ] = None,
-    nats_url: Annotated[
-        str | None,
-        typer.Option(help="Use this NATS server, and start none. [env: FABULA_NATS_URL]", show_default=False),
-    ] = None,
-    text_model: Annotated[
-        str | None,
-        typer.Option(help="Who writes; without it, the bundled author. [env: FABULA_TEXT_MODEL]", show_default=False),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Where a model runs. [env: FABULA_DEVICE; default: auto]", show_default=False)
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the whole log.")] = False,
+    data_dir: up_with.DataDir = None,
+    http_port: up_with.HttpPort = None,
+    story_port: up_with.StoryPort = None,
+    image_port: up_with.ImagePort = None,
+    nats_url: up_with.NatsUrl = None,
+    text_model: up_with.TextModel = None,
+    image_model: up_with.ImageModel = None,
+    device: up_with.Device = None,
+    generators: up_with.Generators = None,
+    verbose: up_with.Verbose = False,
 ) -> None:
     """Run everything on this machine; Ctrl-C stops it."""
     import asyncio
@@ -87,56 +96,33 @@ def up(
     from fabula.settings import UpSettings, load_or_exit
 
     settings = load_or_exit(
-        UpSettings,
-        data_dir=data_dir,
-        http_port=http_port,
-        story_port=story_port,
-        nats_url=nats_url,
-        text_model=text_model,
-        device=device,
-    )
+        UpSettings, data_dir=data_dir, http_port=http_port, story_port=story_port, image_port=image_port,
+        nats_url=nats_url, text_model=text_model, image_model=image_model, device=device, generators=generators,
+    )  # fmt: skip
     raise typer.Exit(asyncio.run(run_up(settings, verbose=verbose)))
 
 
 @app.command(rich_help_panel=RUNNING)
 def story(
-    premise: Annotated[str, typer.Argument(help="What it is about, in your words.", show_default=False)] = "",
+    premise: story_with.Premise = "",
     *,
-    title: Annotated[str | None, typer.Option(help="Wanted title.", show_default=False)] = None,
-    genre: Annotated[str | None, typer.Option(help="E.g. fantasy.", show_default=False)] = None,
-    tone: Annotated[str | None, typer.Option(help="E.g. funny.", show_default=False)] = None,
-    audience: Annotated[str | None, typer.Option(help="E.g. children.", show_default=False)] = None,
-    language: Annotated[str | None, typer.Option(help="BCP 47 tag, e.g. en.", show_default=False)] = None,
-    character: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME: DESCRIPTION", help="Who must occur; may be repeated.", show_default=False),
-    ] = None,
-    words: Annotated[int | None, typer.Option(min=0, help="Wanted length.", show_default=False)] = None,
-    chapters: Annotated[int | None, typer.Option(min=0, help="Wanted number of chapters.", show_default=False)] = None,
-    instructions: Annotated[
-        str | None, typer.Option(help="Your own prompt for the author.", show_default=False)
-    ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Text to make it from, up to 1 MiB; - is standard input.", show_default=False
-        ),
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Start from one of `fabula templates`.", show_default=False)
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Makes it repeatable.", show_default=False)
-    ] = None,
-    revisions: Annotated[
-        int | None, typer.Option(min=0, help="How often it is revised at most.", show_default=False)
-    ] = None,
-    temperature: Annotated[float | None, typer.Option(help="For language models.", show_default=False)] = None,
-    top_p: Annotated[float | None, typer.Option(help="For language models.", show_default=False)] = None,
-    request_id: Annotated[
-        str, typer.Option(help="Idempotency key: the same one never starts two.", show_default=False)
-    ] = "",
-    watch: Annotated[bool, typer.Option(help="Watch it, or only start it and print its id.")] = True,
+    title: story_with.Title = None,
+    genre: story_with.Genre = None,
+    tone: story_with.Tone = None,
+    audience: story_with.Audience = None,
+    language: story_with.Language = None,
+    character: story_with.Characters = None,
+    words: story_with.Words = None,
+    chapters: story_with.Chapters = None,
+    instructions: story_with.Instructions = None,
+    source: story_with.Source = None,
+    template: story_with.Template = None,
+    seed: Seed = None,
+    revisions: story_with.Revisions = None,
+    temperature: story_with.ForLanguageModels = None,
+    top_p: story_with.ForLanguageModels = None,
+    request_id: RequestId = "",
+    watch: WatchIt = True,
     address: Address = None,
     token: Token = None,
     as_json: Json = False,
@@ -145,39 +131,82 @@ def story(
     from fabula.cli.story import Wishes
 
     wishes = Wishes(
-        premise=premise,
-        title=title,
-        genre=genre,
-        tone=tone,
-        audience=audience,
-        language=language,
-        characters=character or (),
-        words=words,
-        chapters=chapters,
-        instructions=instructions,
-        source=source,
-        seed=seed,
-        revisions=revisions,
-        temperature=temperature,
-        top_p=top_p,
-    )
-    raise typer.Exit(_commands(address, token, as_json=as_json).tell(wishes, template, request_id, watch=watch))
+        premise=premise, title=title, genre=genre, tone=tone, audience=audience, language=language,
+        characters=character or (), words=words, chapters=chapters, instructions=instructions, source=source,
+        seed=seed, revisions=revisions, temperature=temperature, top_p=top_p,
+    )  # fmt: skip
+    raise typer.Exit(_stories(address, token, as_json=as_json).tell(wishes, template, request_id, watch=watch))
+
+
+@app.command(rich_help_panel=RUNNING)
+def image(
+    prompt: image_with.Prompt,
+    *,
+    output: SaveAs = None,
+    force: Force = False,
+    negative: image_with.Negative = None,
+    width: image_with.Width = None,
+    height: image_with.Height = None,
+    steps: image_with.Steps = None,
+    guidance: image_with.Guidance = None,
+    seed: Seed = None,
+    count: image_with.Count = None,
+    scheduler: image_with.Scheduler = None,
+    refine: image_with.Refine = None,
+    handover: image_with.Handover = None,
+    high_quality: image_with.HighQuality = False,
+    source: image_with.Source = None,
+    strength: image_with.Strength = None,
+    format_: image_with.Format = None,
+    preview: Preview = "auto",
+    preview_steps: image_with.PreviewSteps = None,
+    request_id: RequestId = "",
+    watch: WatchIt = True,
+    quiet: image_with.Quiet = False,
+    address: Address = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for pictures, watch them form, and save them."""
+    from fabula.cli.image import ImageWishes
+    from fabula.cli.image_calls import Output
+
+    wishes = ImageWishes(
+        prompt=prompt, negative_prompt=negative, width=width, height=height, steps=steps, guidance=guidance, seed=seed,
+        count=count, scheduler=scheduler, use_refinement=refine, handover=handover, high_quality=high_quality,
+        source=source, strength=strength, preview_interval=preview_steps,
+    )  # fmt: skip
+    commands = _images(address, token, as_json=as_json)
+    raise typer.Exit(commands.paint(wishes, format_, Output(output, force, quiet, preview), request_id, watch=watch))
 
 
 @app.command(rich_help_panel=RUNNING)
 def watch(
     id_: Id,
     after: Annotated[int, typer.Option(min=0, help="Only events after this one of the log.")] = 0,
+    *,
+    output: SaveAs = None,
+    force: Force = False,
+    preview: Preview = "auto",
     address: Address = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Watch a story to its end; Ctrl-C leaves it running."""
+    """Watch a generation to its end; Ctrl-C leaves it running."""
+    if _is_image(id_):
+        from fabula.cli.image_calls import Output
+
+        images = _images(address, token, as_json=as_json)
+        raise typer.Exit(images.watch_and_save(id_, after, Output(output, force, preview=preview)))
+    if output is not None:
+        raise InvalidRequest("Only pictures are saved with -o: a story that is watched goes to standard output.")
     raise typer.Exit(_commands(address, token, as_json=as_json).watch(id_, after))
 
 
 @app.command("list", rich_help_panel=RUNNING)
 def list_(
+    *,
+    kind: Annotated[str, typer.Option(help="Only these: story, image, or all.")] = "all",
     state: Annotated[
         list[str] | None,
         typer.Option(
@@ -190,53 +219,69 @@ def list_(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """List your stories, newest first."""
+    """List your stories and pictures, newest first."""
     from fabula.cli.rendering import state_number
+    from fabula.rpc.kinds import KINDS
 
+    if kind not in {"all", *KINDS}:
+        raise typer.BadParameter(f"should be all, {' or '.join(KINDS)}", param_hint="--kind")
     try:
         states = [state_number(name) for name in state or ()]
     except (KeyError, ValueError):
         raise typer.BadParameter(
             "should be queued, running, paused, succeeded, failed or cancelled", param_hint="--state"
         ) from None
-    raise typer.Exit(_commands(address, token, as_json=as_json).list(states, limit))
+    raise typer.Exit(_commands(address, token, as_json=as_json).list(kind, states, limit))
 
 
 @app.command(rich_help_panel=RUNNING)
 def show(
     id_: Id,
     *,
-    outline: Annotated[bool, typer.Option("--outline", help="The plan.")] = False,
-    reviews: Annotated[bool, typer.Option("--reviews", help="What the Critic said.")] = False,
+    outline: Annotated[bool, typer.Option("--outline", help="The plan of a story.")] = False,
+    reviews: Annotated[bool, typer.Option("--reviews", help="What the Critic said of a story.")] = False,
+    output: SaveAs = None,
+    force: Force = False,
     address: Address = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Print a story, or what there is of it so far."""
-    raise typer.Exit(_commands(address, token, as_json=as_json).show(id_, outline=outline, reviews=reviews))
+    """Print a story, or what there is of it so far; tell of pictures, or save them."""
+    if _is_image(id_):
+        from fabula.cli.image_calls import Output
+
+        raise typer.Exit(_images(address, token, as_json=as_json).show(id_, Output(output, force)))
+    stories = _stories(address, token, as_json=as_json)
+    raise typer.Exit(stories.show(id_, outline=outline, reviews=reviews, output=output, force=force))
 
 
 @app.command(rich_help_panel=RUNNING)
 def templates(address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """List ready-made requests to start from."""
-    raise typer.Exit(_commands(address, token, as_json=as_json).templates())
+    """List ready-made requests for stories to start from."""
+    raise typer.Exit(_stories(address, token, as_json=as_json).templates())
+
+
+@app.command(rich_help_panel=RUNNING)
+def models(address: Address = None, token: Token = None, as_json: Json = False) -> None:
+    """Tell what the model that paints can do."""
+    raise typer.Exit(_images(address, token, as_json=as_json).models())
 
 
 @app.command(rich_help_panel=CONTROL)
 def cancel(id_: Id, address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """Cancel a story; what is written stays."""
+    """Cancel a generation; what is made stays."""
     raise typer.Exit(_commands(address, token, as_json=as_json).control("CancelGeneration", id_))
 
 
 @app.command(rich_help_panel=CONTROL)
 def pause(id_: Id, address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """Pause a story; it survives restarts."""
+    """Pause a generation; it survives restarts."""
     raise typer.Exit(_commands(address, token, as_json=as_json).control("PauseGeneration", id_))
 
 
 @app.command(rich_help_panel=CONTROL)
 def resume(id_: Id, address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """Go on with a paused story."""
+    """Go on with a paused generation."""
     raise typer.Exit(_commands(address, token, as_json=as_json).control("ResumeGeneration", id_))
 
 
@@ -253,7 +298,7 @@ def retry(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Try a failed story again; finished stages are kept."""
+    """Try a failed generation again; finished stages are kept."""
     commands = _commands(address, token, as_json=as_json)
     raise typer.Exit(commands.control("RetryGeneration", id_, from_stage=from_stage))
 
@@ -266,7 +311,7 @@ def delete(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Delete a story and all it made."""
+    """Delete a generation and all it made."""
     raise typer.Exit(_commands(address, token, as_json=as_json).delete(id_, sure=yes))
 
 

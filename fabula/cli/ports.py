@@ -28,6 +28,16 @@ def choose_free(host: str) -> int:
         return port
 
 
+def in_a_row(first: int | None, host: str, count: int) -> list[int]:
+    """Return so many ports: `first` and those that follow it, or, if none is given, some that are free now."""
+    if first is not None:
+        return list(range(first, first + count))
+    chosen: set[int] = set()
+    while len(chosen) < count:
+        chosen.add(choose_free(host))
+    return list(chosen)
+
+
 def refuse_busy(host: str, port: int, what: str, flag: str, variable: str) -> None:
     """Raise `Conflict`, with what to do, where a port is taken."""
     if not is_free(host, port):

@@ -1,10 +1,12 @@
-"""A story on a terminal: the text as it is written, and a progress bar beneath it."""
+"""A generation on a terminal: the text as it is written or the picture as it forms, and a progress bar beneath it."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,8 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fabula.api.generation.v1.generation_pb2 import Progress, State
+from fabula.cli.faces import Face
 from fabula.cli.rendering import clock, remaining
-from fabula.cli.telling import Heading, Item, Passage, Remark, Teller
+from fabula.cli.telling import Heading, Item, Passage, Remark
+
+if TYPE_CHECKING:
+    from fabula.cli.pane import Pane
 
 WIDEST = 88
 """Longer lines are hard to read."""
@@ -60,17 +66,23 @@ _MEASURE = Console(file=sys.stderr, width=WIDEST)
 
 
 class ScreenView:
-    """Shows a story on the terminal that standard error is.
+    """Shows a generation on the terminal that standard error is.
 
     Args:
-        into_file: Whether standard output goes elsewhere: then the finished story goes there, and no text here.
+        face: How the kind is shown.
+        into_file: Whether standard output goes elsewhere: then the finished text goes there, and no text here.
         console: The terminal; standard error if absent.
+        pane: Where previews are shown; None: nowhere.
     """
 
-    def __init__(self, *, into_file: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self, face: Face, *, into_file: bool = False, console: Console | None = None, pane: Pane | None = None
+    ) -> None:
         self._console = console or Console(stderr=True, highlight=False)
+        self._face = face
         self._into_file = into_file
-        self._teller = Teller()
+        self._pane = pane
+        self._teller = face.teller()
         self._lines = Typesetter(min(self._console.width, WIDEST))
         self._in_text = self._remarked = False
         self._progress = Progress()
@@ -94,8 +106,11 @@ class ScreenView:
         self._progress, self._state, self._known_at = event.progress, event.state, time.monotonic()
         for item in self._teller.tell(response):
             self._show(item)
+        if event.WhichOneof("body") == "preview" and self._pane is not None:
+            with self._bar_away():
+                self._pane.draw(event.preview.image)
         if self._into_file and event.WhichOneof("body") == "succeeded":
-            sys.stdout.write(response.story.text)
+            sys.stdout.write(self._face.text(response))
             sys.stdout.flush()
 
     def close(self) -> None:
@@ -118,8 +133,27 @@ class ScreenView:
             case Remark(text, level, detail):
                 if not detail:
                     self._end_text()
-                    self._console.print(Text(text, STYLES[level]), soft_wrap=True)
+                    self._remark(Text(text, STYLES[level]))
                     self._remarked = True
+
+    def _remark(self, text: Text) -> None:
+        """Print a line; above the picture where there is one, which is drawn again."""
+        if self._pane is None:
+            self._console.print(text, soft_wrap=True)
+            return
+        with self._bar_away(), self._pane.away():
+            self._console.print(text, soft_wrap=True)
+
+    @contextmanager
+    def _bar_away(self) -> Iterator[None]:
+        """Take the progress bar away while something is written above it."""
+        shown = self._live.is_started
+        self._live.stop()
+        try:
+            yield
+        finally:
+            if shown:
+                self._live.start()
 
     def _leave_a_gap(self) -> None:
         if self._remarked:
@@ -162,4 +196,6 @@ class ScreenView:
                 text = "Waiting"
             case _:
                 text = ": ".join(part for part in (", ".join(progress.active_agents), progress.message) if part)
+                if self._face.counts_steps and progress.HasField("steps"):
+                    text += f", step {progress.step} of {progress.steps}"
         return Text(text, "dim", no_wrap=True, overflow="ellipsis")

@@ -20,9 +20,9 @@ __all__ = ["Backoff", "Observer", "Phase", "Service", "Status", "Supervisor"]
 class Supervisor:
     """Runs services that depend on each other, as an asynchronous context manager.
 
-    On entering, the services are started, each when the one before is ready; inside they are kept running; on
-    leaving they are stopped in reverse. Entering raises `Unavailable` where a service does not become ready; those
-    before it are stopped again.
+    On entering, the services are started, each when those before are ready (but see `Service.beside` and `awaited`);
+    inside they are kept running; on leaving they are stopped in reverse. Entering raises `Unavailable` where a service
+    that is awaited does not become ready; those before it are stopped again.
 
     Args:
         services: In the order of dependency.
@@ -41,6 +41,10 @@ class Supervisor:
     def statuses(self) -> tuple[Status, ...]:
         """All services as they are now, in order."""
         return tuple(keeper.status for keeper in self._keepers)
+
+    async def until_ready(self, name: str, seconds: float) -> None:
+        """Wait until a service is ready that entering has not waited for. Raises `Unavailable` if it is not in time."""
+        await next(keeper for keeper in self._keepers if keeper.service.name == name).until_ready(seconds)
 
     def kill(self) -> None:
         """End all services at once."""
@@ -66,8 +70,10 @@ class Supervisor:
             async with asyncio.TaskGroup() as tasks:
                 try:
                     for keeper in self._keepers:
+                        if not keeper.service.beside:
+                            await _until_ready(self._keepers[: len(keeping)])
                         keeping.append(tasks.create_task(keeper.keep()))
-                        await keeper.until_ready()
+                    await _until_ready(self._keepers)
                     yield
                 except Exception as error:  # noqa: BLE001 - raised below as it is, not in a group
                     failure = error
@@ -83,3 +89,9 @@ class Supervisor:
         for keeper, task in reversed(list(zip(self._keepers, keeping, strict=False))):
             keeper.stop()
             await asyncio.wait({task})
+
+
+async def _until_ready(keepers: Sequence[Keeper]) -> None:
+    for keeper in keepers:
+        if keeper.service.awaited:
+            await keeper.until_ready()

@@ -9,8 +9,6 @@ from typing import Any
 from fabula.api.generation.v1.generation_pb2 import LogLevel
 from fabula.cli.rendering import duration
 
-WRITE, REVISE = "write-", "revise-"
-
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -45,10 +43,12 @@ Item = Remark | Heading | Passage
 
 
 class Teller:
-    """Turns a story's events into what its watcher is told. Remembers what it needs from event to event."""
+    """Turns a generation's events into what its watcher is told. Remembers what it needs from event to event.
+
+    What all kinds have in common; a kind that has more to say has a class of its own.
+    """
 
     def __init__(self) -> None:
-        self._chapters: dict[int, str] = {}
         self._writing = ""
         self._tenth = 0
 
@@ -68,7 +68,7 @@ class Teller:
             case "text_delta":
                 yield from self._text(event.text_delta)
             case "stage_finished":
-                yield self._finished(response, event.stage_finished)
+                yield self.finished(response, event.stage_finished)
             case "advanced":
                 yield from self._advanced(event.progress)
             case "snapshot":
@@ -79,6 +79,18 @@ class Teller:
             case _:
                 yield from self._turned(kind, response)
 
+    def heading(self, stage: str) -> str:
+        """Return the heading of a stage's text."""
+        return stage
+
+    def finished(self, _response: Any, body: Any) -> Item:
+        """Return what is told when a stage is finished."""
+        return Remark(f"{body.stage} finished ({took(body)})", detail=True)
+
+    def succeeded(self, _response: Any) -> str:
+        """Return the line that says what came out of it."""
+        return "Finished"
+
     def _started(self, body: Any, progress: Any) -> Item:
         agents = f"{', '.join(body.agents)}: " if body.agents else ""
         return Remark(f"{agents}{progress.message or body.stage}", detail=True)
@@ -86,31 +98,8 @@ class Teller:
     def _text(self, body: Any) -> Iterator[Item]:
         if body.stage != self._writing:
             self._writing = body.stage
-            yield Heading(self._heading(body.stage))
+            yield Heading(self.heading(body.stage))
         yield Passage(body.text)
-
-    def _heading(self, stage: str) -> str:
-        number = stage.rpartition("-")[2]
-        if stage.startswith(WRITE) and number.isdigit():
-            title = self._chapters.get(int(number), "")
-            if len(self._chapters) == 1 and title:
-                return title
-            return f"{number}. {title}" if title else f"Chapter {number}"
-        return f"Revision {number}" if stage.startswith(REVISE) else stage
-
-    def _finished(self, response: Any, body: Any) -> Item:
-        took = duration(body.elapsed.ToTimedelta().total_seconds())
-        match response.WhichOneof("output"):
-            case "outline":
-                outline = response.outline
-                self._chapters = {chapter.number: chapter.title for chapter in outline.chapters}
-                return Remark(f"Outline: “{outline.title}”, {_count(len(outline.chapters), 'chapter')} ({took})")
-            case "review" if response.review.accepted:
-                return Remark(f"The Critic accepts it ({took})")
-            case "review":
-                return Remark(f"The Critic found {_count(len(response.review.findings), 'thing')} to mend ({took})")
-            case _:
-                return Remark(f"{body.stage} finished ({took})", detail=True)
 
     def _advanced(self, progress: Any) -> Iterator[Item]:
         tenth = int(progress.fraction * 10)
@@ -123,22 +112,32 @@ class Teller:
         for view in snapshot.stages:
             if view.text:
                 self._writing = view.stage
-                yield Heading(self._heading(view.stage))
+                yield Heading(self.heading(view.stage))
                 yield Passage(view.text)
 
     def _turned(self, kind: str | None, response: Any) -> Iterator[Item]:
-        event, story = response.event, response.story
+        event = response.event
         match kind:
             case "retried":
                 self._writing, self._tenth = "", 0
                 yield Remark(f"A new run begins with {event.retried.from_stage or 'the stage that failed'}")
             case "succeeded":
-                yield Remark(f"Finished: “{story.title}”, {story.word_count} words, by {story.model}", "good")
+                yield Remark(self.succeeded(response), "good")
             case "failed":
                 failed = event.failed
                 stage = f" in {failed.stage}" if failed.stage else ""
                 yield Remark(f"Failed{stage}: {failed.failure.message} [{failed.failure.code}]", "error")
                 yield Remark(f"Try again with: fabula retry {event.generation_id}", "error")
+
+
+def took(body: Any) -> str:
+    """Return the working time of a finished stage, in words."""
+    return duration(body.elapsed.ToTimedelta().total_seconds())
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _claimed(_event: Any, body: Any) -> Item:
@@ -171,7 +170,3 @@ _SIMPLE: dict[str | None, Callable[[Any, Any], Item]] = {
     "cancelled": lambda _event, _body: Remark("Cancelled", "warning"),
 }
 """Events whose remark needs nothing from the events before."""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

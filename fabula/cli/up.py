@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from fabula.cli.beside import beside
 from fabula.cli.exits import Exit
+from fabula.cli.keeper import USAGE_EXIT
 from fabula.cli.log_lines import JsonPrinter, LogPrinter, Printer
+from fabula.cli.parts import how_to_get, missing_for, wanted
 from fabula.cli.ports import reached_at, refuse_busy
-from fabula.cli.supervisor import Supervisor
+from fabula.cli.supervisor import Phase, Service, Supervisor
+from fabula.cli.up_banner import banner
 from fabula.cli.up_log import JOURNAL, Log
-from fabula.cli.up_services import services_of
+from fabula.cli.up_services import place_of, services_of
 from fabula.cli.up_status import ProcessStatus, UpStatus, remove_status, write_status
 from fabula.errors import Conflict, Unavailable
 from fabula.journal.data_lock import locked
 from fabula.journal.embedded import EmbeddedServer
-from fabula.rpc.kinds import STORY
+from fabula.rpc.kinds import Kind
 from fabula.settings import UpSettings
 
 STATUS_SECONDS = 0.1
 """How old the status file may be."""
 
+MODEL_SECONDS = 15.0
+"""How long the start waits for a worker that loads a model. Everything else is ready by then, and can be used."""
+
+_RESULTS = {"story": "stories", "image": "pictures"}
 _OTHER_FOLDER = "Name another with --data-dir or FABULA_DATA_DIR."
 
 
@@ -47,7 +50,7 @@ async def up(settings: UpSettings, *, verbose: bool) -> Exit:
     house.stop_at_signals()
     with suppress(asyncio.CancelledError):  # a signal; nobody else cancels this task
         async with house.running():
-            Console(highlight=False).print(banner(settings, house.status), soft_wrap=True)
+            Console(highlight=False).print(banner(settings, house.status, house.pending), soft_wrap=True)
             await asyncio.Event().wait()
     log.say("all has stopped")
     return Exit.SUCCESS
@@ -66,6 +69,7 @@ class House:
         self._log = log
         self._journal: EmbeddedServer | None = None
         self._supervisor: Supervisor | None = None
+        self._kinds = _available(settings, log)
         self._ready = False
         self._stopping = False
 
@@ -90,16 +94,42 @@ class House:
         """Run everything while the block lasts. The block begins when all of it is ready."""
         settings = self._settings
         refuse_busy(settings.http_host, settings.http_port, "the gateway", "--http-port", "FABULA_HTTP_PORT")
-        refuse_busy(settings.story_host, settings.story_port, "the story server", "--story-port", "FABULA_STORY_PORT")
+        for place in (place_of(settings, kind) for kind in self._kinds):
+            refuse_busy(place.host, place.port, f"the {place.kind.name} server", place.flag, place.variable)
         with self._data_dir_locked():
             async with self._journal_url() as nats_url:
-                self._supervisor = Supervisor(services_of(settings, nats_url), self._log)
+                services = services_of(settings, self._kinds, nats_url)
+                self._supervisor = Supervisor(services, self._log)
                 try:
                     async with beside(self._keep_status_file()), self._supervisor:
+                        for service in services:
+                            if not service.awaited:
+                                await self._wait_for_model(self._supervisor, service)
                         self._ready = True
                         yield
                 finally:
                     remove_status(settings.data_dir)
+
+    async def _wait_for_model(self, supervisor: Supervisor, service: Service) -> None:
+        """Wait for a worker that loads a model, but not for ever; refuse settings that it cannot work with."""
+        name = service.name
+        if self._log.statuses[name].phase is not Phase.READY:
+            self._log.say(f"{name} loads its model: waiting up to {MODEL_SECONDS:g} s; all else is ready")
+        try:
+            await supervisor.until_ready(name, MODEL_SECONDS)
+        except Unavailable:
+            code = self._log.statuses[name].exit_code
+            if code == USAGE_EXIT:
+                raise
+            if code is None:
+                self._log.say(f"{name} still loads its model; what it is asked for waits until it is ready")
+            else:
+                self._log.say(f"{name} does not start (its output above says why); it is tried again", "warning")
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The processes that are not ready."""
+        return tuple(status.name for status in self._log.statuses.values() if status.phase is not Phase.READY)
 
     @property
     def status(self) -> UpStatus:
@@ -113,7 +143,7 @@ class House:
             pid=os.getpid(),
             ready=self._ready,
             url=f"http://{reached_at(self._settings.http_host, self._settings.http_port)}",
-            story_address=reached_at(self._settings.story_host, self._settings.story_port),
+            addresses={kind.name: place_of(self._settings, kind).address for kind in self._kinds},
             nats_url=journal.url if journal is not None else "",
             processes=tuple(processes),
         )
@@ -162,29 +192,19 @@ class House:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _own_name() -> str:
-    """Return how this command is called here: by its path where the shell would not find it."""
-    if shutil.which("fabula"):
-        return "fabula"
-    called = Path(sys.argv[0])
-    return os.path.relpath(called) if called.name == "fabula" else f"{sys.executable} -m fabula.cli"
+def _available(settings: UpSettings, log: Log) -> list[Kind]:
+    """Return the generators that can work here; say in a line of those that cannot.
 
-
-def banner(settings: UpSettings, status: UpStatus) -> Text:
-    """Return what a person wants to know when everything is ready."""
-    author = settings.text_model or "the bundled story grammar: no language model, no download, no key"
-    journal = "a private nats-server" if status.nats_url else "the NATS server of FABULA_NATS_URL"
-    rows = (
-        ("story service", f"{status.story_address} (gRPC)"),
-        ("author", author),
-        ("journal", f"{journal}{f' at {status.nats_url}' if status.nats_url else ''}"),
-        ("data", str(settings.data_dir) if status.nats_url else "in that NATS server"),
-    )
-    text = Text.assemble("\n", ("Fabula is ready: ", "bold"), (status.url, "bold underline"), "\n\n")
-    for name, value in rows:
-        text.append(f"  {name:<15}", "dim").append(f"{value}\n")
-    elsewhere = "" if settings.story_port == STORY.port else f"--address {status.story_address} "
-    text.append("\nOpen the page, or: ", "dim").append(
-        f'{_own_name()} story {elsewhere}"A keeper finds a door in the sea"'
-    )
-    return text.append("\nCtrl-C stops everything.\n", "dim")
+    Raises:
+        Unavailable: none can.
+    """
+    kinds = []
+    for kind in wanted(settings):
+        if not (lacking := missing_for(kind)):
+            kinds.append(kind)
+            continue
+        what = _RESULTS.get(kind.name, f"generations of the kind {kind.name}")
+        log.say(f"without {what}: {', '.join(lacking)} not installed. To have them: {how_to_get(kind)}", "warning")
+    if not kinds:
+        raise Unavailable("Nothing that is needed is installed: run `make setup`, or pip install '.[run]'.")
+    return kinds

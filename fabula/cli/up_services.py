@@ -4,48 +4,92 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from fabula.cli import health
-from fabula.cli.ports import choose_free, reached_at
+from fabula.cli.ports import in_a_row, reached_at
 from fabula.cli.supervisor import Service
 from fabula.errors import Unavailable
+from fabula.rpc.kinds import Kind
 from fabula.settings import UpSettings
 
-STORY_SERVICE = "fabula.api.story.v1.StoryService"
 PROBE_TIMEOUT_SECONDS = 2.0
 
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its drain time a process may take to end before it is killed."""
 
+LOADS_A_MODEL = frozenset({"image"})
+"""Generators whose workers load a model before they work: others are not kept waiting for it."""
 
 Check = Callable[[], Awaitable[bool]]
 
 
-def services_of(settings: UpSettings, nats_url: str) -> tuple[Service, ...]:
-    """Return what runs beside the journal, in the order of dependency."""
-    story = reached_at(settings.story_host, settings.story_port)
-    http = f"http://{reached_at(settings.http_host, settings.http_port)}"
-    worker_port = settings.worker_port or choose_free(settings.worker_host)
-    worker = reached_at(settings.worker_host, worker_port)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a generator's server is, as `fabula up` runs it."""
+
+    kind: Kind
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Where it is reached from this machine."""
+        return reached_at(self.host, self.port)
+
+    @property
+    def flag(self) -> str:
+        """The option that names its port."""
+        return f"--{self.kind.name}-port"
+
+    @property
+    def variable(self) -> str:
+        """The variable that names its port."""
+        return f"FABULA_{self.kind.name.upper()}_PORT"
+
+
+def place_of(settings: UpSettings, kind: Kind) -> Place:
+    """Return where the settings place a generator's server."""
+    return Place(kind, getattr(settings, f"{kind.name}_host"), getattr(settings, f"{kind.name}_port"))
+
+
+def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> tuple[Service, ...]:
+    """Return what runs beside the journal, in the order of dependency: servers, then workers and the gateway."""
+    ports = in_a_row(settings.worker_port, settings.worker_host, len(kinds))
     environment = {
         **settings.as_environment(),
         "FABULA_NATS_URL": nats_url,
-        "FABULA_WORKER_PORT": str(worker_port),
         "FABULA_LOG_FORMAT": "json",
+        "FABULA_GENERATORS": ",".join(kind.name for kind in kinds),
     }
+    stop_seconds = settings.drain_seconds + KILL_AFTER_SECONDS
 
-    def service(name: str, ready: Check, *module: str) -> Service:
+    def service(name: str, ready: Check, *module: str, beside: bool, awaited: bool = True, **more: str) -> Service:
         command = (sys.executable, "-m", *module)
-        return Service(name, command, ready, environment, stop_seconds=settings.drain_seconds + KILL_AFTER_SECONDS)
+        return Service(
+            name, command, ready, {**environment, **more},
+            stop_seconds=stop_seconds, beside=beside, awaited=awaited,
+        )  # fmt: skip
 
-    # The whole server serves when the journal answers; its story service when a worker is alive as well. That it goes
-    # on to say so for seconds after a worker's death is why the worker is asked itself.
-    return (
-        service("story-server", _serves(story), "services.story", "server"),
-        service("story-worker", _both(_serves(worker), _serves(story, STORY_SERVICE)), "services.story", "worker"),
-        service("gateway", _is_ok(f"{http}/readyz"), "gateway"),
-    )
+    servers, workers = [], []
+    for number, (kind, port) in enumerate(zip(kinds, ports, strict=True)):
+        address, name = place_of(settings, kind).address, kind.name
+        servers.append(
+            service(f"{name}-server", _serves(address), f"services.{name}", "server", beside=bool(number)),
+        )
+        # The whole server serves when the journal answers; its service when a worker is alive as well. That it goes on
+        # to say so for seconds after a worker's death is why the worker is asked itself.
+        works = _both(_serves(reached_at(settings.worker_host, port)), _serves(address, kind.service))
+        awaited = name not in LOADS_A_MODEL
+        workers.append(
+            service(
+                f"{name}-worker", works, f"services.{name}", "worker",
+                beside=bool(number), awaited=awaited, FABULA_WORKER_PORT=str(port),
+            )
+        )  # fmt: skip
+    http = f"http://{reached_at(settings.http_host, settings.http_port)}"
+    return (*servers, *workers, service("gateway", _is_ok(f"{http}/healthz"), "gateway", beside=True))
 
 
 def _serves(address: str, service: str = "") -> Check:

@@ -37,7 +37,7 @@ class UpStatus:
         pid: Of `fabula up` itself.
         ready: Whether everything has been ready once.
         url: Of the web page.
-        story_address: Of the story server.
+        addresses: Of the generators' servers, by kind.
         nats_url: Of the private NATS server; empty where another is used (a password may stand in its address).
         processes: In the order of their start.
     """
@@ -45,7 +45,7 @@ class UpStatus:
     pid: int
     ready: bool
     url: str
-    story_address: str
+    addresses: Mapping[str, str]
     nats_url: str
     processes: tuple[ProcessStatus, ...]
 

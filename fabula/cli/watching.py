@@ -1,6 +1,6 @@
-"""Watching a story: the loop, and the three ways to show it (terminal, plain lines, JSON).
+"""Watching a generation: the loop, and the ways to show it (terminal, plain lines, JSON, not at all).
 
-Standard output carries the story, or the JSON; standard error what is said about it.
+Standard output carries the text that is made, or the JSON; standard error what is said about it.
 """
 
 from __future__ import annotations
@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.json_format import MessageToDict
 
 from fabula.api.generation.v1.generation_pb2 import State
 from fabula.cli.exits import Exit
-from fabula.cli.telling import Remark, Teller
+from fabula.cli.faces import Face, face_of
+from fabula.cli.telling import Remark
+
+if TYPE_CHECKING:
+    from fabula.cli.pane import Pane
 
 
 class View(Protocol):
-    """Shows a story to its watcher."""
+    """Shows a generation to its watcher."""
 
     def show(self, response: Any) -> None:
         """Show the next WatchProgressResponse."""
@@ -37,7 +41,7 @@ ENDS = {
 
 
 class Watch:
-    """One story being watched.
+    """One generation being watched.
 
     Args:
         generation_id: Which.
@@ -46,11 +50,13 @@ class Watch:
 
     Attributes:
         sequence: The last event that was shown.
+        last: The response that ended the run; None until it has ended.
     """
 
     def __init__(self, generation_id: str, view: View, sequence: int = 0) -> None:
         self.generation_id = generation_id
         self.sequence = sequence
+        self.last: Any = None
         self._view = view
 
     async def follow(self, responses: AsyncIterator[Any]) -> Exit:
@@ -61,17 +67,18 @@ class Watch:
                 self._view.show(response)
                 self.sequence = response.event.sequence or self.sequence
                 state = response.event.state
+                self.last = response if state in ENDS else None
         finally:
             self._view.close()
         return ENDS.get(state, Exit.UNAVAILABLE)
 
-    def how_to_come_back(self) -> str:
-        """Return what a watcher who leaves is told."""
+    def how_to_come_back(self, options: str = "") -> str:
+        """Return what a watcher who leaves is told; `options` stood behind the command, e.g. " -o castle.png"."""
         id_ = self.generation_id
         return (
-            f"Detached; the story goes on without you.\n"
-            f"  come back:  fabula watch {id_}\n"
-            f"  from here:  fabula watch {id_} --after {self.sequence}\n"
+            f"Detached; the {face_of(id_).noun} goes on without you.\n"
+            f"  come back:  fabula watch {id_}{options}\n"
+            f"  from here:  fabula watch {id_}{options} --after {self.sequence}\n"
             f"  cancel it:  fabula cancel {id_}\n"
         )
 
@@ -93,16 +100,26 @@ class JsonView:
         """Do nothing."""
 
 
+class QuietView:
+    """Nothing."""
+
+    def show(self, _response: Any) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class PlainView:
-    """A line for each step on standard error, and the finished story on standard output.
+    """A line for each step on standard error, and the finished text on standard output.
 
     Args:
-        story: Whether the finished story is printed.
+        face: How the kind is shown.
     """
 
-    def __init__(self, *, story: bool = True) -> None:
-        self._teller = Teller()
-        self._story = story
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._teller = face.teller()
 
     def show(self, response: Any) -> None:
         """Print what the response brings."""
@@ -111,24 +128,22 @@ class PlainView:
             if isinstance(item, Remark):
                 sys.stderr.write(f"[{percent:3d}%] {item.text}\n")
         sys.stderr.flush()
-        if self._story and response.event.WhichOneof("body") == "succeeded":
-            sys.stdout.write(response.story.text)
+        if response.event.WhichOneof("body") == "succeeded":
+            sys.stdout.write(self._face.text(response))
             sys.stdout.flush()
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def view_of(*, as_json: bool) -> View:
-    """Return the way to show that fits where the output goes."""
+def view_of(face: Face, *, as_json: bool, quiet: bool = False, pane: Pane | None = None) -> View:
+    """Return the way to show that fits where the output goes; `pane` is where a terminal shows previews."""
     if as_json:
         return JsonView()
-    if sys.stdout.isatty() and sys.stderr.isatty():
-        from fabula.cli.screen import ScreenView  # noqa: PLC0415 - programs do without
-
-        return ScreenView()
+    if quiet:
+        return QuietView()
     if sys.stderr.isatty():
         from fabula.cli.screen import ScreenView  # noqa: PLC0415 - programs do without
 
-        return ScreenView(into_file=True)
-    return PlainView()
+        return ScreenView(face, into_file=not sys.stdout.isatty(), pane=pane)
+    return PlainView(face)

@@ -18,7 +18,7 @@ from tests.system import FABULA, free_port, plain_environment
 
 def up(data_dir: Path, *words: str, **environment: str) -> tuple[int, str]:
     """Run `fabula up` to its end; return its exit code and what it said."""
-    ports = {"FABULA_HTTP_PORT": str(free_port()), "FABULA_STORY_PORT": str(free_port())}
+    ports = {f"FABULA_{name}_PORT": str(free_port()) for name in ("HTTP", "STORY", "IMAGE")}
     done = subprocess.run(
         [*FABULA, "up", *words],
         env=plain_environment(FABULA_DATA_DIR=str(data_dir), **{**ports, **environment}),
@@ -41,7 +41,11 @@ def taken_port() -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("flag", "variable", "who"),
-    [("--http-port", "FABULA_HTTP_PORT", "the gateway"), ("--story-port", "FABULA_STORY_PORT", "the story server")],
+    [
+        ("--http-port", "FABULA_HTTP_PORT", "the gateway"),
+        ("--story-port", "FABULA_STORY_PORT", "the story server"),
+        ("--image-port", "FABULA_IMAGE_PORT", "the image server"),
+    ],
 )
 def test_a_busy_port_is_named_with_its_flag_and_variable(tmp_path: Path, flag: str, variable: str, who: str) -> None:
     """Nothing is started."""
@@ -88,7 +92,7 @@ def test_a_missing_nats_server_is_said_with_what_to_do(tmp_path: Path) -> None:
         f"sys.argv = ['fabula', 'up', '--data-dir', {str(tmp_path / 'data')!r}]\n"
         "from fabula.cli.main import main\nmain()\n"
     )
-    ports = {"FABULA_HTTP_PORT": str(free_port()), "FABULA_STORY_PORT": str(free_port())}
+    ports = {f"FABULA_{name}_PORT": str(free_port()) for name in ("HTTP", "STORY", "IMAGE")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=plain_environment(**ports), capture_output=True, text=True, check=False
     )

@@ -145,6 +145,30 @@ async def test_who_comes_late_sees_the_newest_preview(gateway: Gateway, images: 
     assert 15 == events[1]["response"]["event"]["preview"]["step"]
 
 
+@pytest.mark.parametrize("door", ["socket", "stream"])
+async def test_of_several_pictures_the_newest_preview_of_each_is_seen(
+    gateway: Gateway, images: ScriptedImages, door: str
+) -> None:
+    """Pictures that are painted together do not hide each other's previews from who comes late."""
+    log = images.new()
+    async with gateway.socket() as early:
+        await early.subscribe(log.id)
+        await early.next()
+        for step, index in ((5, 0), (5, 1), (10, 0)):
+            log.show(preview={**preview(step), "index": index})
+            await early.next()
+        if door == "socket":
+            async with gateway.socket() as late:
+                await late.subscribe(log.id)
+                events = [(await late.next())["event"] for _ in range(3)]
+        else:
+            async with gateway.events(log.id) as (_, stream):
+                events = [event.data async for event in _first(stream, 3)]
+
+    shown = [event["response"]["event"]["preview"] for event in events[1:]]
+    assert {(0, 10), (1, 5)} == {(one.get("index", 0), one["step"]) for one in shown}
+
+
 async def _first(stream: Any, count: int) -> Any:
     """Yield the first events of a stream, its opening left out."""
     async for event in stream:

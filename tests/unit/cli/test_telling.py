@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from fabula.api.generation.v1.generation_pb2 import Event, LogLevel, State
-from fabula.cli.telling import Heading, Item, Passage, Remark, Teller
+from fabula.cli.story_telling import StoryTeller
+from fabula.cli.telling import Heading, Item, Passage, Remark
 from tests.unit.cli.events import OUTLINE, a_story, response
 
 
 def told(*responses: Any) -> list[Item]:
     """Return everything one teller says."""
-    teller = Teller()
+    teller = StoryTeller()
     return [item for one in responses for item in teller.tell(one)]
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from fabula.api.generation.v1.generation_pb2 import Progress, State
 from fabula.cli.exits import Exit
+from fabula.cli.faces import FACES
 from fabula.cli.screen import ScreenView, Typesetter
 from fabula.cli.watching import JsonView, PlainView, Watch
 from tests.unit.cli.events import ID, a_story, response, seconds
@@ -27,7 +28,7 @@ async def test_plain_lines_go_to_standard_error_and_the_story_to_standard_output
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What is said about the story never mixes with it."""
-    assert Exit.SUCCESS == await Watch(ID, PlainView()).follow(stream(a_story()))
+    assert Exit.SUCCESS == await Watch(ID, PlainView(FACES["story"])).follow(stream(a_story()))
 
     out, err = capsys.readouterr()
     assert "# The Door\n\nThe tide went out.\n" == out
@@ -81,7 +82,7 @@ def screen(width: int = 60) -> tuple[ScreenView, io.StringIO]:
     """Return a view on a terminal that writes down what it is sent."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=width, height=20, color_system=None)
-    return ScreenView(console=console), written
+    return ScreenView(FACES["story"], console=console), written
 
 
 def test_a_terminal_shows_the_text_as_it_is_written() -> None:
