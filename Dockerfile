@@ -1,7 +1,9 @@
 # syntax=docker/dockerfile:1
-# One target per process: story-server, story-worker, story-worker-torch, gateway.
+# One target per process: story-server, story-worker, story-worker-torch, image-server, image-worker, gateway.
 #   docker build --target gateway -t fabula-gateway .
-# Only story-worker-torch holds torch; the others run the bundled author or a model behind an HTTP endpoint.
+#   docker build --target image-worker --build-arg TORCH_INDEX=<index of the CPU wheels> -t fabula-image-worker .
+# Only image-worker, which paints, and story-worker-torch hold torch. The other story images run the bundled author or a
+# model behind an HTTP endpoint.
 
 ARG PYTHON=python:3.11-slim
 
@@ -24,11 +26,22 @@ FROM build AS build-gateway
 RUN python -m venv /opt/fabula \
     && /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[gateway,cli]"
 
-FROM build-server AS build-worker-torch
+FROM build AS build-image-server
+RUN python -m venv /opt/fabula \
+    && /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[image,cli]"
+
+# torch in a layer of its own, which all that hold it share.
+FROM build AS build-torch
 # An index of CPU wheels, where the image is to run without a GPU; see PyTorch's install page.
 ARG TORCH_INDEX=""
-RUN /opt/fabula/bin/pip install torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
-    && /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[story,cli,torch]"
+RUN python -m venv /opt/fabula \
+    && /opt/fabula/bin/pip install torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
+
+FROM build-torch AS build-worker-torch
+RUN /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[story,cli,torch]"
+
+FROM build-torch AS build-painter
+RUN /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[image,cli,painting]"
 
 # --- base: what all images share ---------------------------------------------------------------------------------
 FROM ${PYTHON} AS base
@@ -56,6 +69,18 @@ COPY --from=build-worker-torch /opt/fabula /opt/fabula
 ENV FABULA_WORKER_PORT=50061
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["fabula", "health", "127.0.0.1:50061"]
 CMD ["python", "-m", "services.story", "worker"]
+
+FROM base AS image-server
+COPY --from=build-image-server /opt/fabula /opt/fabula
+EXPOSE 50053
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 CMD ["fabula", "health", "127.0.0.1:50053"]
+CMD ["python", "-m", "services.image", "server"]
+
+FROM base AS image-worker
+COPY --from=build-painter /opt/fabula /opt/fabula
+ENV FABULA_WORKER_PORT=50063
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["fabula", "health", "127.0.0.1:50063"]
+CMD ["python", "-m", "services.image", "worker"]
 
 FROM base AS gateway
 COPY --from=build-gateway /opt/fabula /opt/fabula

@@ -5,6 +5,7 @@
 #   PYTHON       interpreter that .venv is made with (default: the first of python3, python3.13, … that is new enough)
 #   ARGS, TESTS  for `make test`: options for pytest, and what to run (default: all)
 #   TORCH_INDEX  address of a package index to take torch from, e.g. that of the CPU wheels on PyTorch's install page
+#   PICTURES     `make run PICTURES=no` sets up and starts stories only: no torch, a small download
 #   CHROMIUM     a Chromium or Chrome that is not found on PATH; for the browser tests
 
 SHELL := /bin/bash
@@ -17,11 +18,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
+PICTURES ?= yes
 TESTS ?= tests/unit tests/contract tests/integration tests/e2e
 ARGS ?=
 PROOF_RECORDS := $(CURDIR)/$(VENV)/proof.jsonl
 
 # Stamps: what stands in .venv, newer than the files it was made from.
+INSTALLED_STORIES := $(VENV)/.installed-stories
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TORCH := $(VENV)/.installed-torch
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -29,6 +32,7 @@ INSTALLED_BENCH := $(VENV)/.installed-bench
 GENERATED := $(VENV)/.generated
 PROTOS := $(shell find protos -name '*.proto')
 
+comma := ,
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -39,9 +43,9 @@ help: ## Show this list
 # --- everyday doors ---------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(GENERATED) ## Start everything on http://127.0.0.1:8080 (sets up what is missing; no torch)
+run: $(GENERATED) ## Start everything on http://127.0.0.1:8080 (sets up what is missing; PICTURES=no: without torch)
 	$(call say,Starting Fabula; Ctrl-C stops it)
-	@exec $(BIN)/fabula up
+	@exec $(BIN)/fabula up $(if $(filter no,$(PICTURES)),--generators story)
 
 .PHONY: setup
 setup: $(INSTALLED_DEV) $(GENERATED) ## Put everything for development into .venv (torch included)
@@ -97,8 +101,6 @@ check-docs:
 	@$(BIN)/python scripts/check_links.py
 	@$(BIN)/python scripts/settings_page.py --check
 
-comma := ,
-
 # --- set-up -----------------------------------------------------------------------------------------------------
 
 $(BIN)/python:
@@ -106,15 +108,21 @@ $(BIN)/python:
 	@scripts/make-venv $(VENV)
 
 # The editable install generates the code of the contract, too (a build hook, see pyproject.toml).
-$(INSTALLED_RUN): pyproject.toml constraints.txt | $(BIN)/python
-	$(call say,Installing what Fabula needs to run (a download of about 34 MB))
+$(INSTALLED_STORIES): pyproject.toml constraints.txt | $(BIN)/python
+	$(call say,Installing what stories need (a download of about 34 MB))
+	@rm -f $(GENERATED)
+	@$(PIP) install --constraint constraints.txt --editable '.[gateway,story,cli,embedded]'
+	@touch $@
+
+$(INSTALLED_RUN): pyproject.toml constraints.txt | $(INSTALLED_TORCH)
+	$(call say,Installing what stories and pictures need)
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[run]'
-	@touch $@
+	@touch $(INSTALLED_STORIES) $@
 
 # In a step of its own, so that its wheel can come from elsewhere.
 $(INSTALLED_TORCH): | $(BIN)/python
-	$(call say,Installing $(TORCH))
+	$(call say,Installing $(TORCH)$(comma) which paints)
 	@scripts/say-about-torch '$(TORCH_INDEX)'
 	@$(PIP) install '$(TORCH)' $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)')
 	@touch $@
@@ -123,7 +131,7 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt | $(INSTALLED_TORCH)
 	$(call say,Installing everything for development)
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@touch $(INSTALLED_RUN) $@
+	@touch $(INSTALLED_STORIES) $(INSTALLED_RUN) $@
 
 # The peers that the benchmarks compare with.
 $(INSTALLED_BENCH): pyproject.toml constraints.txt | $(INSTALLED_DEV)
@@ -132,7 +140,7 @@ $(INSTALLED_BENCH): pyproject.toml constraints.txt | $(INSTALLED_DEV)
 	@touch $@
 
 # No stamp: just installed, so just generated. Else a .proto is newer than what was made from it.
-$(GENERATED): $(PROTOS) | $(INSTALLED_RUN)
+$(GENERATED): $(PROTOS) | $(if $(filter no,$(PICTURES)),$(INSTALLED_STORIES),$(INSTALLED_RUN))
 	@if [ -e $@ ]; then scripts/generate $(VENV); fi
 	@touch $@
 
@@ -173,7 +181,7 @@ docs: $(INSTALLED_DEV) ## Write the pages that are made from code
 constraints: ## Pin in constraints.txt what stands in .venv now
 	@scripts/freeze $(VENV) > constraints.txt.new
 	@mv constraints.txt.new constraints.txt
-	@for stamp in $(INSTALLED_RUN) $(INSTALLED_DEV); do if [ -e $$stamp ]; then touch $$stamp; fi; done
+	@for stamp in $(INSTALLED_STORIES) $(INSTALLED_RUN) $(INSTALLED_DEV); do if [ -e $$stamp ]; then touch $$stamp; fi; done
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages."
 
 .PHONY: clean

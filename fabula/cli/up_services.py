@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fabula.cli import health
 from fabula.cli.ports import in_a_row, reached_at
 from fabula.cli.supervisor import Service
-from fabula.errors import Unavailable
+from fabula.errors import FabulaError, Unauthenticated, Unavailable
+from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import Kind
 from fabula.settings import UpSettings
 
@@ -81,7 +82,8 @@ def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> t
         # The whole server serves when the journal answers; its service when a worker is alive as well. That it goes on
         # to say so for seconds after a worker's death is why the worker is asked itself.
         works = _both(_serves(reached_at(settings.worker_host, port)), _serves(address, kind.service))
-        awaited = name not in LOADS_A_MODEL
+        if not (awaited := name not in LOADS_A_MODEL):
+            works = _both(works, _knows_a_model(kind, address))
         workers.append(
             service(
                 f"{name}-worker", works, f"services.{name}", "worker",
@@ -99,6 +101,22 @@ def _serves(address: str, service: str = "") -> Check:
         except Unavailable:
             return False
         return status == "SERVING"
+
+    return ready
+
+
+def _knows_a_model(kind: Kind, address: str) -> Check:
+    """Return the check whether a worker has loaded its model, now or before: requests are accepted from then on."""
+
+    async def ready() -> bool:
+        async with open_channel(address) as channel:
+            try:
+                await Client(kind, channel).call(
+                    "GetModel", kind.request("GetModel")(), Caller(), timeout=PROBE_TIMEOUT_SECONDS
+                )
+            except FabulaError as error:
+                return isinstance(error, Unauthenticated)  # whoever may ask is answered
+        return True
 
     return ready
 

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from fabula.settings import GatewaySettings, ServerSettings, Settings, WorkerSettings, load
+from fabula.rpc.kinds import KINDS
+from fabula.settings import (
+    GatewaySettings,
+    ImageServerSettings,
+    ImageWorkerSettings,
+    ServerSettings,
+    Settings,
+    WorkerSettings,
+    load,
+)
 from tests.e2e.composition import ROOT, composed, read
+from tests.tiny_pipelines import build_tiny_sdxl
 
 PROCESSES: dict[str, type[Settings]] = {
     "story-server": ServerSettings,
     "story-worker": WorkerSettings,
+    "image-server": ImageServerSettings,
+    "image-worker": ImageWorkerSettings,
     "gateway": GatewaySettings,
 }
 
 
 def stages() -> dict[str, str]:
     """Return the stages of the Dockerfile by name."""
-    parts = re.split(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    parts = re.split(r"^FROM .* AS (\S+)$", _dockerfile(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text()
 
 
 def test_every_service_has_a_health_check_and_waits_for_healthy_ones_only() -> None:
@@ -76,11 +93,34 @@ def test_images_are_built_from_what_a_fresh_clone_has() -> None:
         assert [path for path in files if "_pb2" not in path.name], f"a fresh clone has no {name}"
 
 
-def test_torch_is_in_one_image_only() -> None:
-    """Server, gateway and the plain worker are small."""
-    with_torch = {name for name, text in stages().items() if "torch==" in text or "build-worker-torch" in text}
+def test_torch_is_only_where_models_run() -> None:
+    """Servers, gateway and the plain story worker are small; torch is installed in one place."""
+    parents = {child: parent for parent, child in re.findall(r"^FROM (\S+) AS (\S+)$", _dockerfile(), re.MULTILINE)}
 
-    assert {"build-worker-torch", "story-worker-torch"} == with_torch
+    def holds_torch(name: str) -> bool:
+        copied = re.search(r"^COPY --from=(\S+)", stages().get(name, ""), re.MULTILINE)
+        return name == "build-torch" or any(
+            holds_torch(other) for other in (parents.get(name, ""), copied[1] if copied else "") if other in stages()
+        )
+
+    assert ["build-torch"] == [name for name, text in stages().items() if "torch==" in text]
+    deployed = [name for name in stages() if not name.startswith(("build", "base"))]
+    assert {"story-worker-torch", "image-worker"} == {name for name in deployed if holds_torch(name)}
+
+
+def test_every_generator_has_its_server_and_worker_and_the_gateway_knows_it() -> None:
+    """A new kind is not forgotten here; each listens where its contract says, and each worker's health on its own."""
+    services = read()
+
+    for kind in KINDS.values():
+        assert f"127.0.0.1:{kind.port}" in services[f"{kind.name}-server"]["healthcheck"]["test"]
+        assert (
+            f"{kind.name}-server:{kind.port}"
+            == services["gateway"]["environment"][f"FABULA_{kind.name.upper()}_ADDRESS"]
+        )
+        assert f"{kind.name}-server" in services["gateway"]["depends_on"]
+    workers = [services[f"{name}-worker"]["environment"]["FABULA_WORKER_PORT"] for name in KINDS]
+    assert len(KINDS) == len(set(workers))
 
 
 @pytest.mark.parametrize("secret", ["", "s" * 32])
@@ -95,23 +135,43 @@ def test_each_process_accepts_its_environment(name: str, secret: str, monkeypatc
     assert (secret or None) == (settings.jwt_secret and settings.jwt_secret.get_secret_value())
 
 
-@pytest.mark.timeout(120)
-def test_a_story_is_written_by_the_composition(tmp_path: Path) -> None:
-    """All services become healthy in order of dependence; a story is asked for over REST and watched to its end."""
+@pytest.mark.timeout(180)
+def test_a_story_and_a_picture_are_made_by_the_composition(tmp_path: Path) -> None:
+    """All services become healthy in order of dependence; both are asked for over REST, and watched to their ends."""
+    painter = build_tiny_sdxl(tmp_path / "painter")
     story = {"premise": "Mira finds a lantern that hums beneath the old mill.", "words": 200}
-    with composed(tmp_path, {"FABULA_GRAMMAR_WORDS_PER_SECOND": "0"}) as system:
-        with httpx.Client(base_url=f"http://{system.address(8080)}", timeout=30) as browser:
-            started = browser.post("/v1/stories", json=story)
-            assert started.is_success, started.text
-            id_ = started.json()["id"]
-            with browser.stream("GET", f"/v1/generations/{id_}/events") as stream:
-                lines = list(stream.iter_lines())
-            ended = browser.get(f"/v1/generations/{id_}").json()
+    picture = {"prompt": "a castle by the sea", "width": 64, "height": 64, "steps": 4}
+    variables = {"FABULA_GRAMMAR_WORDS_PER_SECOND": "0", "FABULA_IMAGE_MODEL": f"diffusers:{painter}"}
+    with composed(tmp_path, variables) as system:
+        with httpx.Client(base_url=f"http://{system.address(8080)}", timeout=60) as browser:
+            told = watched(browser, "/v1/stories", story)
+            until_painting(browser)
+            painted = watched(browser, "/v1/images", picture)
+            image = browser.get(f"/v1/images/{painted['generation']['id']}")
         codes = system.down()
 
-    sequences = [int(line.removeprefix("id: ")) for line in lines if line.startswith("id: ")]
-    *events, end = sequences  # the event "ended" repeats the last cursor
-    assert list(range(1, end + 1)) == events
-    assert "STATE_SUCCEEDED" in json.dumps(ended)
-    assert "Mira" in json.dumps(ended)
+    assert "Mira" in json.dumps(told)
+    assert (200, "image/png", b"\x89PNG") == (image.status_code, image.headers["content-type"], image.content[:4])
     assert dict.fromkeys(system.services, 0) == codes
+
+
+def until_painting(browser: httpx.Client) -> None:
+    """Wait until a worker has loaded its model."""
+    deadline = time.monotonic() + 90
+    while not browser.get("/v1/images/model").is_success:
+        assert time.monotonic() < deadline, browser.get("/v1/images/model").text
+        time.sleep(0.2)
+
+
+def watched(browser: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    """Start a generation, watch it to its end, and return it; every event comes once."""
+    started = browser.post(path, json=body)
+    assert started.is_success, started.text
+    id_ = started.json()["id"]
+    with browser.stream("GET", f"/v1/generations/{id_}/events") as stream:
+        lines = list(stream.iter_lines())
+    *events, end = [int(line.removeprefix("id: ")) for line in lines if line.startswith("id: ")]
+    assert list(range(1, end + 1)) == events  # the event "ended" repeats the last cursor
+    ended = browser.get(f"/v1/generations/{id_}").json()
+    assert "STATE_SUCCEEDED" == ended["generation"]["state"], ended
+    return ended
