@@ -31,14 +31,13 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from fabula.backends.chat_prompt import Prompt, to_prompt
+from fabula.backends.devices import choose_device, choose_dtype
 from fabula.backends.host import JsonObject
 from fabula.backends.host.hosted import Work
 from fabula.backends.text import JsonSchema
 from fabula.backends.text_pieces import Detokeniser, StopCutter
 from fabula.backends.text_request import CausalModelConfig, TextRequest
 from fabula.backends.token_choice import Grammar, TokenChoice
-
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def load(config: JsonObject) -> CausalModel:
@@ -57,8 +56,8 @@ class CausalModel:
     """
 
     def __init__(self, config: CausalModelConfig) -> None:
-        device = _device(config.device)
-        dtype = _dtype(config.dtype, device)
+        device = choose_device(config.device)
+        dtype = choose_dtype(config.dtype, device)
         self._tokeniser, self._model = _load(config, dtype)
         self._model.to(device).eval()
         self._window: int | None = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
@@ -203,19 +202,3 @@ def _end_tokens(tokeniser: PreTrainedTokenizerBase, model: Any) -> frozenset[int
     named = model.generation_config.eos_token_id
     ends = named if isinstance(named, list) else [named]
     return frozenset(token for token in (*ends, tokeniser.eos_token_id) if token is not None)
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted != "auto":
-        return torch.device(wanted)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted != "auto":
-        return _DTYPES[wanted]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float16 if device.type == "mps" else torch.float32

@@ -1,0 +1,68 @@
+"""Who is served next, and who shares a batch. Pure: times are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from fabula.backends.painting.requests import Terms
+
+
+class Rank(IntEnum):
+    """What goes first. What is begun is finished; reading a prompt takes milliseconds and lets others join a batch."""
+
+    ENCODE = 0
+    DECODE = 1
+    REFINER = 2
+    BASE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A piece of work that waits.
+
+    Attributes:
+        number: In the order of arrival.
+        rank: What it is.
+        terms: Of what may share a batch; None for what runs alone.
+        pictures: Slots of a batch that it takes.
+        waits_until: It waits for company until then, by the loop's clock; 0: it does not.
+    """
+
+    number: int
+    rank: Rank
+    terms: Terms | None = None
+    pictures: int = 1
+    waits_until: float = 0.0
+
+
+def choose(waiting: Sequence[Ticket], limit: int, now: float) -> list[Ticket]:
+    """Return what is served now: one piece of work, or those that share a batch with it; empty while all still wait.
+
+    Args:
+        waiting: What waits, in any order.
+        limit: Most pictures of a batch. One request with more of them is a batch of its own.
+        now: By the loop's clock.
+    """
+    for ticket in sorted(waiting, key=lambda ticket: (ticket.rank, ticket.number)):
+        batch = _company(ticket, waiting, limit)
+        if ticket.waits_until <= now or sum(member.pictures for member in batch) >= limit:
+            return batch
+    return []
+
+
+def wakes_at(waiting: Sequence[Ticket]) -> float | None:
+    """Return when the first of those that wait for company stops waiting; None for nobody."""
+    return min((ticket.waits_until for ticket in waiting), default=None)
+
+
+def _company(first: Ticket, waiting: Sequence[Ticket], limit: int) -> list[Ticket]:
+    batch, pictures = [first], first.pictures
+    if first.terms is None:
+        return batch
+    for ticket in sorted(waiting, key=lambda ticket: ticket.number):
+        if ticket is not first and ticket.terms == first.terms and pictures + ticket.pictures <= limit:
+            batch.append(ticket)
+            pictures += ticket.pictures
+    return batch
