@@ -240,6 +240,8 @@ class Scripted:
             while seen < len(log.shown):
                 seen += 1
                 yield log.shown[seen - 1]
+            if cursor < len(log.responses):
+                continue
             if log.ended:
                 return
             await news.wait()

@@ -28,6 +28,6 @@ Source = Annotated[
     Path | None, _option("Picture to start from, up to 10 MiB; - is standard input.", "--from", metavar="FILE")
 ]
 Strength = Annotated[float | None, _option("How far it may leave the source, from 0 to 1.", min=0, max=1)]
-Format = Annotated[str | None, _option("png, webp or jpeg; else by the suffix of -o.", metavar="FORMAT")]
+Format = Annotated[str | None, _option("png, webp or jpeg; else by the suffix of -o.", "--format", metavar="FORMAT")]
 PreviewSteps = Annotated[int | None, _option("Steps from one preview to the next; 0: none.", "--preview-steps", min=0)]
 Quiet = Annotated[bool, _option("Tell nothing but where it is saved.", "--quiet", "-q")]

@@ -6,7 +6,8 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from fabula.api.generation.v1.generation_pb2 import Event, Progress, State
+from fabula.api.generation.v1.generation_pb2 import Event, LogLevel, LogLine, Preview, Progress, State
+from fabula.api.image.v1 import image_pb2
 from fabula.api.story.v1.story_pb2 import WatchProgressResponse
 
 ID = "story-1"
@@ -29,6 +30,15 @@ def response(
     """Return one event with what it brings."""
     event = Event(generation_id=ID, sequence=sequence, state=state, progress=Progress(**progress), **body)
     return WatchProgressResponse(event=event, **(output or {}))
+
+
+def preview(image: bytes, *, step: int = 5, remark: str = "") -> Any:
+    """Return a preview of a picture; or a line of the log in its stead."""
+    body = Event(preview=Preview(image=image, media_type="image/png", step=step))
+    if remark:
+        body = Event(sequence=7, log_line=LogLine(message=remark, level=LogLevel.LOG_LEVEL_WARNING))
+    body.MergeFrom(Event(generation_id="image-1", state=State.STATE_RUNNING, progress=Progress(step=step, steps=20)))
+    return image_pb2.WatchProgressResponse(event=body)
 
 
 def a_story() -> list[WatchProgressResponse]:
