@@ -237,7 +237,7 @@ class Scripted:
             while cursor < len(log.responses):
                 yield log.responses[cursor]
                 cursor += 1
-            while seen < len(log.shown):
+            while seen < len(log.shown) and not log.ended:
                 seen += 1
                 yield log.shown[seen - 1]
             if cursor < len(log.responses):

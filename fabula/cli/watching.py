@@ -65,9 +65,9 @@ class Watch:
         try:
             async for response in responses:
                 self._view.show(response)
-                self.sequence = response.event.sequence or self.sequence
-                state = response.event.state
-                self.last = response if state in ENDS else None
+                if response.event.sequence:
+                    self.sequence, state = response.event.sequence, response.event.state
+                    self.last = response if state in ENDS else None
         finally:
             self._view.close()
         return ENDS.get(state, Exit.UNAVAILABLE)
