@@ -94,8 +94,9 @@ def _size(order: Order, card: ImageCard) -> tuple[int, int]:
 def _fitting(source: SourceRef, card: ImageCard) -> tuple[int, int]:
     """Return the source's proportions at the number of pixels that the model likes best."""
     pixels, ratio = min(card.default_width * card.default_height, card.max_pixels), source.width / source.height
-    width = _side(math.sqrt(pixels * ratio), card)
-    height = _side(math.sqrt(pixels / ratio), card)
+    wide, high = math.sqrt(pixels * ratio), math.sqrt(pixels / ratio)
+    scale = max(1.0, card.min_side / min(wide, high))
+    width, height = _side(wide * scale, card), _side(high * scale, card)
     while width * height > card.max_pixels:  # rounded up, both of them
         width, height = (
             (width - card.side_multiple, height) if width >= height else (width, height - card.side_multiple)

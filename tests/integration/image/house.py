@@ -33,7 +33,8 @@ from services.image.pipeline import ImagePipeline
 from tests.integration.story.house import SECRET, free_port, running, token
 from tests.log_rules import assert_cuts, assert_rules
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what must come: the machine may be busy, and a model takes seconds to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Customer:
     async def downloaded(self, id_: str, index: int = 0, **fields: Any) -> tuple[Any, list[bytes]]:
         """Download a picture, or a part of it; return what it is, and the pieces it came in."""
         request = pb.DownloadPictureRequest(generation_id=id_, index=index, **fields)
-        picture, pieces = None, []
+        picture: Any = None
+        pieces: list[bytes] = []
         async with aclosing(self.client.stream("DownloadPicture", request, self.caller)) as stream:
             async for data in stream:
                 response = pb.DownloadPictureResponse.FromString(data)
@@ -154,7 +156,8 @@ class House:
 
     async def log(self, customer: Customer, id_: str) -> list[Event]:
         """Return a generation's log, having checked all rules on it."""
-        codec, log = ImageContract().codec, []
+        codec = ImageContract().codec
+        log: list[Event] = []
         address = Address("image", customer.owner, GenerationId(id_))
         async with aclosing(self.journal.events.read(address)) as records:
             async for record in records:

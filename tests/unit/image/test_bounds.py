@@ -125,6 +125,8 @@ def test_size_keeps_the_sources_proportions() -> None:
     assert (80, 48) == _size(settle(order(source=source(500, 300)), CARD))
     assert (128, 72) == _size(settle(order(source=source(1600, 900), width=128), CARD))
     assert (64, 128) == _size(settle(order(source=source(100, 200), height=128), CARD))
+    assert (128, 32) == _size(settle(order(source=source(4000, 1000)), CARD))
+    assert (192, 32) == _size(settle(order(source=source(600, 100)), CARD))
 
 
 def _size(settled: Order) -> tuple[int | None, int | None]:
