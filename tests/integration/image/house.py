@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from fabula.engine.events import Event
 from fabula.engine.ports import Address, GenerationId
 from fabula.engine.worker import WorkerSettings
 from fabula.journal import Journal, JournalSettings, connect
+from fabula.journal.blobs import JetStreamBlobs
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import IMAGE
@@ -32,6 +33,8 @@ from services.image.painters import Painter
 from services.image.pipeline import ImagePipeline
 from tests.integration.story.house import SECRET, free_port, running, token
 from tests.log_rules import assert_cuts, assert_rules
+
+Spoil = Callable[[JetStreamBlobs], JetStreamBlobs]
 
 PATIENCE_SECONDS = 60.0
 """How long a test waits for what must come: the machine may be busy, and a model takes seconds to load."""
@@ -172,19 +175,23 @@ class House:
         names = [_name(topic) for topic in topics if topic.endswith(".m")]
         return sorted(name.removeprefix(f"image/{id_}/") for name in names if name.startswith(f"image/{id_}/"))
 
-    def working(self, slots: int = 4, checkpoint_steps: int = 5) -> Any:
-        """Run one more worker while the block lasts."""
-        return running(working_part(self.model, slots, checkpoint_steps), self.settings)
+    def working(self, slots: int = 4, checkpoint_steps: int = 5, spoil: Spoil = lambda blobs: blobs) -> Any:
+        """Run one more worker while the block lasts, perhaps one to whom the store of blobs does not do its duty."""
+        return running(working_part(self.model, slots, checkpoint_steps, spoil), self.settings)
 
 
 def _name(topic: str) -> str:
     return "/".join(bytes.fromhex(step[1:]).decode() for step in topic.split(".")[2:-1])
 
 
-def working_part(model: ImageModel, slots: int = 4, checkpoint_steps: int = 5) -> Any:
+def working_part(
+    model: ImageModel, slots: int = 4, checkpoint_steps: int = 5, spoil: Spoil = lambda blobs: blobs
+) -> Any:
     """Return a worker that paints with this model, which stays open when the worker ends."""
 
-    async def part(journal: Journal, stop: Stop) -> None:
+    async def part(opened: Journal, stop: Stop) -> None:
+        journal = replace(opened, blobs=spoil(opened.blobs))
+
         @asynccontextmanager
         async def open_pipeline() -> AsyncIterator[ImagePipeline]:
             painter = Painter(model, partial(publish, journal.records))

@@ -23,7 +23,9 @@ from fabula.engine.events import (
     StageRestarted,
     StageStarted,
 )
+from fabula.engine.ports import BlobInfo
 from fabula.errors import ModelCrashed, ModelOutOfMemory, ModelOutputInvalid, ModelUnavailable, Unavailable
+from fabula.journal.blobs import JetStreamBlobs
 from fabula.journal.embedded import EmbeddedServer
 from tests.integration.image.house import House, open_house, picture_file
 from tests.unit.image.sketches import CARD, Sketcher
@@ -352,3 +354,34 @@ async def test_model_that_cannot_be_loaded_is_tried_again_and_told(tmp_path: Pat
         found.generation.failure.code,
         found.generation.failure.message,
     )
+
+
+class _FullDisk(JetStreamBlobs):
+    """Blobs of whose store the disk is full, for some names."""
+
+    def __init__(self, blobs: JetStreamBlobs, refused: str) -> None:
+        super().__init__(blobs._link, blobs._pager)
+        self.refused = refused
+
+    async def put(self, name: str, data: bytes, media_type: str) -> BlobInfo:
+        """Store, or refuse."""
+        if self.refused in name:
+            raise Unavailable("The journal's disk, or what it may use of it, is full.")
+        return await super().put(name, data, media_type)
+
+
+@pytest.mark.parametrize(("refused", "state"), [("checkpoint", gen.STATE_SUCCEEDED), ("picture", gen.STATE_FAILED)])
+async def test_full_disk_costs_checkpoints_or_is_told(tmp_path: Path, refused: str, state: gen.State.ValueType) -> None:
+    """A checkpoint that cannot be kept never ends the work; a picture that cannot is a failure that says why."""
+    async with EmbeddedServer(tmp_path) as nats, open_house(nats.url, Sketcher(), working=False) as house:
+        ida = house.customer()
+        async with house.working(spoil=lambda blobs: _FullDisk(blobs, refused)):
+            id_ = await ida.start()
+            found = await ida.reaches(id_, gen.STATE_SUCCEEDED, gen.STATE_FAILED)
+        await house.log(ida, id_)
+        assert state == found.generation.state
+        if state == gen.STATE_FAILED:
+            assert "disk" in found.generation.failure.message
+            async with house.working():
+                await ida.call("RetryGeneration", generation_id=id_)
+                await ida.until(id_, lambda one: one.event.run == 2 and one.event.state == gen.STATE_SUCCEEDED)
