@@ -26,7 +26,7 @@ class Painter(nn.Module):
     def __init__(self, *, refiner: bool = False) -> None:
         super().__init__()
         self.reader = TextReader(load_tokenizer())
-        self.unet = build_unet(refiner=refiner).to(memory_format=torch.channels_last)
+        self.unet = build_unet(refiner=refiner)
 
 
 class DenoiserStage:
@@ -77,6 +77,5 @@ class DenoiserStage:
         count = TIME_IDS_REFINER if self._refiner else TIME_IDS_BASE
         added = {"text_embeds": summary, "time_ids": torch.zeros(len(noisy), count)}
         read = states[..., FIRST_WIDTH:] if self._refiner else states
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
         guess: Tensor = self._painter.unet(noisy, times, read, added_cond_kwargs=added).sample
         return guess

@@ -50,10 +50,13 @@ def _save(pipe: DiffusionPipeline, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pipe.to(torch.float16).save_pretrained(folder, safe_serialization=True)
     for file in folder.rglob("*.json"):
-        # Where the weights lay while they were trained is nobody's business.
-        content = json.loads(file.read_text())
-        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
-            file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        # Where the weights lay while they were trained is nobody's business; and what the autoencoder notes down for
+        # the pipeline, it does not take back without a complaint.
+        content = json.loads(file.read_text(encoding="utf-8"))
+        unwanted = {"_name_or_path"} | ({"block_out_channels"} if file.parent.name == "vae" else set())
+        if unwanted & set(content):
+            kept = {name: value for name, value in content.items() if name not in unwanted}
+            file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline | None]:
@@ -76,10 +79,10 @@ def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffu
 
 def warm_autoencoder(folder: Path) -> AutoencoderTiny:
     """Return the shipped autoencoder, ready for training."""
+    shipped = AutoencoderTiny.from_pretrained(folder / BASE / "vae", torch_dtype=torch.float32)
     model = build_autoencoder()
-    model.load_state_dict(
-        AutoencoderTiny.from_pretrained(folder / BASE / "vae", torch_dtype=torch.float32).state_dict()
-    )
+    model.load_state_dict(shipped.state_dict())
+    model.register_to_config(scaling_factor=shipped.config.scaling_factor)
     return model
 
 

@@ -28,11 +28,16 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     x = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = _COEFFICIENTS
+    # Every iterate is a polynomial of x xᵀ times x, so the long side is touched only twice.
+    gram = x @ x.mT
+    one = torch.eye(gram.size(1))
+    product = one.expand_as(gram)
     for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    result: Tensor = x if wide else x.mT
-    return result
+        factor = a * one + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    result: Tensor = product @ x
+    return result if wide else result.mT
 
 
 class Muon(torch.optim.Optimizer):

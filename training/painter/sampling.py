@@ -11,6 +11,33 @@ STEPS = 25
 GUIDANCE = 4.0
 HANDOVER = 0.8
 
+SHEET = (
+    "a red castle on a hill at sunset",
+    "a blue ship on the sea by day",
+    "a green dragon in the forest at night",
+    "a white tower in the snow, moonlight",
+    "a yellow cottage in the desert at noon",
+    "a pink tree on a meadow, sunny day",
+    "a purple mountain by the ocean at dusk",
+    "a knight with a red shield in the woods",
+    "a portrait of Mira, a young elf woman with silver hair, wearing a green cloak",
+    "portrait of a dwarf with a red beard, blue tunic",
+    "Grok, a fierce orc warrior with black hair, in a brown vest, desert",
+    "a human woman with long blond hair and a purple dress by the sea, evening",
+    "a young man with short brown hair, dark skin, orange shirt, forest",
+    "elf man with blue hair, white robe, in the snow at night",
+    "a girl with pink hair in teal, on a hill, sunny",
+    "an old king with white hair, wearing a golden robe",
+    "epic crimson fortress near the ocean, dusk, masterpiece",
+    "a black dragon in the snow, daylight",
+    "golden dragon over the sea at sunset",
+    "a turquoise house in the woods at midnight",
+    "an orange tower on an island by day",
+    "a gray mountain in winter at sunrise",
+    "a pirate ship with black sails at night",
+    "a brown castle in the dunes under the stars",
+)
+
 
 def paint(
     base: StableDiffusionXLPipeline,

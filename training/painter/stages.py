@@ -11,15 +11,20 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
 from training.painter.autoencoder import AutoencoderStage, signal_to_noise
+from training.painter.checker.measure import measure, report
+from training.painter.checker.train import train_checker
 from training.painter.dataset import draw_scenes, encode_all, render_all, to_signal
 from training.painter.denoisers import DenoiserStage, Painter
-from training.painter.export import export, refiner_from_base, warm_autoencoder, warm_painter
+from training.painter.export import REFINER, export, load_pipelines, refiner_from_base, warm_autoencoder, warm_painter
 from training.painter.networks import build_autoencoder
+from training.painter.sampling import SHEET, paint, save_sheet
 from training.painter.scene import Scene
 from training.painter.text import TextStage
 from training.painter.training_loop import Loop, Plan, Stage, average_weights
 
 LATENTS_SEED = 23
+CHECKER_STEPS = 600
+REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Settings:
         pictures: how many pictures the denoisers learn from.
         workers: how many processes share the training.
         from_shipped: a stage without a checkpoint begins with the finished weights.
+        checker: file of the checker's weights.
+        sheet: file of the sheet of samples.
     """
 
     work: Path
@@ -43,6 +50,8 @@ class Settings:
     pictures: int = 24_000
     workers: int = 1
     from_shipped: bool = False
+    checker: Path = REPOSITORY / "tests" / "unit" / "training" / "painter" / "checker" / "checker.safetensors"
+    sheet: Path = REPOSITORY / "docs" / "images" / "painter-samples.webp"
 
     def plan(self, minutes: float) -> Plan:
         """Return the plan of a stage whose own length is `minutes`."""
@@ -114,17 +123,42 @@ def _refiner(settings: Settings) -> None:
 
 
 def _export(settings: Settings) -> None:
+    autoencoder, base = trained_autoencoder(settings), trained_base(settings)
     refiner: Painter | None = None
     if settings.checkpoint("refiner").exists():
         refiner = Painter(refiner=True)
         refiner.load_state_dict(average_weights(settings.checkpoint("refiner")))
-    export(trained_autoencoder(settings), trained_base(settings), refiner, settings.output)
+    elif (settings.output / REFINER).exists():
+        refiner = warm_painter(settings.output, refiner=True)
+    export(autoencoder, base, refiner, settings.output)
     weights = sum(file.stat().st_size for file in settings.output.rglob("*.safetensors"))
     _say(f"{weights / 1e6:.2f} MB of weights in {settings.output}")
 
 
+def _checker(settings: Settings) -> None:
+    train_checker(settings.checker, settings.steps or CHECKER_STEPS, _say)
+
+
+def _check(settings: Settings) -> None:
+    """Say how often the finished painter is right, with its base alone and with the refiner."""
+    for refined in (False, True):
+        scores = measure(settings.output, settings.checker, refined=refined)
+        _say("base and refiner" if refined else "base alone")
+        for line in report(scores):
+            _say("  " + line)
+
+
+def _sheet(settings: Settings) -> None:
+    """Paint the picture of docs/painter.md."""
+    pictures = paint(*load_pipelines(settings.output), SHEET, seed=1)
+    save_sheet(pictures, 8, settings.sheet)
+    _say(f"{len(pictures)} pictures in {settings.sheet}")
+
+
 def trained_base(settings: Settings) -> Painter:
-    """Return the base with its averaged weights, from its checkpoint."""
+    """Return the base with its averaged weights: from its checkpoint, or the shipped one."""
+    if not settings.checkpoint("base").exists():
+        return warm_painter(settings.output)
     painter = Painter()
     painter.load_state_dict(average_weights(settings.checkpoint("base")))
     return painter
@@ -132,9 +166,10 @@ def trained_base(settings: Settings) -> Painter:
 
 def trained_autoencoder(settings: Settings) -> AutoencoderTiny:
     """Return the autoencoder with its averaged weights, polished or not, and the scale of its latents."""
-    checkpoint = settings.checkpoint("decoder")
-    if not checkpoint.exists():
-        checkpoint = settings.checkpoint("autoencoder")
+    checkpoints = [settings.checkpoint(stage) for stage in ("decoder", "autoencoder")]
+    checkpoint = next((file for file in checkpoints if file.exists()), None)
+    if checkpoint is None:
+        return warm_autoencoder(settings.output)
     model = build_autoencoder()
     model.load_state_dict(average_weights(checkpoint))
     model.to(memory_format=torch.channels_last).eval()
@@ -166,4 +201,7 @@ STAGES: dict[str, Callable[[Settings], None]] = {
     "refiner": _refiner,
     "decoder": _decoder,
     "export": _export,
+    "checker": _checker,
+    "check": _check,
+    "sheet": _sheet,
 }
