@@ -6,10 +6,75 @@ They are loaded by exactly the code that loads real ones; only what they paint i
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _WORDS = ("a", "red", "fox", "in", "the", "snow", "blue", "house", "by", "sea")
+
+
+@dataclass(frozen=True, slots=True)
+class TinyPipelines:
+    """Folders of tiny pipelines below one root.
+
+    Attributes:
+        root: Where all of them are.
+    """
+
+    root: Path
+
+    @property
+    def sdxl(self) -> Path:
+        """Of the shape of Stable Diffusion XL."""
+        return self.root / "sdxl"
+
+    @property
+    def refiner(self) -> Path:
+        """Its refiner."""
+        return self.root / "refiner"
+
+    @property
+    def turbo(self) -> Path:
+        """The same as SDXL Turbo: with its scheduler."""
+        return self.root / "turbo"
+
+    @property
+    def sd(self) -> Path:
+        """Of the shape of Stable Diffusion 1, with PNDM."""
+        return self.root / "sd"
+
+    @property
+    def lcm(self) -> Path:
+        """A latent consistency model, with guidance as an input."""
+        return self.root / "lcm"
+
+    @property
+    def decoder(self) -> Path:
+        """A tiny decoder for previews."""
+        return self.root / "decoder"
+
+
+def tiny_pipelines(root: Path) -> TinyPipelines:
+    """Build all of them, in a process of its own: the libraries take seconds to import, and warn of much."""
+    subprocess.run([sys.executable, "-W", "ignore", "-m", __name__, str(root)], check=True, capture_output=True)
+    return TinyPipelines(root)
+
+
+def build_all(root: Path) -> None:
+    """Build all of them."""
+    from diffusers import EulerAncestralDiscreteScheduler, LCMScheduler  # noqa: PLC0415 - only who builds a model
+
+    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    tiny = TinyPipelines(root)
+    build_tiny_sdxl(tiny.sdxl)
+    build_tiny_refiner(tiny.refiner, tiny.sdxl)
+    build_tiny_sdxl(tiny.turbo, scheduler=EulerAncestralDiscreteScheduler(**schedule, timestep_spacing="trailing"))
+    build_tiny_sd(tiny.sd)
+    build_tiny_sd(tiny.lcm, scheduler=LCMScheduler(**schedule), time_cond_proj_dim=32)
+    _rename_class(tiny.lcm, "LatentConsistencyModelPipeline")
+    build_tiny_decoder(tiny.decoder)
 
 
 def build_tiny_sdxl(folder: Path, *, scheduler: Any = None, seed: int = 0, **unet: Any) -> Path:
@@ -198,3 +263,12 @@ def _leave_out(folder: Path, *parts: str) -> None:
         shutil.rmtree(folder / part)
         index[part] = [None, None]
     path.write_text(json.dumps(index))
+
+
+def _rename_class(folder: Path, name: str) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "_class_name": name}))
+
+
+if __name__ == "__main__":
+    build_all(Path(sys.argv[1]))

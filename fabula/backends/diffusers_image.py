@@ -25,7 +25,7 @@ from fabula.backends.image_check import check
 from fabula.backends.image_settings import DiffusersSettings
 from fabula.backends.painting import state as states
 from fabula.backends.painting.batching import Rank
-from fabula.backends.painting.card import Hints, make_card, projection_of, read_hints
+from fabula.backends.painting.card import make_card, projection_of, read_hints
 from fabula.backends.painting.dispatcher import Dispatcher
 from fabula.backends.painting.pictures import encode_picture
 from fabula.backends.painting.previewing import Previewing
@@ -51,7 +51,6 @@ class DiffusersImage:
         self._dispatcher = Dispatcher(self._host, self._batch_limit, settings.batch_wait_seconds)
         self._card: ImageCard | None = None
         self._projection: Projection | None = None
-        self._hints: Hints | None = None
 
     @property
     def name(self) -> str:
@@ -67,14 +66,13 @@ class DiffusersImage:
         """Load the model, if it is not loaded, and tell what it can do."""
         if not self._host.state.details:
             await self._host.warm()
-            self._card = None  # the files may have changed since it was loaded before
         details = self._host.state.details
-        if self._card is None:
-            if not details:
-                raise ModelCrashed(f"The process of the model {self._name} ended as soon as it was loaded.")
-            self._hints = await asyncio.to_thread(read_hints, Path(details["folder"]))
-            self._card = make_card(details, self._hints, self._settings)
-            self._projection = projection_of(details, self._hints)
+        if not details:
+            raise ModelCrashed(f"The process of the model {self._name} ended as soon as it was loaded.")
+        if self._card is None or self._card.fingerprint != details["fingerprint"]:  # files may change between two loads
+            hints = await asyncio.to_thread(read_hints, Path(details["folder"]))
+            self._projection = projection_of(details, hints)
+            self._card = make_card(details, hints, self._settings)
         return self._card
 
     async def encode(self, spec: PictureSpec) -> EncodedPrompt:

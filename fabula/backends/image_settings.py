@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fabula.backends import painter
 from fabula.backends.host import JsonObject
 from fabula.errors import InvalidRequest
 from fabula.settings.parts import ImageModelSettings
 
 PAINTER_NAME = "painter/1"
-_PAINTER = Path(__file__).parent / "painter"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -37,7 +37,7 @@ class ModelSource:
         """What results call it."""
         if self.is_folder:
             path = Path(self.place)
-            return PAINTER_NAME if path.parent == _PAINTER else path.name
+            return PAINTER_NAME if path.parent == painter.FOLDER else path.name
         return f"{self.place}@{self.revision}" if self.revision else self.place
 
 
@@ -121,8 +121,8 @@ def parse_image_model(settings: ImageModelSettings) -> DiffusersSettings:
     base = _source("FABULA_IMAGE_MODEL", settings.image_model, settings)
     refiner = _source("FABULA_IMAGE_REFINER", settings.image_refiner, settings)
     pipeline = PipelineSettings(
-        base=base or _painter("base"),
-        refiner=refiner or (None if base else _painter("refiner")),
+        base=base or _bundled(painter.BASE),
+        refiner=refiner or (None if base else _bundled(painter.REFINER)),
         decoder=_source("FABULA_IMAGE_PREVIEW_DECODER", settings.image_preview_decoder, settings),
         device=settings.device,
         dtype=settings.dtype,
@@ -143,8 +143,8 @@ def parse_image_model(settings: ImageModelSettings) -> DiffusersSettings:
     )
 
 
-def _painter(part: str) -> ModelSource:
-    return ModelSource(str(_PAINTER / part), is_folder=True, revision=None, setting="FABULA_IMAGE_MODEL")
+def _bundled(folder: Path) -> ModelSource:
+    return ModelSource(str(folder), is_folder=True, revision=None, setting="FABULA_IMAGE_MODEL")
 
 
 def _source(setting: str, spec: str, settings: ImageModelSettings) -> ModelSource | None:

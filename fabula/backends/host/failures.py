@@ -58,7 +58,7 @@ def to_error(failed: Failed, model: str) -> FabulaError:
     error_class = _CLASSES.get(failed.code, BackendFailed)
     if error_class is ModelOutOfMemory:
         return ModelOutOfMemory(
-            f"The model {model} is {failed.message}. Choose a smaller model or a shorter text, or free memory.",
+            f"The model {model} is {failed.message}. Choose a smaller model, ask for less at a time, or free memory.",
             model=model,
         )
     if error_class in _HARMLESS:

@@ -98,7 +98,7 @@ class Dispatcher:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         for job in (*self._running, *self._waiting):
-            await job.inbox.end(ModelUnavailable("The model was closed."))
+            job.inbox.abort(ModelUnavailable("The model was closed."))
 
     def _next_number(self) -> int:
         self._count += 1
@@ -152,7 +152,7 @@ class Dispatcher:
         """Run a batch, or a piece of work that runs alone, and tell every reader how it ended."""
         try:
             await self._forward(jobs)
-        except FabulaError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked raise it
             if isinstance(error, ModelOutOfMemory):
                 self._note_memory(jobs)
             for job in jobs:

@@ -38,6 +38,12 @@ class Inbox(Generic[T]):
                 raise item
             yield item
 
+    def abort(self, error: Exception) -> None:
+        """Drop what is unread, and let the reader raise the error. Waits for nobody."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(error)
+
     def leave(self) -> None:
         """Read no more, and let go of a writer who waits."""
         self._left = True

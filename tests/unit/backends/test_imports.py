@@ -5,7 +5,11 @@ import sys
 
 PARENT_MODULES = (
     "host",
+    "image",
+    "image_check",
+    "image_settings",
     "json_answer",
+    "open_image_model",
     "open_text_model",
     "openai_text",
     "text",
@@ -14,18 +18,29 @@ PARENT_MODULES = (
     "text_settings",
     "transformers_text",
 )
+PAINTING_MODULES = ("diffusers_image", "painting.card", "painting.dispatcher", "painting.previewing")
 CHECK = """
 import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(f"fabula.backends.{name}")
-print(sorted({"torch", "transformers", "tokenizers", "llguidance", "numpy"} & set(sys.modules)))
+libraries = {"torch", "transformers", "diffusers", "tokenizers", "safetensors", "llguidance", "numpy"}
+print(sorted(libraries & set(sys.modules)))
 """
+
+
+def imported_with(modules: tuple[str, ...]) -> str:
+    """Return which libraries a process has imported that imports these modules."""
+    found = subprocess.run(
+        [sys.executable, "-c", CHECK, *modules], capture_output=True, text=True, check=True, timeout=30
+    )
+    return found.stdout.strip()
 
 
 def test_the_parents_side_never_imports_a_model_library() -> None:
     """Workers and servers start fast and need no torch."""
-    found = subprocess.run(
-        [sys.executable, "-c", CHECK, *PARENT_MODULES], capture_output=True, text=True, check=True, timeout=30
-    )
+    assert "[]" == imported_with(PARENT_MODULES)
 
-    assert "[]" == found.stdout.strip()
+
+def test_who_paints_imports_numpy_for_previews_and_no_more() -> None:
+    """Pillow and numpy are small; what paints is in the child."""
+    assert "['numpy']" == imported_with(PAINTING_MODULES)

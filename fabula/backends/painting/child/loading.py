@@ -21,6 +21,7 @@ from diffusers import (
 )
 
 from fabula.backends.devices import choose_device, choose_dtype
+from fabula.backends.host.failures import is_out_of_memory
 from fabula.backends.image_settings import ModelSource, PipelineSettings
 from fabula.errors import ModelUnavailable
 
@@ -119,8 +120,8 @@ def _load_pipeline(cls: Any, folder: Path, source: ModelSource, dtype: torch.dty
             **shared,
             **_plain(cls),
         )
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ModelUnavailable(_why_not(source, error)) from error
+    except Exception as error:
+        raise _unusable(source, error) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -137,8 +138,8 @@ def _load_decoder(source: ModelSource, settings: PipelineSettings, dtype: torch.
     try:
         loader: Any = AutoencoderTiny
         return loader.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True).eval()
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelUnavailable(_why_not(source, error)) from error
+    except Exception as error:
+        raise _unusable(source, error) from error
 
 
 def _folder(source: ModelSource, settings: PipelineSettings, *, whole_pipeline: bool = True) -> Path:
@@ -175,11 +176,14 @@ def _family(folder: Path, source: ModelSource) -> str:
     return name
 
 
-def _why_not(source: ModelSource, error: Exception) -> str:
+def _unusable(source: ModelSource, error: Exception) -> Exception:
+    """Return what to raise where a folder could not be loaded, for which the libraries have many errors."""
+    if is_out_of_memory(error):
+        return error
     said = (str(error).splitlines() or [type(error).__name__])[0]
-    return (
-        f"{source.place} holds no complete diffusers pipeline with weights in safetensors, the only kind that is "
-        f"loaded ({said})"
+    return ModelUnavailable(
+        f"{source.place} cannot be loaded: it is not complete, or its weights are not in safetensors, the only format "
+        f"that is read ({said})"
     )
 
 
