@@ -355,7 +355,10 @@ class ScriptedImages(Scripted, image_pb2_grpc.ImageServiceServicer):
 
     def __init__(self, secret: str | None = None) -> None:
         super().__init__(secret)
-        self.model: image_pb2.Model | None = image_pb2.Model(name="painter/1", default_width=256, default_height=256)
+        self.model: image_pb2.Model | None = image_pb2.Model(
+            name="painter/1", default_width=256, default_height=256, min_side=64, max_side=512, side_multiple=8,
+            default_steps=20, max_steps=150, max_count=8, takes_source=True,
+        )  # fmt: skip
         self.files: dict[str, bytes] = {}
         self.sent = 0
 

@@ -28,16 +28,28 @@ async function call(method, path, body) {
   return content;
 }
 
-export const listStories = (pageToken = "") => call("GET", `/v1/stories?pageSize=20&pageToken=${encodeURIComponent(pageToken)}`);
-export const listTemplates = () => call("GET", "/v1/stories/templates?pageSize=100");
-export const getStory = (id) => call("GET", `/v1/generations/${encodeURIComponent(id)}`);
-export const command = (id, verb) => call("POST", `/v1/generations/${encodeURIComponent(id)}:${verb}`);
-export const deleteStory = (id) => call("DELETE", `/v1/generations/${encodeURIComponent(id)}`);
+export const list = (what) => (pageToken = "") =>
+  call("GET", `/v1/${what}?pageSize=20&pageToken=${encodeURIComponent(pageToken)}`);
 
-export function startStory(request, file) {
-  if (!file) return call("POST", "/v1/stories", request);
+export const listTemplates = () => call("GET", "/v1/stories/templates?pageSize=100");
+export const getModel = () => call("GET", "/v1/images/model");
+export const getGeneration = (id) => call("GET", `/v1/generations/${encodeURIComponent(id)}`);
+export const command = (id, verb) => call("POST", `/v1/generations/${encodeURIComponent(id)}:${verb}`);
+export const remove = (id) => call("DELETE", `/v1/generations/${encodeURIComponent(id)}`);
+
+// Starts a story ("stories") or pictures ("images"), with a file to begin from if there is one.
+export function start(what, request, file) {
+  if (!file) return call("POST", `/v1/${what}`, request);
   const form = new FormData();
   form.append("request", JSON.stringify(request));
   form.append("file", file, file.name);
-  return call("POST", "/v1/stories", form);
+  return call("POST", `/v1/${what}`, form);
+}
+
+// A picture as a Blob: an <img> could not send the token.
+export async function fetchPicture(id, index) {
+  const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+  const response = await fetch(`/v1/images/${encodeURIComponent(id)}?index=${index}`, { headers });
+  if (!response.ok) throw new Problem({ code: "INTERNAL", message: `HTTP ${response.status}` });
+  return response.blob();
 }

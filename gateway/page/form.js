@@ -1,10 +1,10 @@
-// The form: what is wished for, as a request.
+// The form for a story, and what all forms have in common: what is wished for becomes a request.
 
 const $ = (id) => document.getElementById(id);
 const TEXTS = ["premise", "title", "genre", "tone", "audience", "instructions"];
 const NUMBERS = ["words", "chapters"];
 
-function wishes() {
+export function storyWishes() {
   const request = {};
   for (const name of TEXTS) if ($(name).value.trim()) request[name] = $(name).value.trim();
   for (const name of NUMBERS) if ($(name).value) request[name] = Number($(name).value);
@@ -21,42 +21,42 @@ function drawId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Calls `start(request, file)` when a story is asked for. The same wishes sent twice are the same story.
-export function wireForm(start) {
-  const form = $("form"), button = form.querySelector("[type=submit]");
+// Wires a form whose wishes `read` returns: `start(request, file)` is called when they are sent. The same wishes sent
+// twice are one generation. `first` is the field that a problem belongs to which names none of the form's.
+export function wireForm(form, read, start, first) {
+  const button = form.querySelector("[type=submit]"), more = form.querySelector("details");
+  const problemShown = form.querySelector(".problem"), file = form.querySelector("[type=file]");
+  const say = (text) => { problemShown.textContent = text; problemShown.hidden = !text; };
   let requestId = drawId();
   form.addEventListener("input", () => { requestId = drawId(); });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    showProblem("");
+    say("");
     button.disabled = true;
     try {
-      await start({ ...wishes(), requestId }, $("file").files[0]);
+      await start({ ...read(), requestId }, file.files[0]);
       form.reset();
-      $("template-hint").textContent = "";
       requestId = drawId();
     } catch (problem) {
-      showProblem(problem.message);
-      const field = (problem.violations?.[0]?.field || "").split(/[.[]/)[0] || "premise";
-      if ($(field)) { if ($("more").contains($(field))) $("more").open = true; $(field).focus(); }
+      say(problem.message);
+      const name = (problem.violations?.[0]?.field || "").split(/[.[]/)[0];
+      const field = form.elements.namedItem(name) || first;
+      if (more.contains(field)) more.open = true;
+      field.focus();
     } finally {
       button.disabled = false;
     }
   });
-  $("premise").addEventListener("keydown", (event) => {
+  first.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
-}
-
-function showProblem(text) {
-  $("form-problem").textContent = text;
-  $("form-problem").hidden = !text;
 }
 
 export function offerTemplates(templates) {
   const select = $("template");
   for (const { name } of templates) select.append(new Option(name.replaceAll("-", " "), name));
   $("templates-field").hidden = !templates.length;
+  $("form").addEventListener("reset", () => { $("template-hint").textContent = ""; });
   select.onchange = () => {
     const chosen = templates.find(({ name }) => name === select.value);
     $("template-hint").textContent = chosen?.description || "";

@@ -1,37 +1,45 @@
 // Puts the page together: what the address says is what is shown.
 
 import * as api from "./api.js";
-import { offerTemplates, wireForm } from "./form.js";
+import { offerTemplates, storyWishes, wireForm } from "./form.js";
+import { ENDED } from "./generation.js";
+import { offerModel, pictureWishes } from "./picture_form.js";
+import { PICTURE } from "./picture_view.js";
+import { Shelf } from "./shelf.js";
 import { Watcher } from "./socket.js";
-import { ENDED, emptyStory, fold, titleOf } from "./story.js";
-import { buttonsFor, element, markdown, showStory, showTimes, stateWord } from "./view.js";
+import { STORY } from "./view.js";
+import { buttonsFor, element, kindOf, showTimes } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
+const KINDS = { story: STORY, image: PICTURE };
 const WORDS = {
   retry: "Try again", resume: "Go on", pause: "Pause", cancel: "Cancel",
   copy: "Copy Markdown", download: "Download", delete: "Delete",
 };
+const PICTURE_FORM = "picture"; // in the address
+const PAINTER_LOOK = 3000; // milliseconds
 
-let story = null;      // the one that is open
-let premise = "";      // what it was asked for
+let kind = STORY;      // of the one that is open
+let open = null;       // the one that is open
+let wish = "";         // what it was asked for
 let drawing = false;   // whether a frame is asked for
-let shelfToken = "";   // next page of the shelf
+const shelf = new Shelf(["stories"]);
 
 const watcher = new Watcher(api.token, {
   response(response) {
-    const before = story.state;
-    fold(story, response, performance.now());
-    if (story.state !== before) refreshShelf();
+    const before = open.state;
+    kind.fold(open, response, performance.now());
+    if (open.state !== before) refreshShelf();
     draw();
   },
   ended() { draw(); refreshShelf(); },
   problem(problem) {
     if (problem.code === "UNAUTHENTICATED") askForToken();
-    else giveNotice(problem.code === "NOT_FOUND" ? "There is no such story here." : problem.message);
+    else giveNotice(problem.code === "NOT_FOUND" ? `There is no such ${kind.noun} here.` : problem.message);
   },
   unauthenticated: askForToken,
   connection(state, wait) {
-    if (story) story.stale = state !== "open";
+    if (open) open.stale = state !== "open";
     const text = {
       connecting: "Connecting …", refused: "Fabula refused the connection.",
       waiting: wait > 1500 ? `Connection lost. Trying again in ${Math.round(wait / 1000)} s …` : "Connecting again …",
@@ -49,20 +57,20 @@ function draw() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    if (!story) return;
-    const following = innerHeight + scrollY >= document.body.scrollHeight - 60;
-    showStory(story, premise);
-    showTimes(story, performance.now());
+    if (!open) return;
+    const following = kind === STORY && innerHeight + scrollY >= document.body.scrollHeight - 60;
+    kind.show(open, wish);
+    showTimes(open, performance.now());
     showButtons();
-    if (following && !ENDED.has(story.state)) scrollTo({ top: document.body.scrollHeight });
+    if (following && !ENDED.has(open.state)) scrollTo({ top: document.body.scrollHeight });
   });
 }
 
 function showButtons() {
-  const names = buttonsFor(story);
+  const names = buttonsFor(open, kind.results(open));
   if ($("actions").dataset.names !== names.join()) replaceButtons(names);
   const pause = $("actions").querySelector('[data-name="pause"]');
-  if (pause) pause.disabled = Boolean(story.pending);
+  if (pause) pause.disabled = Boolean(open.pending);
 }
 
 function replaceButtons(names) {
@@ -78,35 +86,24 @@ function replaceButtons(names) {
 }
 
 async function press(name, button) {
-  if (name === "delete" && !confirm("Delete this story? It cannot be brought back.")) return;
+  if (name === "delete" && !confirm(`Delete this ${kind.noun}? It cannot be brought back.`)) return;
   button.disabled = true;
   try {
-    await deeds[name](story, button);
+    await (kind.deeds[name] || deeds[name])(open, button);
   } catch (problem) {
     giveNotice(problem.message);
   } finally {
     button.disabled = false;
-    showButtons();
+    if (open) showButtons();
   }
 }
 
 const deeds = {
-  async retry(open) { await api.command(open.id, "retry"); watcher.watch(open.id, open.sequence); },
-  resume: (open) => api.command(open.id, "resume"),
-  pause: (open) => api.command(open.id, "pause"),
-  cancel: (open) => api.command(open.id, "cancel"),
-  async delete(open) { await api.deleteStory(open.id); location.hash = ""; },
-  async copy(open, button) {
-    await navigator.clipboard.writeText(markdown(open));
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = WORDS.copy; }, 2000);
-  },
-  async download(open) {
-    const name = titleOf(open).toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "story";
-    const url = URL.createObjectURL(new Blob([markdown(open)], { type: "text/markdown" }));
-    element("a", { href: url, download: `${name}.md` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  },
+  async retry({ id, sequence }) { await api.command(id, "retry"); watcher.watch(id, sequence); },
+  resume: ({ id }) => api.command(id, "resume"),
+  pause: ({ id }) => api.command(id, "pause"),
+  cancel: ({ id }) => api.command(id, "cancel"),
+  async delete({ id }) { await api.remove(id); location.hash = kind === PICTURE ? PICTURE_FORM : ""; },
 };
 
 function giveNotice(text) {
@@ -115,72 +112,70 @@ function giveNotice(text) {
 }
 
 async function show() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  const place = decodeURIComponent(location.hash.slice(1));
   giveNotice("");
-  $("form").hidden = Boolean(id);
-  $("story").hidden = !id;
-  markShelf(id);
-  if (!id) {
-    story = null;
+  $("form").hidden = Boolean(place);
+  $("picture-form").hidden = place !== PICTURE_FORM;
+  $("generation").hidden = !place || place === PICTURE_FORM;
+  showSwitch(place);
+  shelf.mark(place);
+  if ($("generation").hidden) {
+    close();
     watcher.stop();
     document.title = "Fabula";
     refreshShelf();
     return;
   }
-  if (story?.id === id) return;
-  open(id);
+  if (open?.id === place) return;
+  begin(place);
   try {
-    const { request } = await api.getStory(id);
-    if (story?.id === id) { premise = request.premise || request.source?.name || ""; draw(); }
+    const { request } = await api.getGeneration(place);
+    if (open?.id !== place) return;
+    wish = kind.wish(request);
+    open.request ??= request; // a snapshot does not bring it
+    draw();
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
     if (problem.code === "UNAUTHENTICATED") askForToken();
-    else if (problem.code === "NOT_FOUND") { $("story").hidden = true; giveNotice("There is no such story here."); }
+    else if (problem.code === "NOT_FOUND") { $("generation").hidden = true; giveNotice(`There is no such ${kind.noun} here.`); }
   }
 }
 
-function open(id) {
-  story = emptyStory(id);
-  premise = "";
-  delete $("actions").dataset.names;
-  $("actions").replaceChildren();
+function showSwitch(place) {
+  $("switch").hidden = !$("generation").hidden || !shelf.whats.includes("images");
+  for (const link of $("switch").querySelectorAll("a")) {
+    if (link.getAttribute("href") === `#${place}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function begin(id) {
+  close();
+  kind = KINDS[kindOf(id)] || STORY;
+  $("generation").dataset.kind = kindOf(id);
+  open = kind.empty(id);
   watcher.watch(id);
   scrollTo({ top: 0 });
   draw();
 }
 
+// Forgets the one that was open, and takes what it showed off the page.
+function close() {
+  kind.clear();
+  open = null;
+  wish = "";
+  delete $("actions").dataset.names;
+  $("actions").replaceChildren();
+  $("text").replaceChildren();
+  for (const id of ["colophon", "revision-box", "outline-box", "reviews-box"]) $(id).hidden = true;
+}
+
 async function refreshShelf() {
   try {
-    const { generations, nextPageToken } = await api.listStories();
-    shelfToken = nextPageToken;
-    $("shelf").replaceChildren(...generations.map(shelfItem));
-    $("shelf-empty").hidden = generations.length > 0;
-    $("older").hidden = !shelfToken;
-    markShelf(story?.id);
+    await shelf.refresh(open?.id);
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
     if (problem.code === "UNAUTHENTICATED") askForToken();
-  }
-}
-
-function shelfItem(generation) {
-  const link = element("a", { href: `#${generation.id}` },
-    element("span", { text: generation.title || "Untitled" }),
-    element("small", { text: `${stateWord(generation)} · ${when(generation.createTime)}` }));
-  link.dataset.state = generation.state;
-  return element("li", {}, link);
-}
-
-function when(time) {
-  const date = new Date(time);
-  const today = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(undefined, today ? { timeStyle: "short" } : { dateStyle: "medium" }).format(date);
-}
-
-function markShelf(id) {
-  for (const link of $("shelf").querySelectorAll("a")) {
-    if (link.getAttribute("href") === `#${id}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
   }
 }
 
@@ -192,31 +187,50 @@ $("token-dialog").addEventListener("close", () => {
   if (!$("token").value.trim()) return;
   api.keepToken($("token").value);
   $("token").value = "";
-  story = null;
-  begin();
+  close();
+  look();
 });
-$("older").addEventListener("click", async () => {
-  const { generations, nextPageToken } = await api.listStories(shelfToken);
-  shelfToken = nextPageToken;
-  $("shelf").append(...generations.map(shelfItem));
-  $("older").hidden = !shelfToken;
-});
+$("older").addEventListener("click", () => shelf.older(open?.id));
 
-wireForm(async (request, file) => {
-  const generation = await api.startStory(request, file);
-  location.hash = generation.id;
-  $("main").focus({ preventScroll: true });
-});
+function wire(form, read, what, first) {
+  wireForm(form, read, async (request, file) => {
+    const generation = await api.start(what, request, file);
+    location.hash = generation.id;
+    $("main").focus({ preventScroll: true });
+  }, first);
+}
+wire($("form"), storyWishes, "stories", $("premise"));
+wire($("picture-form"), pictureWishes, "images", $("prompt"));
 addEventListener("hashchange", show);
-setInterval(() => { if (story) showTimes(story, performance.now()); }, 1000);
+setInterval(() => { if (open) showTimes(open, performance.now()); }, 1000);
 
-async function begin() {
+// Offers pictures where there is a service that paints them, and looks again while it has no model yet.
+async function lookForPainter() {
+  try {
+    offerModel((await api.getModel()).model);
+    $("painter-hint").hidden = true;
+  } catch (problem) {
+    if (!(problem instanceof api.Problem)) throw problem;
+    if (["NOT_FOUND", "UNAUTHENTICATED"].includes(problem.code)) return;
+    $("painter-hint").hidden = false;
+    setTimeout(lookForPainter, PAINTER_LOOK);
+  }
+  if (shelf.whats.includes("images")) return;
+  shelf.whats.push("images");
+  $("new-picture").hidden = false;
+  $("shelf-title").textContent = "My stories and pictures";
+  showSwitch(decodeURIComponent(location.hash.slice(1)));
+  refreshShelf();
+}
+
+async function look() {
   show();
   refreshShelf();
+  lookForPainter();
   try {
     if ($("template").options.length === 1) offerTemplates((await api.listTemplates()).templates);
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;  // without templates the form works as well
   }
 }
-begin();
+look();

@@ -1,67 +1,36 @@
 // A story as its events tell it: a plain value, and the fold that brings it up to date. Knows no page and no socket.
 
-export const ENDED = new Set(["STATE_SUCCEEDED", "STATE_FAILED", "STATE_CANCELLED"]);
+import { ENDED, emptyGeneration, foldGeneration, voided } from "./generation.js";
 
 export function emptyStory(id) {
-  return {
-    id, sequence: 0, state: "", pending: "", run: 1, progress: {}, heardAt: 0,
-    request: null, outline: null, result: null, failure: null, retryable: false,
-    stages: new Map(),   // name -> { agents, done, note }
+  return Object.assign(emptyGeneration(id), {
+    outline: null,
     texts: new Map(),    // stage -> text written so far
     chapters: new Map(), // "write-N" -> chapter, once it is complete
     drafts: new Map(),   // "edit-N", "revise-N" -> chapters
     reviews: new Map(),  // "review-N" -> review
-  };
+  });
 }
 
-// Takes in one WatchProgressResponse. Fields that have their default value are absent in JSON.
-export function fold(story, response, now) {
-  const event = response.event;
-  if (event.sequence) story.sequence = event.sequence;
-  Object.assign(story, {
-    state: event.state, pending: event.pendingRequest || "", run: event.run || 1,
-    progress: event.progress || {}, heardAt: now,
-  });
-  if (response.request) story.request = response.request;
-  for (const [body, take] of Object.entries(takes)) {
-    if (event[body]) take(story, event[body], response);
-  }
-}
+export const foldStory = (story, response, now) => foldGeneration(story, response, now, takes);
 
 const takes = {
-  stageStarted(story, { stage, agents = [] }) {
-    story.stages.set(stage, { agents, done: false, note: "" });
-    story.texts.delete(stage);
-  },
+  stageStarted(story, { stage }) { story.texts.delete(stage); },
   textDelta(story, { stage, text }) {
     story.texts.set(stage, (story.texts.get(stage) || "") + text);
   },
-  stageRestarted(story, { stage, reason }) {
-    const agents = story.stages.get(stage)?.agents || [];
-    story.stages.set(stage, { agents, done: false, note: reason || "begun again" });
-    story.texts.delete(stage);
-  },
+  stageRestarted(story, { stage }) { story.texts.delete(stage); },
   stageFinished(story, { stage }, response) {
-    const known = story.stages.get(stage) || { agents: [], note: "" };
-    story.stages.set(stage, { ...known, done: true });
     if (response.outline) story.outline = response.outline;
     if (response.chapter) story.chapters.set(stage, response.chapter);
     if (response.draft) story.drafts.set(stage, response.draft.chapters || []);
     if (response.review) story.reviews.set(stage, response.review);
   },
   retried(story, { fromStage }) {
-    const names = [...story.stages.keys()];
-    const kept = names.includes(fromStage) ? names.slice(0, names.indexOf(fromStage)) : names;
-    for (const name of names) {
-      if (kept.includes(name) && story.stages.get(name).done) continue;
+    for (const name of voided(story, fromStage)) {
       for (const part of ["stages", "texts", "chapters", "drafts", "reviews"]) story[part].delete(name);
     }
     if (!story.stages.has("outline")) story.outline = null;
-    story.failure = null;
-  },
-  failed(story, { failure, retryable }) {
-    story.failure = failure || {};
-    story.retryable = Boolean(retryable);
   },
   succeeded(story, _, response) { story.result = response.story; },
   snapshot(story, snapshot, response) { startOver(story, snapshot, response.story || {}); },
@@ -70,19 +39,12 @@ const takes = {
 
 function startOver(story, snapshot, soFar) {
   const fresh = emptyStory(story.id);
-  for (const part of ["stages", "texts", "chapters", "drafts", "reviews", "outline", "result", "failure"]) {
-    story[part] = fresh[part];
-  }
-  for (const { stage, finished = false, text = "" } of snapshot.stages || []) {
-    story.stages.set(stage, { agents: [], done: finished, note: "" });
-    if (text) story.texts.set(stage, text);
-  }
+  for (const part of ["texts", "chapters", "drafts", "reviews"]) story[part] = fresh[part];
+  for (const { stage, text = "" } of snapshot.stages || []) if (text) story.texts.set(stage, text);
   const drafted = [...story.stages].filter(([name, { done }]) => done && /^(edit|revise)-/.test(name)).pop();
   if (drafted) story.drafts.set(drafted[0], soFar.chapters || []);
   (soFar.reviews || []).forEach((review, index) => story.reviews.set(`review-${index + 1}`, review));
   story.outline = soFar.outline || null;
-  story.failure = snapshot.failure || null;
-  story.retryable = story.state === "STATE_FAILED";
   if (story.state === "STATE_SUCCEEDED") story.result = soFar;
 }
 

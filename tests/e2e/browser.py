@@ -30,7 +30,7 @@ new MutationObserver(() => {
   const paragraphs = [...document.querySelectorAll("#text p")].map((each) => each.textContent);
   note(diary.texts, paragraphs.join("\\n\\n"));
   note(diary.connections, shown("connection"));
-  note(diary.notices, shown("notice") || shown("story-problem") || shown("form-problem"));
+  note(diary.notices, shown("notice") || shown("failure") || shown("form-problem"));
 }).observe(document, {subtree: true, childList: true, characterData: true, attributes: true});
 """
 

@@ -51,8 +51,8 @@ async def test_a_story_from_the_page_with_a_reload_in_the_middle(house: System, 
         await reader.page.screenshot(path=tmp_path / "done.png", full_page=True)
 
         result = (await api.read(story))["story"]
-        await expect(reader.page.locator("#story-title")).to_have_text(result["title"])
-        await expect(reader.page.locator("#story-premise")).to_have_text(PREMISE)
+        await expect(reader.page.locator("#title-shown")).to_have_text(result["title"])
+        await expect(reader.page.locator("#wish")).to_have_text(PREMISE)
         await expect(reader.page.locator("#shelf a").first).to_have_attribute("href", f"#{story}")
         await expect(reader.page.locator("#colophon")).to_contain_text("bundled author (grammar/1")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 import pytest
+from playwright.async_api import Browser, Page, async_playwright
 
 from fabula.settings import GatewaySettings, load
 from gateway.app import open_house
@@ -16,6 +19,16 @@ from gateway.server import DrainingServer
 from tests.integration.gateway.clients import Gateway
 from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStories, until
 from tests.system import free_port
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), "")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 OpenGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
 
@@ -76,3 +89,22 @@ async def gateway(server: ScriptedServer) -> AsyncIterator[Gateway]:
 def house(gateway: Gateway) -> House:
     """The inside of the gateway."""
     return gateway.house
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        await running.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test if a script of it fails."""
+    opened = await browser.new_page()
+    failures: list[str] = []
+    opened.on("pageerror", lambda error: failures.append(str(error)))
+    yield opened
+    assert [] == failures

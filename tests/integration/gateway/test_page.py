@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from tests.integration.gateway.clients import Gateway
-from tests.integration.gateway.conftest import OpenGateway
+from tests.integration.gateway.conftest import CHROMIUM, OpenGateway
 from tests.integration.gateway.tokens import SECRET, token
 from tests.scripted_service import ScriptedLog, ScriptedServer, ScriptedStories
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), "")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: install one, or name it in CHROMIUM")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium."""
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        await running.close()
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that fails the test if a script of it fails."""
-    opened = await browser.new_page()
-    failures: list[str] = []
-    opened.on("pageerror", lambda error: failures.append(str(error)))
-    yield opened
-    assert [] == failures
 
 
 def url(gateway: Gateway, log: ScriptedLog | None = None) -> str:
@@ -153,10 +121,10 @@ async def test_a_failure_says_why_and_can_be_tried_again(
         failed={"stage": "write-1", "failure": {"code": "MODEL_CRASHED", "message": "The model's process died."}}
     )
     await page.goto(url(gateway, log))
-    await expect(page.locator("#story-problem")).to_have_text("The model's process died.")
+    await expect(page.locator("#failure")).to_have_text("The model's process died.")
     await page.get_by_role("button", name="Try again").click()
     await expect(page.locator("#state")).to_have_text("Writing")
-    await expect(page.locator("#story-problem")).to_be_hidden()
+    await expect(page.locator("#failure")).to_be_hidden()
     log.append(stage_started={"stage": "write-1", "agents": ["Writer"]})
     log.write("A good one")
 
@@ -210,7 +178,7 @@ async def test_an_unknown_story_is_said_to_be_unknown(page: Page, gateway: Gatew
     await page.goto(f"{url(gateway)}#story-00000000-0000-4000-8000-999999999999")
 
     await expect(page.locator("#notice")).to_have_text("There is no such story here.")
-    await expect(page.locator("#story")).to_be_hidden()
+    await expect(page.locator("#generation")).to_be_hidden()
 
 
 async def test_a_wish_that_is_refused_is_shown_at_its_field(page: Page, gateway: Gateway) -> None:
