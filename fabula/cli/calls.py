@@ -60,6 +60,11 @@ class Commands:
         self.look(id_)
         return self.follow(id_, view_of(face_of(id_), as_json=self.as_json), after).code
 
+    def print(self, id_: str) -> Exit:
+        """Print all that is known of a generation, as JSON: of a kind for which there are no words here."""
+        put(to_json(self.call("GetGeneration", id_)))
+        return Exit.SUCCESS
+
     def look(self, id_: str) -> Any:
         """Return a generation in short. An unknown id or a missing server is told at once, not watched for."""
         return self.call("GetGeneration", id_, view=GenerationView.GENERATION_VIEW_BASIC)

@@ -71,8 +71,8 @@ def _images(address: str | None, token: str | None, *, as_json: bool = False) ->
     return ImageCommands(Servers(address, token), as_json=as_json)
 
 
-def _is_image(id_: str) -> bool:
-    return id_.startswith("image-")
+def _kind_name(id_: str) -> str:
+    return id_.partition("-")[0]
 
 
 @app.command(rich_help_panel=SYSTEM)
@@ -193,7 +193,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch a generation to its end; Ctrl-C leaves it running."""
-    if _is_image(id_):
+    if _kind_name(id_) == "image":
         from fabula.cli.image_calls import Output
 
         images = _images(address, token, as_json=as_json)
@@ -247,12 +247,16 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print a story, or what there is of it so far; tell of pictures, or save them."""
-    if _is_image(id_):
-        from fabula.cli.image_calls import Output
+    match _kind_name(id_):
+        case "story":
+            stories = _stories(address, token, as_json=as_json)
+            raise typer.Exit(stories.show(id_, outline=outline, reviews=reviews, output=output, force=force))
+        case "image":
+            from fabula.cli.image_calls import Output
 
-        raise typer.Exit(_images(address, token, as_json=as_json).show(id_, Output(output, force)))
-    stories = _stories(address, token, as_json=as_json)
-    raise typer.Exit(stories.show(id_, outline=outline, reviews=reviews, output=output, force=force))
+            raise typer.Exit(_images(address, token, as_json=as_json).show(id_, Output(output, force)))
+        case _:
+            raise typer.Exit(_commands(address, token, as_json=as_json).print(id_))
 
 
 @app.command(rich_help_panel=RUNNING)

@@ -122,7 +122,7 @@ class House:
             if code == USAGE_EXIT:
                 raise
             if code is None:
-                self._log.say(f"{name} still loads its model; it says when it is ready")
+                self._log.say(f"{name} still loads its model; what it is asked for waits for it")
             else:
                 self._log.say(f"{name} does not start (its output above says why); it is tried again", "warning")
 

@@ -20,9 +20,6 @@ PROBE_TIMEOUT_SECONDS = 2.0
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its drain time a process may take to end before it is killed."""
 
-LOADS_A_MODEL = frozenset({"image"})
-"""Generators whose workers load a model before they work: others are not kept waiting for it."""
-
 Check = Callable[[], Awaitable[bool]]
 
 
@@ -55,6 +52,11 @@ def place_of(settings: UpSettings, kind: Kind) -> Place:
     return Place(kind, getattr(settings, f"{kind.name}_host"), getattr(settings, f"{kind.name}_port"))
 
 
+def loads_a_model(kind: Kind) -> bool:
+    """Say whether a generator's worker loads a model before it works: others are not kept waiting for it."""
+    return "GetModel" in kind.api.DESCRIPTOR.services_by_name[kind.service.rpartition(".")[2]].methods_by_name
+
+
 def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> tuple[Service, ...]:
     """Return what runs beside the journal, in the order of dependency: servers, then workers and the gateway."""
     ports = in_a_row(settings.worker_port, settings.worker_host, len(kinds))
@@ -82,7 +84,7 @@ def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> t
         # The whole server serves when the journal answers; its service when a worker is alive as well. That it goes on
         # to say so for seconds after a worker's death is why the worker is asked itself.
         works = _both(_serves(reached_at(settings.worker_host, port)), _serves(address, kind.service))
-        if not (awaited := name not in LOADS_A_MODEL):
+        if not (awaited := not loads_a_model(kind)):
             works = _both(works, _knows_a_model(kind, address))
         workers.append(
             service(
