@@ -1,0 +1,183 @@
+"""What it costs a picture to be a generation: to be watched, to be previewed, to wait with others, to be begun."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.bare_painter import GUIDANCE, HANDOVER, PROMPT
+from bench.image_stage import Studio, open_studio, working_seconds
+from bench.processes import end
+from bench.stage import LOCAL, Stage
+from bench.table import Row
+from fabula.api.image.v1 import image_pb2 as pb
+
+STEPS = 25
+SIZE = 128
+ROUNDS = 5
+WATCHERS = 10
+WAITING = 8
+
+_DENOISING = ("base_model", "refiner_model")
+
+WHY_WATCHED = (
+    "Beside the model's own process the worker, the journal, the server and the watchers compute: on two processors "
+    "they share them with it. What does not depend on the number of steps is a wait of 30 ms for company in a batch, "
+    "for each model, and what each stage takes to be stored."
+)
+WHY_BATCH = "A processor is busy with one picture already; a batch spares little there. It pays on an accelerator."
+WHY_PREVIEW = "A preview is projected and encoded in the worker, on the processors that the model computes with."
+WHY_COLD = "A worker starts a process of its own for the model, and tells what the model can do before it paints."
+WHY_WARM = (
+    "A request is stored, claimed and settled, its prompt is read, and it waits 30 ms for company, before its first "
+    "step; the step is stored before it is seen."
+)
+
+
+def picture(*, previews: int = 5, seed: int = 7) -> pb.ImageRequest:
+    """Return the request for the picture that is measured."""
+    return pb.ImageRequest(
+        prompt=PROMPT,
+        width=SIZE,
+        height=SIZE,
+        steps=STEPS,
+        guidance=GUIDANCE,
+        use_refinement=True,
+        handover=HANDOVER,
+        seed=seed,
+        preview_interval=previews,
+    )
+
+
+async def painted(stage: Stage) -> list[Row]:
+    """Working time of a picture's stages before watchers, with previews and without, and of a bare call."""
+    bare: list[float] = []
+    watched: list[float] = []
+    plain: list[float] = []
+    previewed: list[float] = []
+    async with open_studio(stage) as studio, studio.worker():
+        model = await studio.model()
+        await studio.paint(picture())
+        for _ in range(ROUNDS):
+            bare.append(statistics.median((await bare_calls(3)).calls))
+            watched.append(working_seconds(await studio.paint(picture(), WATCHERS)))
+            plain.append(working_seconds(await studio.paint(picture(previews=0)), _DENOISING) / STEPS * 1000)
+            previewed.append(working_seconds(await studio.paint(picture(previews=1)), _DENOISING) / STEPS * 1000)
+    what = f"a picture of {STEPS} steps on {model.environment.device}"
+    return [
+        Row(
+            f"{what}, previews every 5 steps, watchers: {WATCHERS}",
+            "s",
+            watched,
+            bare,
+            "a bare call of the same pipelines",
+            "≤ 1.03",
+            lower_is_better=True,
+            why=WHY_WATCHED,
+        ),
+        Row(
+            f"a step of {what}, a preview after each",
+            "ms",
+            previewed,
+            plain,
+            "a step without",
+            "≤ 1.05",
+            lower_is_better=True,
+            why=WHY_PREVIEW,
+        ),
+    ]
+
+
+async def together(stage: Stage) -> list[Row]:
+    """Pictures per second when many requests wait, and when each waits for the one before."""
+    crowd: list[float] = []
+    single: list[float] = []
+    async with open_studio(stage) as studio, studio.worker(FABULA_IMAGE_SLOTS=str(WAITING)):
+        model = await studio.model()
+        await studio.paint(picture())
+        for _ in range(ROUNDS):
+            begun = time.monotonic()
+            for seed in range(WAITING):
+                await studio.paint(picture(previews=0, seed=seed))
+            single.append(WAITING / (time.monotonic() - begun))
+            begun = time.monotonic()
+            await _paint_all(studio)
+            crowd.append(WAITING / (time.monotonic() - begun))
+    return [
+        Row(
+            f"{WAITING} requests that wait on {model.environment.device}",
+            "pictures/s",
+            crowd,
+            single,
+            "one after the other",
+            "≥ 1",
+            why=WHY_BATCH,
+        )
+    ]
+
+
+async def _paint_all(studio: Studio) -> None:
+    ids: Sequence[str] = [secrets.token_hex(16) for _ in range(WAITING)]
+    for seed, id_ in enumerate(ids):
+        request = pb.StartGenerationRequest(request_id=id_, image=picture(previews=0, seed=seed))
+        await studio.client.call("StartGeneration", request, LOCAL)
+    await asyncio.gather(*map(studio.result, ids))
+
+
+async def begun(stage: Stage) -> list[Row]:
+    """Time until a watcher sees the first step: from the start of a worker's process, and with one that is loaded."""
+    cold: list[float] = []
+    warm: list[float] = []
+    process: list[float] = []
+    call: list[float] = []
+    async with open_studio(stage) as studio:
+        for _ in range(ROUNDS):
+            bare = await bare_calls(3)
+            process.append(bare.first_step)
+            call.append(statistics.median(bare.first_steps) * 1000)
+            async with studio.worker():
+                cold.append(await studio.first_step(picture()))
+                warm.append(await studio.first_step(picture()) * 1000)
+    against = "a bare process with the same pipelines"
+    return [
+        Row("start of a worker → its first step is seen", "s", cold, process, against, "≤ 1.2", True, WHY_COLD),
+        Row(
+            "request → its first step is seen", "ms", warm, call, "a bare call → its first step", "≤ 3", True, WHY_WARM
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """What bare calls took, in seconds.
+
+    Attributes:
+        first_step: From the start of the process to the first step.
+        calls: Each call but the first.
+        first_steps: From the begin of each of these to its first step.
+    """
+
+    first_step: float
+    calls: Sequence[float]
+    first_steps: Sequence[float]
+
+
+async def bare_calls(count: int) -> Bare:
+    """Call the pipelines so often in a process of their own."""
+    words = ("-W", "ignore", "-m", "bench.bare_painter", str(STEPS), str(SIZE), str(count))
+    started = time.monotonic()
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=nothing)
+    try:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        await process.stdout.readline()
+        first = time.monotonic() - started
+        said = [line.split() for line in (await process.stdout.read()).splitlines()]
+    finally:
+        await end(process)
+    return Bare(first, [float(whole) for whole, _ in said], [float(step) for _, step in said])
