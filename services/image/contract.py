@@ -21,7 +21,7 @@ from services.image.card import KnownCard, card_to_message
 from services.image.codec import ImageCodec
 from services.image.domain import Order, SourceRef
 from services.image.downloads import download
-from services.image.orders import order_from_message
+from services.image.orders import order_from_message, plain_line
 
 SOURCES_AT_ONCE = 2
 """Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""
@@ -54,7 +54,7 @@ class ImageContract:
         picture = None
         if image.HasField("source"):
             picture = await self._cleaned(image.source)
-            order = replace(order, source=_source(image.source.name, picture, address))
+            order = replace(order, source=_source(plain_line(image.source.name), picture, address))
         card = await self._card(stores).read()
         order = order if card is None else settle(order, card)
         if picture is not None and order.source is not None:  # kept only once all else is found good

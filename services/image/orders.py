@@ -72,6 +72,11 @@ def _plain(text: str) -> str:
     return "".join(one for one in text if one in "\n\t" or category(one) != "Cc").strip()
 
 
+def plain_line(text: str) -> str:
+    """Return a label as one line without control characters."""
+    return " ".join(_plain(text).split())
+
+
 def _source_to_message(source: SourceRef) -> pb.Source:
     blob = source.blob
     stored = generation_pb2.Blob(

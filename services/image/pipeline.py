@@ -46,13 +46,14 @@ class ImagePipeline:
         """Return the stages of a run, as far as they are known: for sure once the model has taken the order."""
         work = Work(self.painter, _order(request), self.checkpoint_steps)
         base_steps, refiner_steps = self._expected(work.order, outputs)
+        in_all = base_steps + refiner_steps
         base = outputs.get(BASE)
         done = base.steps if isinstance(base, Denoised) else base_steps
         stages = [
             Stage(ENCODE, work.encode, weight=_ENCODE_WEIGHT, message=READING),
             Stage(
                 BASE,
-                partial(work.denoise, Part.BASE, 0, refiner_steps),
+                partial(work.denoise, Part.BASE, 0, in_all),
                 weight=base_steps,
                 message=PAINTING,
                 units=base_steps,
@@ -63,7 +64,7 @@ class ImagePipeline:
         if refiner_steps:
             refine = Stage(
                 REFINE,
-                partial(work.denoise, Part.REFINER, done, 0),
+                partial(work.denoise, Part.REFINER, done, in_all),
                 weight=refiner_steps,
                 message=REFINING,
                 units=refiner_steps,

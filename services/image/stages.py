@@ -50,13 +50,13 @@ class Work:
             context.log(f"{said}: it leaves out “{read.dropped}”", LogLevel.WARNING)
         return Encoded(order, read)
 
-    async def denoise(self, part: Part, before: int, after: int, context: StageContext, outputs: Outputs) -> Denoised:
+    async def denoise(self, part: Part, before: int, in_all: int, context: StageContext, outputs: Outputs) -> Denoised:
         """Have a model do its steps, going on from the newest checkpoint.
 
         Args:
             part: Which model.
             before: Steps that were done before it.
-            after: Steps that are expected behind it.
+            in_all: Steps that are expected of all models.
             context: Of the stage.
             outputs: Of the stages before.
         """
@@ -67,7 +67,7 @@ class Work:
             latents = await self._latents(context, spec, Part.BASE, _output(outputs, BASE, Denoised))
         last = await self._take_up(context, spec, part)
         if last is None or last.done < last.steps:
-            last = await self._do_steps(_Turn(context, spec, part, before, after, latents), last)
+            last = await self._do_steps(_Turn(context, spec, part, before, in_all, latents), last)
         blob = await context.blobs.put(f"{working_blobs(context.address)}latents-{part}", last.state, STATE_TYPE)
         name = card.refiner if part is Part.REFINER else card.name
         return Denoised(name, last.steps, last.batch, blob, environment_of(card))
@@ -154,13 +154,13 @@ class _Turn:
     spec: PictureSpec
     part: Part
     before: int
-    after: int
+    in_all: int
     latents: bytes
 
     def count(self, step: Step) -> None:
         """Tell that a step is done."""
-        done, steps = self.before + step.done, self.before + step.steps + self.after
-        self.context.advance(done, steps, REFINING if self.part is Part.REFINER else PAINTING)
+        done, in_all = self.before + step.done, max(self.in_all, self.before + step.steps)
+        self.context.advance(done, in_all, REFINING if self.part is Part.REFINER else PAINTING)
 
     def show(self, preview: PreviewMade) -> None:
         """Show a preview."""

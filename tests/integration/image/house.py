@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -144,6 +144,7 @@ class House:
         port: Where the server listens.
         model: What the workers paint with.
         channel: To the server.
+        customers: All callers there were.
     """
 
     settings: JournalSettings
@@ -151,11 +152,14 @@ class House:
     port: int
     model: ImageModel
     channel: grpc.aio.Channel
+    customers: list[Customer] = field(default_factory=list)
 
     def customer(self, name: str = "") -> Customer:
         """Return a caller with a valid token; a new one unless named."""
         owner = name or f"user {uuid4()}"
-        return Customer(Client(IMAGE, self.channel), Caller(token(owner)), owner)
+        customer = Customer(Client(IMAGE, self.channel), Caller(token(owner)), owner)
+        self.customers.append(customer)
+        return customer
 
     async def log(self, customer: Customer, id_: str) -> list[Event]:
         """Return a generation's log, having checked all rules on it."""
@@ -168,6 +172,12 @@ class House:
         assert_rules(log)
         assert_cuts(log)
         return log
+
+    async def check_all(self) -> None:
+        """Check the rules on the log of every generation that its customers have started."""
+        for customer in self.customers:
+            for started in await self.journal.events.listing("image", customer.owner):
+                await self.log(customer, started.address.id)
 
     async def kept(self, id_: str) -> list[str]:
         """Return the names of the blobs of a generation that are there, without their path."""
@@ -221,6 +231,7 @@ async def open_house(nats_url: str, model: ImageModel, *, working: bool = True) 
             await stack.enter_async_context(house.working())
             await until_known(house)
         yield house
+        await house.check_all()
 
 
 async def until_known(house: House) -> None:

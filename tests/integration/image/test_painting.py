@@ -146,7 +146,7 @@ async def test_pause_and_resume_end_in_the_same_bits(real_house: House, ida: Cus
 async def test_source_is_gone_out_from(ida: Customer) -> None:
     """A picture from a picture: in its proportions, turned upright, only a part of the steps done; its name is told."""
     data = picture_file("JPEG", (200, 100))
-    near = await ida.start(source={"name": "sea.jpg", "data": data}, strength=0.25, steps=8)
+    near = await ida.start(source={"name": "sea\x1b.jpg", "data": data}, strength=0.25, steps=8)
     far = await ida.start(source={"name": "sea.jpg", "data": data}, steps=8)
     image = await ida.result(near)
     other = await ida.result(far)
@@ -227,6 +227,7 @@ async def test_what_cannot_be_downloaded_is_said(real_house: House, ida: Custome
         ({"source": {"data": b""}}, "image"),
         ({"source": {"data": b"no picture"}}, "image.source.data"),
         ({"source": {"data": picture_file()[:-30]}}, "image.source.data"),
+        ({"source": {"data": picture_file(), "stored": {"name": "image/x/picture-0"}}}, "image"),
     ],
 )
 async def test_request_beyond_the_bounds_is_refused_at_once(ida: Customer, fields: dict[str, Any], where: str) -> None:
