@@ -35,7 +35,7 @@ from fabula.errors import InvalidRequest, ModelCrashed
 
 _FACTORY = "fabula.backends.painting.child.model:load"
 # Pictures of a batch where the settings leave it to the device; `docs/models.md` has the measurements.
-_BATCHES = {"cpu": 4, "mps": 2, "cuda": 8}
+_BATCHES = {"cpu": 4, "mps": 2, "cuda": 4}
 
 
 class DiffusersImage:

@@ -180,18 +180,21 @@ def _unusable(source: ModelSource, error: Exception) -> Exception:
     """Return what to raise where a folder could not be loaded, for which the libraries have many errors."""
     if is_out_of_memory(error):
         return error
-    said = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelUnavailable(
         f"{source.place} cannot be loaded: it is not complete, or its weights are not in safetensors, the only format "
-        f"that is read ({said})"
+        f"that is read ({_said(error)})"
     )
 
 
+def _said(error: Exception) -> str:
+    """Return the first line of what an error says; some libraries begin with an empty one."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _why_not_here(source: ModelSource, settings: PipelineSettings, error: Exception) -> str:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
     if settings.allow_download:
-        return f"{source.place} is not on this machine and could not be fetched ({said})"
-    return f"{source.place} is not on this machine; fetch it once with `hf download {source.place}` ({said})"
+        return f"{source.place} is not on this machine and could not be fetched ({_said(error)})"
+    return f"{source.place} is not on this machine; fetch it once with `hf download {source.place}` ({_said(error)})"
 
 
 def _settle(pipeline: Any, settings: PipelineSettings, device: torch.device) -> None:

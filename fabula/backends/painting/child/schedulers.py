@@ -33,7 +33,7 @@ _OWN_NAMES = {
 }
 _NAMES = {class_name: name for names in (_OFFERED, _OWN_NAMES) for name, class_name in names.items()}
 # The tests cut each of these at every step and find the same bits at the end.
-_RESUMES = frozenset({*_OFFERED, "ddpm", "deis", "heun", "pndm"})
+_RESUMES = frozenset({*_OFFERED, "ddpm", "deis", "heun", "pndm", "tcd"})
 
 
 @dataclass(frozen=True, slots=True)
