@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,42 @@ def test_a_command_that_does_not_exist_is_said_so() -> None:
     )
 
     assert (127, "no-such-program cannot be started: No such file or directory\n") == (done.returncode, done.stderr)
+
+
+async def test_services_beside_each_other_are_started_together() -> None:
+    """The second does not wait for the first; what follows waits for both."""
+    diary = Diary()
+    first, second, third = (python(diary, name, STAY) for name in ("first", "second", "third"))
+    gate = asyncio.Event()
+
+    async def after_second() -> bool:
+        return gate.is_set() and await diary.wrote("first")()
+
+    together = (replace(first, ready=after_second), replace(second, beside=True), third)
+    supervisor = Supervisor(together, diary, QUICK)
+    entering = asyncio.create_task(supervisor.__aenter__())
+    await diary.until(lambda: ("second", Phase.READY) in diary.phases(Phase.READY))
+    assert [("first", Phase.STARTING), ("second", Phase.STARTING)] == diary.phases(Phase.STARTING)
+    gate.set()
+    await entering
+    await supervisor.__aexit__(None, None, None)
+
+    assert ["third", "second", "first"] == [name for name, _ in diary.phases(Phase.STOPPED)]
+
+
+async def test_nobody_waits_for_a_service_that_is_not_awaited() -> None:
+    """It is kept running like the others, and can be waited for on its own."""
+    diary, gate = Diary(), asyncio.Event()
+
+    async def when_open() -> bool:
+        return gate.is_set()
+
+    slow = replace(python(diary, "slow", STAY), ready=when_open, awaited=False)
+    async with Supervisor((slow, python(diary, "quick", STAY)), diary, QUICK) as supervisor:
+        assert [("quick", Phase.READY)] == diary.phases(Phase.READY)
+        with pytest.raises(Unavailable):
+            await supervisor.until_ready("slow", 0.05)
+        gate.set()
+        await supervisor.until_ready("slow", 10)
+
+    assert ["quick", "slow"] == [name for name, _ in diary.phases(Phase.STOPPED)]
