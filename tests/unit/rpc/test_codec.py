@@ -204,6 +204,7 @@ def test_what_is_not_part_of_the_log_has_no_sequence() -> None:
     for entry in (preview, waiting):
         assert (0, Tag.EPHEMERAL) == (entry.sequence, entry.tag)
         assert 0 == pb.WatchProgressResponse.FromString(entry.data).event.sequence
+    assert (1, 0) == (preview.place, waiting.place)
     shown: Any = pb.WatchProgressResponse.FromString(preview.data).event
     assert gen.Preview(image=b"png", media_type="image/png", step=3, index=1) == shown.preview
     told = pb.WatchProgressResponse.FromString(waiting.data).event
