@@ -102,7 +102,7 @@ async def studio(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Stu
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(240 + 60 * share_of(KILLS))
+@pytest.mark.timeout(300 + 120 * share_of(KILLS))
 async def test_picture_survives_the_death_of_its_worker(studio: Studio) -> None:
     """Killed at any step, a worker costs a few steps, and no bit of the picture."""
     reference = await painted(studio.customer)
@@ -139,7 +139,7 @@ async def test_picture_survives_the_death_of_its_worker(studio: Studio) -> None:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_paused_picture_survives_a_restart_of_everything(tmp_path: Path, variables: dict[str, str]) -> None:
     """Paused at some step, all processes ended, all started again, resumed: the bits of an undisturbed run."""
     for restart in (False, True):

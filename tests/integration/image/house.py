@@ -36,7 +36,7 @@ from tests.log_rules import assert_cuts, assert_rules
 
 Spoil = Callable[[JetStreamBlobs], JetStreamBlobs]
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 """How long a test waits for what must come: the machine may be busy, and a model takes seconds to load."""
 
 

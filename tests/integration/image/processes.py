@@ -22,7 +22,7 @@ from tests.integration.story.house import free_port
 LOCAL = "local"
 """The owner of everything where authentication is off."""
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 """Generous: a model host loads torch, on a busy machine."""
 
 

@@ -18,7 +18,7 @@ from fabula.engine.events import CancelRequested, LogLine, StageRestarted
 from fabula.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
 from tests.integration.image.house import Customer, House, bodies, picture_file
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 QUICK: dict[str, Any] = {"steps": 4, "preview_interval": 0}
 
@@ -300,11 +300,11 @@ async def test_model_tells_what_it_can_do(ida: Customer) -> None:
 
 async def test_model_host_may_die(real_house: House, ida: Customer) -> None:
     """The process that holds the model is killed in the middle: the picture goes on, and ends in the same bits."""
-    asked: dict[str, Any] = {"steps": 40, "preview_interval": 0, "width": 128, "height": 128}
+    asked: dict[str, Any] = {"steps": 25, "preview_interval": 0, "width": 128, "height": 128}
     model = real_house.model
     assert isinstance(model, DiffusersImage)
     id_ = await ida.start(**asked)
-    await ida.until_step(id_, "base_model", 20)
+    await ida.until_step(id_, "base_model", 8)
     assert model.state.pid is not None
     os.kill(model.state.pid, signal.SIGKILL)
     await ida.result(id_)
