@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from fabula.api.generation.v1 import generation_pb2 as gen
+from fabula.api.image.v1 import image_pb2 as pb
 from fabula.backends.image import Part
 from fabula.engine.events import (
     Advanced,
@@ -385,3 +387,25 @@ async def test_full_disk_costs_checkpoints_or_is_told(tmp_path: Path, refused: s
             async with house.working():
                 await ida.call("RetryGeneration", generation_id=id_)
                 await ida.until(id_, lambda one: one.event.run == 2 and one.event.state == gen.STATE_SUCCEEDED)
+
+
+async def test_callers_generations_are_streamed(house: House, model: Sketcher) -> None:
+    """Those there are, then each that changes or is deleted; nobody else's."""
+    ida, otto = house.customer(), house.customer()
+    first = await ida.start("a red boat")
+    await ida.result(first)
+    await otto.painted()
+    seen: list[tuple[str, str, bool]] = []
+    stream = ida.client.stream("WatchGenerations", pb.WatchGenerationsRequest(), ida.caller)
+    async with asyncio.timeout(30), aclosing(stream) as changes:
+        async for data in changes:
+            change = pb.WatchGenerationsResponse.FromString(data)
+            seen.append((change.generation.id, change.generation.title, change.deleted))
+            if len(seen) == 1:
+                await ida.call("DeleteGeneration", generation_id=first)
+            elif change.deleted:
+                break
+
+    assert (first, "a red boat", False) == seen[0]
+    assert (first, True) == (seen[-1][0], seen[-1][2])
+    assert {first} == {id_ for id_, _, _ in seen}
