@@ -24,7 +24,7 @@ from fabula.backends.image import (
 from fabula.backends.image_check import check
 from fabula.backends.image_settings import DiffusersSettings
 from fabula.backends.painting import state as states
-from fabula.backends.painting.batching import Rank
+from fabula.backends.painting.batching import Rank, what_pays
 from fabula.backends.painting.card import make_card, projection_of, read_hints
 from fabula.backends.painting.dispatcher import Dispatcher
 from fabula.backends.painting.pictures import encode_picture
@@ -34,8 +34,6 @@ from fabula.backends.painting.requests import Member, StepItem, Terms, decode_re
 from fabula.errors import InvalidRequest, ModelCrashed
 
 _FACTORY = "fabula.backends.painting.child.model:load"
-# Pictures of a batch where the settings leave it to the device; `docs/models.md` has the measurements.
-_BATCHES = {"cpu": 4, "mps": 2, "cuda": 4}
 
 
 class DiffusersImage:
@@ -136,10 +134,10 @@ class DiffusersImage:
         await self._host.close()
 
     def _batch_limit(self) -> int:
-        if self._settings.batch:
-            return self._settings.batch
-        device = self._card.device if self._card else "cpu"
-        return _BATCHES.get(device.partition(":")[0], 1)
+        details = self._host.state.details
+        if self._settings.batch or not details:
+            return self._settings.batch or 1
+        return what_pays(details["device"], details["weights"])
 
     async def _steps(self, terms: Terms, member: Member, *, resumes: bool) -> AsyncGenerator[tuple[Step, bytes], None]:
         """Yield each step, with what a preview of it is made from (empty where none is due)."""

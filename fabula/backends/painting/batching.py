@@ -8,6 +8,26 @@ from enum import IntEnum
 
 from fabula.backends.painting.requests import Terms
 
+# A network of fewer weights than this leaves a device idle with one picture; see `what_pays`.
+_SMALL = 100_000_000
+
+
+def what_pays(device: str, weights: int) -> int:
+    """Return how many pictures to denoise together at most, where nobody has said.
+
+    Batches pay until a device is busy: measured with the bundled painter on a processor, a picture's share of the work
+    falls to 58 % in batches of 4 and 47 % in batches of 8, and stays there. A processor is busy with a single picture
+    of a large network, and a batch would only make all wait for the slowest; an accelerator takes a few, as far as
+    memory goes.
+
+    Args:
+        device: As of `ImageCard.device`.
+        weights: Numbers in the denoising network.
+    """
+    if weights < _SMALL:
+        return 8
+    return {"cuda": 4, "mps": 2}.get(device.partition(":")[0], 1)
+
 
 class Rank(IntEnum):
     """What goes first. What is begun is finished; reading a prompt takes milliseconds and lets others join a batch."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from fabula.backends.image import Part
-from fabula.backends.painting.batching import Rank, Ticket, choose, wakes_at
+from fabula.backends.painting.batching import Rank, Ticket, choose, wakes_at, what_pays
 from fabula.backends.painting.requests import Terms
 
 TERMS = Terms(Part.BASE, 64, 64, 30, 5.0, "euler", None, None)
@@ -79,3 +81,18 @@ def test_nobody_waits_where_nobody_is() -> None:
     """An empty queue has nothing to choose from."""
     assert [] == choose([], 8, now=0.0)
     assert wakes_at([]) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "weights", "expected"),
+    [
+        ("cpu", 2_000_000, 8),
+        ("cuda:0", 2_000_000, 8),
+        ("cpu", 2_600_000_000, 1),
+        ("mps", 2_600_000_000, 2),
+        ("cuda:1", 2_600_000_000, 4),
+    ],
+)
+def test_what_pays_depends_on_the_device_and_the_network(device: str, weights: int, expected: int) -> None:
+    """A processor is busy with one picture of a large network."""
+    assert expected == what_pays(device, weights)

@@ -36,6 +36,7 @@ def details(loaded: Loaded, schedulers: Schedulers, fingerprint: str) -> JsonObj
         "default_height": height * scale,
         "scale": scale,
         "channels": int(pipe.unet.config.in_channels),
+        "weights": sum(weights.numel() for weights in pipe.unet.parameters()),
         "guidance_is_an_input": pipe.unet.config.time_cond_proj_dim is not None,
         "trailing": own.get("timestep_spacing") == "trailing" and not own.get("rescale_betas_zero_snr"),
         "schedulers": [[scheduler.name, scheduler.resumes] for scheduler in schedulers.all],
