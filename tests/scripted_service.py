@@ -83,6 +83,17 @@ class ScriptedLog:
         self.shown.append(self._response(self._event(0, body)))
         self._tell()
 
+    @property
+    def newest_previews(self) -> int:
+        """How many of those shown last are previews of different pictures: a new watch is shown these at once."""
+        places: set[int] = set()
+        for response in reversed(self.shown):
+            event = response.event
+            if not event.HasField("preview") or event.preview.index in places:
+                break
+            places.add(event.preview.index)
+        return len(places)
+
     def folded(self, body: str, **content: Any) -> Any:
         """Return a snapshot or reset of the log as it stands."""
         event = self._event(len(self.responses), {body: content})
@@ -222,7 +233,8 @@ class Scripted:
             self.open_watches -= 1
 
     async def _watch(self, log: ScriptedLog, request: Any) -> AsyncIterator[Any]:
-        cursor, seen, cuts = request.after_sequence, len(log.shown), log.cuts
+        cursor, cuts = request.after_sequence, log.cuts
+        seen = len(log.shown) - log.newest_previews
         if cursor > len(log.responses) or (cursor and self.faults.reset_next):
             self.faults.reset_next = max(0, self.faults.reset_next - 1)
             yield log.folded("reset", reason="the cursor is ahead of the log")

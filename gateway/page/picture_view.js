@@ -19,9 +19,22 @@ function showPicture(picture, prompt) {
   say($("wish"), not ? `without ${not}` : "");
   $("wish").hidden = !not;
   showWork(picture);
+  keepPreviews(picture);
   showFrames(picture, wished);
   showColophon(picture);
   if (isFinished(picture) && fetching !== picture.id) fetchAll(picture, wished);
+}
+
+// A pause ends the previews, so that a page that is reloaded then would be sent none: the tab keeps those it has seen.
+function keepPreviews(picture) {
+  if (picture.previews.size) {
+    try {
+      sessionStorage.setItem("previews", JSON.stringify([picture.id, [...picture.previews]]));
+    } catch { /* no room: they come again when the picture goes on */ }
+  } else if (!isFinished(picture)) {
+    const [id, previews] = JSON.parse(sessionStorage.getItem("previews") || "[]");
+    if (id === picture.id) picture.previews = new Map(previews);
+  }
 }
 
 function showFrames(picture, wished) {

@@ -102,7 +102,7 @@ async def test_several_pictures_form_side_by_side(page: Page, gateway: Gateway, 
 
 
 async def test_a_picture_is_paused_resumed_and_cancelled(page: Page, gateway: Gateway, images: ScriptedImages) -> None:
-    """What was seen of it stays."""
+    """What was seen of it stays, in a reload as well."""
     log = images.new()
     await page.goto(url(gateway, log.id))
     await until(lambda: bool(images.open_watches))
@@ -111,7 +111,9 @@ async def test_a_picture_is_paused_resumed_and_cancelled(page: Page, gateway: Ga
     for button, word in (("Pause", "Paused"), ("Go on", "Painting"), ("Cancel", "Cancelled")):
         await page.get_by_role("button", name=button).click()
         await expect(page.locator("#state")).to_have_text(word)
-    await until_shown(page, 32)
+        await page.reload()
+        await expect(page.locator("#state")).to_have_text(word)
+        await until_shown(page, 32)
     assert ["PauseGeneration", "ResumeGeneration", "CancelGeneration"] == [rpc for rpc, _ in images.commands]
 
 
