@@ -153,6 +153,8 @@ class Desk:
 
     blobs: Blobs
     written: str = ""
+    resumed: bool = False
+    cancelled: bool = False
     address: Address = field(default_factory=lambda: Address("story", "ann", GenerationId("story-1")))
     timings: Mapping[str, float] = field(default_factory=lambda: {"outline": 1.5})
     steps: list[int | None] = field(default_factory=list)
