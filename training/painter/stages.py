@@ -15,7 +15,16 @@ from training.painter.checker.measure import measure, report
 from training.painter.checker.train import train_checker
 from training.painter.dataset import draw_scenes, encode_all, render_all, to_signal
 from training.painter.denoisers import DenoiserStage, Painter
-from training.painter.export import REFINER, export, load_pipelines, refiner_from_base, warm_autoencoder, warm_painter
+from training.painter.export import (
+    BASE,
+    REFINER,
+    export,
+    load_pipelines,
+    refiner_from_base,
+    warm_autoencoder,
+    warm_painter,
+)
+from training.painter.hints import write_hints
 from training.painter.networks import build_autoencoder
 from training.painter.sampling import SHEET, paint, save_sheet
 from training.painter.scene import Scene
@@ -131,6 +140,7 @@ def _export(settings: Settings) -> None:
     elif (settings.output / REFINER).exists():
         refiner = warm_painter(settings.output, refiner=True)
     export(autoencoder, base, refiner, settings.output)
+    write_hints(warm_autoencoder(settings.output), settings.output / BASE)
     weights = sum(file.stat().st_size for file in settings.output.rglob("*.safetensors"))
     _say(f"{weights / 1e6:.2f} MB of weights in {settings.output}")
 
