@@ -11,7 +11,7 @@ import torch
 
 
 def fit_preview(vae: Any, pictures: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """Return factors and bias, as `fabula.json` has them, and prints how much of the colours they explain.
+    """Return factors and bias, as `fabula.json` has them.
 
     Args:
         vae: An autoencoder of diffusers.
@@ -26,8 +26,6 @@ def fit_preview(vae: Any, pictures: Sequence[torch.Tensor]) -> dict[str, Any]:
     latents, wanted = torch.cat(rows).double(), torch.cat(colours).double()
     latents = torch.cat([latents, torch.ones(len(latents), 1, dtype=torch.float64)], dim=1)
     solution = torch.linalg.lstsq(latents, wanted).solution
-    rest = (wanted - latents @ solution).square().mean() / wanted.var(dim=0).mean()
-    print(f"{len(pictures)} pictures; the projection explains {100 * (1 - float(rest)):.1f} % of the colours' variance")
     *factors, bias = [[round(value, 4) for value in row] for row in solution.tolist()]
     return {"factors": factors, "bias": bias}
 
