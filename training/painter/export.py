@@ -62,7 +62,7 @@ def _save(pipe: DiffusionPipeline, folder: Path) -> None:
 def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline | None]:
     """Load both pipelines for the CPU, as float32 (float16 is slow there)."""
     base = StableDiffusionXLPipeline.from_pretrained(
-        folder / BASE, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
+        folder / BASE, use_safetensors=True, local_files_only=True, dtype=torch.float32
     )
     base.set_progress_bar_config(disable=True)
     base.unet.to(memory_format=torch.channels_last)
@@ -70,7 +70,7 @@ def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffu
         return base, None
     shared = {name: getattr(base, name) for name in SHARED}
     refiner = StableDiffusionXLImg2ImgPipeline.from_pretrained(
-        folder / REFINER, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32, **shared
+        folder / REFINER, use_safetensors=True, local_files_only=True, dtype=torch.float32, **shared
     )
     refiner.set_progress_bar_config(disable=True)
     refiner.unet.to(memory_format=torch.channels_last)
@@ -79,7 +79,7 @@ def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffu
 
 def warm_autoencoder(folder: Path) -> AutoencoderTiny:
     """Return the shipped autoencoder, ready for training."""
-    shipped = AutoencoderTiny.from_pretrained(folder / BASE / "vae", torch_dtype=torch.float32)
+    shipped = AutoencoderTiny.from_pretrained(folder / BASE / "vae", dtype=torch.float32)
     model = build_autoencoder()
     model.load_state_dict(shipped.state_dict())
     model.register_to_config(scaling_factor=shipped.config.scaling_factor)

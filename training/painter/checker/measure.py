@@ -56,5 +56,5 @@ def measure(folder: Path, checker_file: Path, *, count: int = 200, refined: bool
 def report(scores: dict[str, Score]) -> Iterable[str]:
     """Return lines for people: each attribute, then what is right of each of its values."""
     for attribute, score in scores.items():
-        yield f"{attribute}: {score.right} of {score.asked} ({score.share:.0%})"
+        yield f"{attribute}: {score.right} of {score.asked} ({score.share:.1%})"
         yield "  " + ", ".join(f"{value} {right}/{asked}" for value, (right, asked) in sorted(score.by_value.items()))

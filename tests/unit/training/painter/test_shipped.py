@@ -18,6 +18,9 @@ from training.painter.export import SHARED, load_pipelines
 from training.painter.sampling import paint
 from training.painter.tokenizer import load_tokenizer
 
+# diffusers 0.42's scheduler hands numpy 2 a tensor in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
 LIMIT_BYTES = 12_000_000
 CHECKER_FILE = Path(__file__).parent / "checker" / "checker.safetensors"
 
@@ -84,11 +87,11 @@ def test_painter_paints_what_is_asked(
     pipelines: Pipelines, checker: Checker, prompt: str, wanted: dict[str, str]
 ) -> None:
     """Most pictures of a plain prompt show what it names, in the eyes of a network that the training never saw."""
-    pictures = paint(*pipelines, [prompt] * 5, seed=1)
+    pictures = paint(*pipelines, [prompt] * 3, seed=1)
     seen = checker.name(to_tensor(pictures))
 
     for attribute, value in wanted.items():
-        assert 3 <= [each[attribute] for each in seen].count(value), attribute
+        assert 2 <= [each[attribute] for each in seen].count(value), attribute
 
 
 def test_checker_knows_renderings(checker: Checker) -> None:

@@ -26,7 +26,7 @@ def test_judge_counts_what_is_right() -> None:
 
     assert (1, 2) == (scores["subject"].right, scores["subject"].asked)
     assert 1.0 == scores["time"].share
-    assert ["subject: 1 of 2 (50%)", "  castle 1/1, ship 0/1"] == list(report(scores))[:2]
+    assert ["subject: 1 of 2 (50.0%)", "  castle 1/1, ship 0/1"] == list(report(scores))[:2]
 
 
 def test_labels_are_what_the_scene_shows() -> None:
