@@ -44,7 +44,9 @@ class Work:
         """Settle the order with the model, and have it read the prompt."""
         card = await self._card(context, READING)
         order = settle(self.order, card)
-        read = await self.painter.model.encode(await _spec(context, order))
+        spec = await _spec(context, order)
+        self._tell_waiting(context)  # a model that denoises reads no prompts meanwhile
+        read = await self.painter.model.encode(spec)
         if read.dropped:
             said = f"the prompt is longer than the {read.limit} tokens that the model reads"
             context.log(f"{said}: it leaves out “{read.dropped}”", LogLevel.WARNING)
@@ -106,6 +108,10 @@ class Work:
         context.advance(message=message)
         return card
 
+    def _tell_waiting(self, context: StageContext) -> None:
+        if self.painter.at_work:
+            context.advance(message=WAITING)
+
     async def _latents(self, context: StageContext, spec: PictureSpec, part: Part, denoised: Denoised) -> bytes:
         """Return what a stage before has denoised, if the model can still make something of it."""
         latents = await context.blobs.get(denoised.latents.name)
@@ -128,8 +134,7 @@ class Work:
         context, model = turn.context, self.painter.model
         name = _checkpoint(context, turn.part)
         keeper = Keeper(context.blobs, name, self.checkpoint_steps, last.done if last else 0)
-        if self.painter.at_work:
-            context.advance(message=WAITING)
+        self._tell_waiting(context)
         state = last.state if last else b""
         events = model.denoise(turn.spec, turn.part, latents=turn.latents, state=state)
         with self.painter.busy():

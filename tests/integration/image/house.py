@@ -83,7 +83,8 @@ class Customer:
                 seen.append(response)
                 if holds(response):
                     return seen
-        raise AssertionError(f"it did not come: {bodies(seen)}")
+        told = [(one.event.WhichOneof("body"), one.event.progress.step, one.event.progress.message) for one in seen]
+        raise AssertionError(f"it did not come: {told}")
 
     async def until_step(self, id_: str, stage: str, step: int) -> None:
         """Wait until a stage has done a step."""

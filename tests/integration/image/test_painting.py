@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import signal
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from fabula.api.generation.v1 import generation_pb2 as gen
@@ -23,10 +24,14 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 QUICK: dict[str, Any] = {"steps": 4, "preview_interval": 0}
 
 
-@pytest.fixture
-def ida(real_house: House) -> Customer:
-    """A caller nobody knows yet."""
-    return real_house.customer()
+@pytest_asyncio.fixture(loop_scope="module")
+async def ida(real_house: House) -> AsyncIterator[Customer]:
+    """A caller nobody knows yet; what they leave unfinished is cancelled, so that it keeps nobody from the model."""
+    customer = real_house.customer()
+    yield customer
+    for generation in (await customer.call("ListGenerations")).generations:
+        if generation.state in (gen.STATE_QUEUED, gen.STATE_RUNNING, gen.STATE_PAUSED):
+            await customer.call("CancelGeneration", generation_id=generation.id)
 
 
 async def test_base_does_forty_steps_and_the_refiner_ten(real_house: House, ida: Customer) -> None:
@@ -103,22 +108,22 @@ async def test_cancelled_neighbour_does_not_change_a_picture(ida: Customer) -> N
 
 async def _pair(ida: Customer, *, cancel: bool) -> list[bytes]:
     """Paint two requests in one batch; return the first one's picture."""
-    for _ in range(5):
-        wanted = [
-            ida.start("a red fox", steps=60, seed=11, preview_interval=0),
-            ida.start("a blue house", steps=60, seed=12, preview_interval=0),
-        ]
-        one, other = await asyncio.gather(*wanted)
-        await ida.until_step(one, "base_model", 3)
-        if cancel:
-            await ida.call("CancelGeneration", generation_id=other)
-            await ida.reaches(other, gen.STATE_CANCELLED)
-        image = await ida.result(one)
-        if not cancel:
-            await ida.result(other)
-        if (image.base_batch.size, image.base_batch.slot) == (2, 0):
-            return await ida.pictures(one)
-    raise AssertionError("the two never shared a batch")
+    blocker = await ida.start(steps=150, width=256, height=256, preview_interval=0)
+    await ida.until_step(blocker, "base_model", 1)
+    asked: dict[str, Any] = {"steps": 30, "preview_interval": 0}
+    one, other = await ida.start("a red fox", seed=11, **asked), await ida.start("a blue house", seed=12, **asked)
+    for id_ in (one, other):
+        await ida.until(id_, lambda response: response.event.progress.message == "Waiting for the model")
+    await ida.call("CancelGeneration", generation_id=blocker)
+    await ida.until_step(one, "base_model", 3)
+    if cancel:
+        await ida.call("CancelGeneration", generation_id=other)
+        await ida.reaches(other, gen.STATE_CANCELLED)
+    image = await ida.result(one)
+    if not cancel:
+        await ida.result(other)
+    assert (2, 0) == (image.base_batch.size, image.base_batch.slot)
+    return await ida.pictures(one)
 
 
 async def test_pause_and_resume_end_in_the_same_bits(real_house: House, ida: Customer) -> None:

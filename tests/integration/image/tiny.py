@@ -29,7 +29,9 @@ def build(folder: Path) -> Path:
 def settings_of(folder: Path) -> DiffusersSettings:
     """Return settings for the tiny pipelines."""
     base, refiner = (ModelSource(str(folder / name), True, None, "") for name in ("base", "refiner"))
-    return DiffusersSettings(PipelineSettings(base, refiner, device="cpu"), max_pixels=256 * 256, batch=4)
+    pipeline = PipelineSettings(base, refiner, device="cpu")
+    # Two make a batch, and one waits long enough for the other, however busy the machine.
+    return DiffusersSettings(pipeline, max_pixels=256 * 256, batch=2, batch_wait_seconds=0.25)
 
 
 def environment_of(folder: Path) -> dict[str, str]:
