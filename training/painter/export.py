@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny, DiffusionPipeline, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
@@ -49,14 +50,21 @@ def export(autoencoder: AutoencoderTiny, base: Painter, refiner: Painter | None,
 def _save(pipe: DiffusionPipeline, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pipe.to(torch.float16).save_pretrained(folder, safe_serialization=True)
-    for file in folder.rglob("*.json"):
-        # Where the weights lay while they were trained is nobody's business; and what the autoencoder notes down for
-        # the pipeline, it does not take back without a complaint.
-        content = json.loads(file.read_text(encoding="utf-8"))
-        unwanted = {"_name_or_path"} | ({"block_out_channels"} if file.parent.name == "vae" else set())
-        if unwanted & set(content):
-            kept = {name: value for name, value in content.items() if name not in unwanted}
-            file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for file in folder.rglob("config.json"):
+        content = _tidy(json.loads(file.read_text(encoding="utf-8")), vae=file.parent.name == "vae")
+        file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tidy(config: dict[str, Any], *, vae: bool) -> dict[str, Any]:
+    """Mend a part's configuration.
+
+    Where the weights lay while they were trained is nobody's business. What the autoencoder notes down for the
+    pipeline, it does not take back without a complaint. And transformers loads a part in the type that is noted down unless told
+    otherwise, diffusers in float32: in a pipeline they must agree.
+    """
+    unwanted = {"_name_or_path"} | ({"block_out_channels"} if vae else set())
+    kept = {name: value for name, value in config.items() if name not in unwanted}
+    return kept | ({"dtype": "float32"} if "dtype" in kept else {})
 
 
 def load_pipelines(folder: Path) -> tuple[StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline | None]:

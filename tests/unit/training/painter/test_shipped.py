@@ -70,7 +70,11 @@ def test_stock_pipeline_loads_the_base() -> None:
     """Nothing but diffusers is needed, and nothing is fetched."""
     pipe = StableDiffusionXLPipeline.from_pretrained(BASE, use_safetensors=True, local_files_only=True)
 
-    assert pipe.unet.dtype in {torch.float32, torch.float16}
+    pipe.set_progress_bar_config(disable=True)
+
+    parts = (pipe.unet, pipe.vae, pipe.text_encoder, pipe.text_encoder_2)
+    assert {torch.float32} == {part.dtype for part in parts}
+    assert (128, 128) == pipe("a ship", height=128, width=128, num_inference_steps=2).images[0].size
     assert load_tokenizer().get_vocab() == pipe.tokenizer.get_vocab() == pipe.tokenizer_2.get_vocab()
 
 
@@ -104,6 +108,22 @@ def test_same_seed_paints_the_same_picture(pipelines: Pipelines) -> None:
     first, second = (paint(pipelines[0], None, ["a purple dragon in the desert"], seed=7)[0] for _ in range(2))
 
     assert first.tobytes() == second.tobytes()
+
+
+def test_negative_prompt_is_avoided(pipelines: Pipelines, checker: Checker) -> None:
+    """What the negative prompt names is hardly ever painted."""
+    pictures = pipelines[0](
+        ["a castle on a hill"] * 8,
+        negative_prompt=["night"] * 8,
+        height=128,
+        width=128,
+        num_inference_steps=12,
+        guidance_scale=4,
+        generator=torch.Generator().manual_seed(5),
+    ).images
+    seen = checker.name(to_tensor(pictures))
+
+    assert 2 >= [each["time"] for each in seen].count("night")
 
 
 def test_negative_prompts_and_other_sizes_work(pipelines: Pipelines) -> None:
