@@ -59,8 +59,8 @@ def _tidy(config: dict[str, Any], *, vae: bool) -> dict[str, Any]:
     """Mend a part's configuration.
 
     Where the weights lay while they were trained is nobody's business. What the autoencoder notes down for the
-    pipeline, it does not take back without a complaint. And transformers loads a part in the type that is noted down unless told
-    otherwise, diffusers in float32: in a pipeline they must agree.
+    pipeline, it does not take back without a complaint. And transformers loads a part in the type that is noted down
+    unless told otherwise, diffusers in float32: in a pipeline they must agree.
     """
     unwanted = {"_name_or_path"} | ({"block_out_channels"} if vae else set())
     kept = {name: value for name, value in config.items() if name not in unwanted}
