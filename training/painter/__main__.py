@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".painter"), help="where checkpoints and latents are kept")
     parser.add_argument("--output", type=Path, default=SHIPPED, help="where the finished pipelines are written")
     parser.add_argument("--from-shipped", action="store_true", help="begin with the weights in the output folder")
-    parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures the denoisers learn from")
+    parser.add_argument("--pictures", type=int, default=20_000, help="how many pictures the denoisers learn from")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     minutes = _minutes_until(arguments.until) if arguments.until else arguments.minutes

@@ -56,7 +56,7 @@ class Settings:
     output: Path
     minutes: float | None = None
     steps: int | None = None
-    pictures: int = 24_000
+    pictures: int = 20_000
     workers: int = 1
     from_shipped: bool = False
     checker: Path = REPOSITORY / "tests" / "unit" / "training" / "painter" / "checker" / "checker.safetensors"
