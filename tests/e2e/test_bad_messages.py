@@ -123,7 +123,7 @@ CALLS: Mapping[str, tuple[str, bytes, str]] = {
     "another type": ("StartGeneration", b"\x12\x02\x08\x05", "INVALID_REQUEST"),
     "an empty premise": ("StartGeneration", start(premise=""), "INVALID_REQUEST"),
     "a premise of a million letters": ("StartGeneration", start(premise="a" * MIB), "INVALID_REQUEST"),
-    "five megabytes": ("StartGeneration", start(premise="a" * 5 * MIB), "RESOURCE_EXHAUSTED"),
+    "thirteen megabytes": ("StartGeneration", start(premise="a" * 13 * MIB), "RESOURCE_EXHAUSTED"),
     "too few words": ("StartGeneration", start(words=1), "INVALID_REQUEST"),
     "a binary source": ("StartGeneration", start(source=pb.Source(data=BINARY)), "INVALID_REQUEST"),
     "a page below nothing": (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fabula.api.gateway.v1 import gateway_pb2
@@ -164,6 +164,12 @@ def _with_long_texts(descriptor: Any, depth: int = 0) -> list[tuple[str, Any]]:
     return found
 
 
+def says_something(premise: str) -> bool:
+    """Whether anything is left without Unicode's white space, to which the separators that Python strips do not belong."""
+    return any(not letter.isspace() or letter in "\x1c\x1d\x1e\x1f" for letter in premise)
+
+
+@example("\x1f", [], 50)
 @given(st.text(max_size=30), st.lists(st.text(max_size=90), max_size=14), st.integers(0, 2**32 - 1))
 def test_whatever_is_sent_the_check_ends_with_an_answer(premise: str, names: list[str], words: int) -> None:
     """A message is good or it is refused with reasons; nothing else happens."""
