@@ -165,7 +165,7 @@ def _with_long_texts(descriptor: Any, depth: int = 0) -> list[tuple[str, Any]]:
 
 
 def says_something(premise: str) -> bool:
-    """Whether anything is left without Unicode's white space, to which the separators that Python strips do not belong."""
+    """Whether anything is left without white space: Unicode's, which lacks four separators that Python strips."""
     return any(not letter.isspace() or letter in "\x1c\x1d\x1e\x1f" for letter in premise)
 
 
@@ -178,7 +178,7 @@ def test_whatever_is_sent_the_check_ends_with_an_answer(premise: str, names: lis
     wrong = paths(message)
 
     assert bool(wrong) is not (
-        bool(premise.strip())
+        says_something(premise)
         and len(names) <= 12
         and all(0 < len(name) <= 80 for name in names)
         and 50 <= words <= 20000
