@@ -35,7 +35,8 @@ const watcher = new Watcher(api.token, {
   ended() { draw(); refreshShelf(); },
   problem(problem) {
     if (problem.code === "UNAUTHENTICATED") askForToken();
-    else giveNotice(problem.code === "NOT_FOUND" ? `There is no such ${kind.noun} here.` : problem.message);
+    else if (problem.code === "NOT_FOUND") sayThereIsNone();
+    else giveNotice(problem.message);
   },
   unauthenticated: askForToken,
   connection(state, wait) {
@@ -111,6 +112,11 @@ function giveNotice(text) {
   $("notice").hidden = !text;
 }
 
+function sayThereIsNone() {
+  $("generation").hidden = true;
+  giveNotice(`There is no such ${kind.noun} here.`);
+}
+
 async function show() {
   const place = decodeURIComponent(location.hash.slice(1));
   giveNotice("");
@@ -137,7 +143,7 @@ async function show() {
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
     if (problem.code === "UNAUTHENTICATED") askForToken();
-    else if (problem.code === "NOT_FOUND") { $("generation").hidden = true; giveNotice(`There is no such ${kind.noun} here.`); }
+    else if (problem.code === "NOT_FOUND") sayThereIsNone();
   }
 }
 
