@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabula.api.image.v1 import image_pb2
 from fabula.api.image.v1.image_pb2 import ImageRequest, Source
+from fabula.cli.files import read_file
 from fabula.cli.saving import STANDARD_OUTPUT
 from fabula.errors import InvalidRequest
 
-LARGEST_SOURCE_BYTES = 10 * 1024 * 1024
+LARGEST_SOURCE_MIB = 10
 FORMATS = {"png": image_pb2.FORMAT_PNG, "webp": image_pb2.FORMAT_WEBP, "jpeg": image_pb2.FORMAT_JPEG}
 _SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _SUFFIX_OF = {"png": "png", "webp": "webp", "jpeg": "jpg"}
@@ -91,12 +91,5 @@ def read_picture(path: Path) -> Source:
     Raises:
         InvalidRequest: it cannot be read, is empty or too large.
     """
-    try:
-        data = sys.stdin.buffer.read(LARGEST_SOURCE_BYTES + 1) if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"--from {path} cannot be read: {error.strerror}.") from error
-    if not data:
-        raise InvalidRequest(f"--from {path} is empty.")
-    if len(data) > LARGEST_SOURCE_BYTES:
-        raise InvalidRequest(f"--from {path} is larger than 10 MiB.")
-    return Source(name="" if str(path) == "-" else path.name[:255], data=data)
+    name, data = read_file(path, "--from", LARGEST_SOURCE_MIB)
+    return Source(name=name, data=data)

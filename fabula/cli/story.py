@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabula.api.story.v1.story_pb2 import Character, Source, StoryRequest
+from fabula.cli.files import read_file
 from fabula.errors import InvalidRequest
 
-LARGEST_SOURCE_BYTES = 1024 * 1024
+LARGEST_SOURCE_MIB = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,5 @@ def read_source(path: Path) -> Source:
     Raises:
         InvalidRequest: it cannot be read, is empty or too large.
     """
-    try:
-        data = sys.stdin.buffer.read(LARGEST_SOURCE_BYTES + 1) if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"--source {path} cannot be read: {error.strerror}.") from error
-    if not data:
-        raise InvalidRequest(f"--source {path} is empty.")
-    if len(data) > LARGEST_SOURCE_BYTES:
-        raise InvalidRequest(f"--source {path} is larger than 1 MiB.")
-    return Source(name="" if str(path) == "-" else path.name[:255], data=data)
+    name, data = read_file(path, "--source", LARGEST_SOURCE_MIB)
+    return Source(name=name, data=data)

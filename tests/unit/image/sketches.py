@@ -26,8 +26,10 @@ from fabula.backends.image import (
     Step,
 )
 from fabula.errors import FabulaError
+from tests.unit.backends import images
 
-CARD = ImageCard(
+CARD = replace(
+    images.CARD,
     name="sketcher/1",
     refiner="finisher/1",
     default_width=64,
@@ -35,22 +37,13 @@ CARD = ImageCard(
     min_side=32,
     max_side=256,
     max_pixels=256 * 128,
-    side_multiple=8,
     default_steps=10,
-    high_quality_steps=50,
     max_steps=100,
     default_guidance=3.0,
     max_guidance=20.0,
-    default_handover=0.8,
     max_count=4,
     schedulers=(SchedulerCard("euler", resumes=True), SchedulerCard("pndm", resumes=False)),
-    takes_source=True,
-    previews="linear",
     prompt_tokens=8,
-    device="cpu",
-    dtype="float32",
-    threads=1,
-    libraries="none",
     fingerprint="f1",
 )
 
