@@ -299,12 +299,17 @@ class BlobInfo:
     sha256: str
 
 
+def own_blobs(address: Address) -> str:
+    """Return the path below which all blobs of a generation lie; they go with it."""
+    return f"{address.kind}/{address.id}/"
+
+
 def working_blobs(address: Address) -> str:
     """Return the path below which stages keep what is of use only until the run has ended (checkpoints).
 
     It is removed when a generation is cancelled or deleted; a pipeline that succeeds removes it itself.
     """
-    return f"{address.kind}/{address.id}/work/"
+    return f"{own_blobs(address)}work/"
 
 
 class Blobs(Protocol):

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
 from fabula.engine.ids import address_of
-from fabula.engine.ports import Address, Entry, Purpose, Record, Tag, working_blobs
+from fabula.engine.ports import Address, Entry, Purpose, Record, Tag, own_blobs, working_blobs
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.engine.tail import conflated
 from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, Superseded, Unavailable
@@ -106,9 +106,7 @@ class GenerationService:
     async def _started_before(self, address: Address, digest: str) -> tuple[Event, Event]:
         last = await self._log.last(address)
         if last is None:
-            await self._stores.blobs.delete_all(
-                f"{self.kind.name}/{address.id}/"
-            )  # what this very request has just kept
+            await self._stores.blobs.delete_all(own_blobs(address))  # what this very request has just kept
             raise AlreadyExists("this request id belonged to a generation that was deleted: draw a new one")
         first = await self._summaries.first(address)
         if not isinstance(first.body, Accepted) or first.body.request_digest != digest:
@@ -183,7 +181,7 @@ class GenerationService:
                 await self._log.delete(address, after=record.revision if record else None)
             except Superseded:  # a worker may just have claimed it
                 continue
-            await self._stores.blobs.delete_all(f"{self.kind.name}/{address.id}/")
+            await self._stores.blobs.delete_all(own_blobs(address))
             return self._respond("DeleteGeneration")
         raise Unavailable(CHANGES_TOO_FAST)
 

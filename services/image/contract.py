@@ -95,7 +95,7 @@ def _source(label: str, picture: CleanPicture, address: Address) -> SourceRef:
     """Say where the source is going to be kept."""
     digest = hashlib.sha256(picture.data).hexdigest()
     # The digest in the name keeps a second request with the same id from replacing the first one's source.
-    name = f"{address.kind}/{address.id}/source-{digest[:16]}"
+    name = f"{own_blobs(address)}source-{digest[:16]}"
     return SourceRef(label, BlobInfo(name, len(picture.data), PNG_TYPE, digest), picture.width, picture.height)
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from fabula.backends.image import ImageCard, Part, PictureSpec, PreviewMade, Step
 from fabula.engine.events import LogLevel
 from fabula.engine.pipeline import Outputs, StageContext
-from fabula.engine.ports import working_blobs
+from fabula.engine.ports import own_blobs, working_blobs
 from fabula.errors import Conflict, InvalidRequest, ModelOutputInvalid, Unavailable
 from services.image import checkpoints
 from services.image.bounds import settle, spec_of
@@ -87,7 +87,7 @@ class Work:
             raise ModelOutputInvalid(f"the model made {len(made)} pictures where {len(spec.seeds)} were asked for")
         pictures: list[Picture] = []
         for index, (seed, data) in enumerate(zip(spec.seeds, made, strict=True)):
-            name = f"{context.address.kind}/{context.address.id}/picture-{index}.{order.format.value}"
+            name = f"{own_blobs(context.address)}picture-{index}.{order.format.value}"
             blob = await context.blobs.put(name, data, order.format.media_type)
             pictures.append(Picture(index, seed, spec.width, spec.height, blob))
         return Pictures(tuple(pictures))

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from fabula.api.story.v1 import story_pb2 as pb
-from fabula.engine.ports import Address, Blobs
+from fabula.engine.ports import Address, Blobs, own_blobs
 from fabula.errors import InvalidRequest
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
@@ -107,5 +107,5 @@ async def _keep(source: pb.Source, address: Address, blobs: Blobs) -> SourceRef:
     data = decode(source.text.encode() if content == "text" else source.data).encode()
     digest = hashlib.sha256(data).hexdigest()
     # The digest in the name keeps a second request with the same id from replacing the first one's source.
-    info = await blobs.put(f"{address.kind}/{address.id}/source-{digest[:16]}", data, SOURCE_TYPE)
+    info = await blobs.put(f"{own_blobs(address)}source-{digest[:16]}", data, SOURCE_TYPE)
     return SourceRef(source.name, info.name, info.size_bytes, info.sha256)

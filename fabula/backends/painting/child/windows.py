@@ -95,30 +95,27 @@ def _windowed(base: Any) -> type:
         self.fabula_window.finished = _finished(self, result)
         return result
 
-    methods: dict[str, Any] = {"set_timesteps": set_timesteps, "step": step}
-    if hasattr(base, "set_begin_index"):
+    own = {name: method for name, method in _where_there(base).items() if hasattr(base, name)}
+    own |= {"set_timesteps": set_timesteps, "step": step, "init_noise_sigma": _init_noise_sigma(base)}
+    return type(base.__name__, (base,), own)
 
-        def set_begin_index(self: Any, begin_index: int = 0) -> None:
-            base.set_begin_index(self, begin_index + self.fabula_window.first)
 
-        methods["set_begin_index"] = set_begin_index
-    if hasattr(base, "scale_model_input"):
+def _where_there(base: Any) -> dict[str, Any]:
+    """Return the methods that only some schedulers have, held to the window."""
 
-        def scale_model_input(self: Any, sample: Any, *args: Any, **more: Any) -> Any:
-            _begin(self)
-            return base.scale_model_input(self, sample, *args, **more)
+    def set_begin_index(self: Any, begin_index: int = 0) -> None:
+        base.set_begin_index(self, begin_index + self.fabula_window.first)
 
-        methods["scale_model_input"] = scale_model_input
-    if hasattr(base, "add_noise"):
+    def scale_model_input(self: Any, sample: Any, *args: Any, **more: Any) -> Any:
+        _begin(self)
+        return base.scale_model_input(self, sample, *args, **more)
 
-        def add_noise(self: Any, original_samples: Any, noise: Any, timesteps: Any) -> Any:
-            if self.fabula_window.continues:
-                return original_samples
-            return base.add_noise(self, original_samples, noise, timesteps)
+    def add_noise(self: Any, original_samples: Any, noise: Any, timesteps: Any) -> Any:
+        if self.fabula_window.continues:
+            return original_samples
+        return base.add_noise(self, original_samples, noise, timesteps)
 
-        methods["add_noise"] = add_noise
-    methods["init_noise_sigma"] = _init_noise_sigma(base)
-    return type(base.__name__, (base,), methods)
+    return {"set_begin_index": set_begin_index, "scale_model_input": scale_model_input, "add_noise": add_noise}
 
 
 def _init_noise_sigma(base: type) -> property:
