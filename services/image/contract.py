@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from fabula.api.image.v1 import image_pb2 as pb
-from fabula.engine.ports import Address, BlobInfo
+from fabula.engine.ports import Address, BlobInfo, own_blobs
 from fabula.errors import InvalidRequest, Unavailable
 from fabula.pictures import PNG_TYPE, CleanPicture, clean
 from fabula.rpc.codec import ProtoCodec
