@@ -93,7 +93,7 @@ class DiffusersSettings:
         max_steps: Most steps of a request.
         max_pixels: Most pixels of a picture.
         batch: Most pictures that are denoised together; 0: what pays on the device.
-        batch_wait_seconds: How long an idle model waits for others to share a batch with.
+        batch_wait_seconds: How long an idle model waits at most for others that are about to come, to share a batch.
         cancel_bound_seconds: A model that has not obeyed a cancel after this time is killed.
         idle_unload_seconds: Unload after so long without work; None keeps the model.
     """

@@ -142,7 +142,7 @@ class ImageModelSettings(ModelSettings):
     """Most pictures that are denoised together. 1: each alone. 0: what pays on the device."""
 
     image_batch_wait_seconds: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.03
-    """How long an idle model waits for others to share a batch with, in seconds."""
+    """How long an idle model waits at most for requests that are about to come, to share a batch with, in seconds."""
 
 
 class TextModelSettings(ModelSettings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -57,6 +58,36 @@ class Ticket:
     waits_until: float = 0.0
 
 
+class Company:
+    """Requests that are expected: a prompt was read for them, or the base has done its part, so they come any moment.
+
+    Args:
+        seconds: For how long one is expected.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: list[float] = []
+
+    def expect(self, now: float) -> None:
+        """Expect one more."""
+        self._until.append(now + self._seconds)
+
+    def arrived(self, now: float) -> None:
+        """Note that one has come; nobody was expected if it was long on its way."""
+        self._forget(now)
+        if self._until:
+            self._until.pop(0)
+
+    def until(self, now: float) -> float:
+        """Return until when somebody may still come; `now` if nobody is expected."""
+        self._forget(now)
+        return max(self._until, default=now)
+
+    def _forget(self, now: float) -> None:
+        self._until = [until for until in self._until if until > now]
+
+
 def choose(waiting: Sequence[Ticket], limit: int, now: float) -> list[Ticket]:
     """Return what is served now: one piece of work, or those that share a batch with it; empty while all still wait.
 
@@ -72,9 +103,9 @@ def choose(waiting: Sequence[Ticket], limit: int, now: float) -> list[Ticket]:
     return []
 
 
-def wakes_at(waiting: Sequence[Ticket]) -> float | None:
-    """Return when the first of those that wait for company stops waiting; None for nobody."""
-    return min((ticket.waits_until for ticket in waiting), default=None)
+def wakes_at(waiting: Sequence[Ticket]) -> float:
+    """Return when the first of those that wait for company stops waiting; never, if nobody waits."""
+    return min((ticket.waits_until for ticket in waiting), default=math.inf)
 
 
 def _company(first: Ticket, waiting: Sequence[Ticket], limit: int) -> list[Ticket]:

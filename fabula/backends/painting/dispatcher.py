@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from fabula.backends.host import Host, Item, JsonObject
 from fabula.backends.image import Part
-from fabula.backends.painting.batching import Rank, Ticket, choose, wakes_at
+from fabula.backends.painting.batching import Company, Rank, Ticket, choose, wakes_at
 from fabula.backends.painting.inbox import Inbox
 from fabula.backends.painting.requests import DenoiseRequest, Member, StepItem, Terms
 from fabula.errors import FabulaError, InvalidRequest, ModelOutOfMemory, ModelOutputInvalid, ModelUnavailable
@@ -49,13 +50,14 @@ class Dispatcher:
     Args:
         host: Holds the model.
         limit: Most pictures of a batch, as far as is known when one is formed.
-        wait_seconds: How long a request waits for company that comes to a model that is not denoising.
+        wait_seconds: How long a request that comes to an idle model waits at most for company that is expected.
     """
 
     def __init__(self, host: Host, limit: Callable[[], int], wait_seconds: float) -> None:
         self._host = host
         self._limit = limit
         self._wait_seconds = wait_seconds
+        self._company = Company(wait_seconds)
         self._memory_holds: int | None = None  # pictures of a batch, once more have been found too many
         self._waiting: list[Job] = []
         self._running: list[Job] = []
@@ -71,6 +73,8 @@ class Dispatcher:
         async with aclosing(self._output(job)) as items:
             async for item in items:
                 yield item
+        if rank is Rank.ENCODE:
+            self._company.expect(_now())
 
     async def denoise(self, terms: Terms, member: Member) -> AsyncGenerator[StepItem, None]:
         """Denoise a member's pictures, in a batch with others where some fit, and yield its steps.
@@ -79,15 +83,18 @@ class Dispatcher:
         """
         rank = Rank.BASE if terms.part is Part.BASE else Rank.REFINER
         alone = bool(member.state)  # it goes on in a batch of the shape that it had
+        self._company.arrived(_now())
         waits_until = 0.0
         if not alone and not any(job.terms for job in self._running):
-            waits_until = asyncio.get_running_loop().time() + self._wait_seconds
+            waits_until = _now() + self._wait_seconds
         ticket = Ticket(self._next_number(), rank, None if alone else terms, len(member.seeds), waits_until)
         async with aclosing(self._output(Job(ticket, terms=terms, member=member))) as items:
             async for item in items:
                 if "failed" in item.data:
                     raise _CLASSES[item.data["failed"]](item.data["message"])
                 yield StepItem.from_wire(item.data, item.payload)
+        if terms.part is Part.BASE and terms.handover is not None:
+            self._company.expect(_now())
 
     async def close(self) -> None:
         """End the run that is under way, and serve no more. Idempotent."""
@@ -132,9 +139,11 @@ class Dispatcher:
             self._news.clear()
             tickets = {job.ticket: job for job in self._waiting}
             limit = min(self._limit(), self._memory_holds or self._limit())
-            chosen = [tickets[ticket] for ticket in choose(list(tickets), limit, asyncio.get_running_loop().time())]
+            somebody_comes = self._company.until(now := _now())
+            at = now if somebody_comes > now else math.inf  # nobody waits for nobody
+            chosen = [tickets[ticket] for ticket in choose(list(tickets), limit, at)]
             if not chosen:
-                await self._wait_for_company(wakes_at(list(tickets)))
+                await self._wait_for_company(min(somebody_comes, wakes_at(list(tickets))))
                 continue
             for job in chosen:
                 self._waiting.remove(job)
@@ -143,7 +152,7 @@ class Dispatcher:
             await asyncio.wait([self._run])
             self._run, self._running = None, []
 
-    async def _wait_for_company(self, until: float | None) -> None:
+    async def _wait_for_company(self, until: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._news.wait()
@@ -172,6 +181,10 @@ class Dispatcher:
         pictures = sum(job.ticket.pictures for job in jobs)
         if len(jobs) > 1:
             self._memory_holds = max(1, pictures // 2)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _to_wire(jobs: list[Job]) -> tuple[JsonObject, bytes]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from fabula.backends.image import Part
-from fabula.backends.painting.batching import Rank, Ticket, choose, wakes_at, what_pays
+from fabula.backends.painting.batching import Company, Rank, Ticket, choose, wakes_at, what_pays
 from fabula.backends.painting.requests import Terms
 
 TERMS = Terms(Part.BASE, 64, 64, 30, 5.0, "euler", None, None)
@@ -80,7 +82,26 @@ def test_with_a_limit_of_one_each_runs_alone_at_once() -> None:
 def test_nobody_waits_where_nobody_is() -> None:
     """An empty queue has nothing to choose from."""
     assert [] == choose([], 8, now=0.0)
-    assert wakes_at([]) is None
+    assert math.inf == wakes_at([])
+
+
+def test_company_is_expected_until_it_has_come_or_is_late() -> None:
+    """Each arrival ends one expectation; who is late is not waited for."""
+    company = Company(0.5)
+    assert 1.0 == company.until(1.0)
+
+    company.expect(1.0)
+    company.expect(1.25)
+    assert 1.75 == company.until(1.3)
+    company.arrived(1.3)
+    assert 1.75 == company.until(1.3)
+    company.arrived(1.4)
+    company.arrived(1.4)
+    assert 1.4 == company.until(1.4)
+
+    company.expect(2.0)
+    assert 2.5 == company.until(2.0)
+    assert 2.5 == company.until(2.5)
 
 
 @pytest.mark.parametrize(
