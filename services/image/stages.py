@@ -121,12 +121,13 @@ class Work:
 
     async def _take_up(self, context: StageContext, spec: PictureSpec, part: Part) -> Step | None:
         """Return the state to go on from; None to begin."""
+        if not context.resumed:
+            return None
         step = await checkpoints.read(context.blobs, _checkpoint(context, part))
         reason = self.painter.model.misfit(spec, part, step.state) if step is not None else "nothing was kept of it"
         if not reason:
             return step
-        if step is not None or context.resumed:
-            context.restart(reason)
+        context.restart(reason)
         return None
 
     async def _do_steps(self, turn: _Turn, last: Step | None) -> Step:
@@ -144,7 +145,8 @@ class Work:
                         turn.show(event)
                     else:
                         turn.count(event)
-                        keeper.take(event)
+                        if event.done < event.steps:  # the last one is kept as what the stage has made
+                            keeper.take(event)
                         last = event
                 if last is None or last.done < last.steps:
                     raise ModelOutputInvalid("the model stopped before its last step")
