@@ -1,7 +1,8 @@
 """The bundled painter by diffusers alone, as its documentation has it: what a picture costs without a service.
 
-Run as `python -m bench.bare_painter STEPS SIZE CALLS` it prints "step" after its first denoising step, then
-for each call but the first how many seconds it took, prompt to PNG, and how many to its first step.
+Run as `python -m bench.bare_painter STEPS SIZE` it paints once and prints "step" after its first denoising step. Then
+it paints once more for each line that it reads, and prints how many seconds it took, prompt to PNG, and how many to its
+first step.
 """
 
 from __future__ import annotations
@@ -21,22 +22,31 @@ HANDOVER = 0.8
 PROMPT = "a red ship on the sea, sunset"
 
 
-def main(steps: int, size: int, calls: int) -> None:
-    """Load, call, tell."""
+def main(steps: int, size: int) -> None:
+    """Load, paint, tell."""
     base, refiner = _load()
-    for call in range(calls):
-        steps_at: list[float] = []
-
-        def note(_pipe: Any, _index: int, _timestep: Any, given: dict[str, Any], at: Any = steps_at) -> dict[str, Any]:
-            if not at and not call:  # noqa: B023 - it is called within this very turn
-                print("step", flush=True)
-            at.append(time.perf_counter())
-            return given
-
+    _paint(base, refiner, steps, size, FirstStep(say=True))
+    for _ in sys.stdin:
+        first = FirstStep()
         begun = time.perf_counter()
-        _paint(base, refiner, steps, size, note)
-        if call:
-            print(time.perf_counter() - begun, steps_at[0] - begun, flush=True)
+        _paint(base, refiner, steps, size, first)
+        print(time.perf_counter() - begun, first.at - begun, flush=True)
+
+
+class FirstStep:
+    """Notes when a call's first step is done; what pipelines call after each."""
+
+    def __init__(self, *, say: bool = False) -> None:
+        self.at = 0.0
+        self._say = say
+
+    def __call__(self, _pipe: Any, _index: int, _timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
+        """Note the time of the first one."""
+        if not self.at:
+            self.at = time.perf_counter()
+            if self._say:
+                print("step", flush=True)
+        return given
 
 
 def _load() -> tuple[Any, Any]:
@@ -59,11 +69,11 @@ def _load() -> tuple[Any, Any]:
     return base.to(device), refiner.to(device)
 
 
-def _paint(base: Any, refiner: Any, steps: int, size: int, say: Any) -> bytes:
+def _paint(base: Any, refiner: Any, steps: int, size: int, after_step: FirstStep) -> bytes:
     import torch  # noqa: PLC0415
 
     common: dict[str, Any] = {"prompt": PROMPT, "num_inference_steps": steps, "guidance_scale": GUIDANCE}
-    common |= {"generator": torch.Generator().manual_seed(7), "callback_on_step_end": say}
+    common |= {"generator": torch.Generator().manual_seed(7), "callback_on_step_end": after_step}
     if refiner is None:
         picture = base(**common, width=size, height=size).images[0]
     else:

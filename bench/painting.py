@@ -7,7 +7,8 @@ import secrets
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.bare_painter import GUIDANCE, HANDOVER, PROMPT
@@ -20,6 +21,7 @@ from fabula.api.image.v1 import image_pb2 as pb
 STEPS = 25
 SIZE = 128
 ROUNDS = 5
+TURNS = 20
 WATCHERS = 10
 WAITING = 8
 
@@ -60,11 +62,11 @@ async def painted(stage: Stage) -> list[Row]:
     watched: list[float] = []
     plain: list[float] = []
     previewed: list[float] = []
-    async with open_studio(stage) as studio, studio.worker():
+    async with open_studio(stage) as studio, studio.worker(), bare_painter() as painter:
         model = await studio.model()
         await studio.paint(picture())
-        for _ in range(ROUNDS):
-            bare.append(statistics.median((await bare_calls(3)).calls))
+        for _ in range(TURNS):  # one after the other: a machine is not always equally fast
+            bare.append((await painter.paint()).seconds)
             watched.append(working_seconds(await studio.paint(picture(), WATCHERS)))
             plain.append(working_seconds(await studio.paint(picture(previews=0)), _DENOISING) / STEPS * 1000)
             previewed.append(working_seconds(await studio.paint(picture(previews=1)), _DENOISING) / STEPS * 1000)
@@ -137,9 +139,9 @@ async def begun(stage: Stage) -> list[Row]:
     call: list[float] = []
     async with open_studio(stage) as studio:
         for _ in range(ROUNDS):
-            bare = await bare_calls(3)
-            process.append(bare.first_step)
-            call.append(statistics.median(bare.first_steps) * 1000)
+            async with bare_painter() as painter:
+                process.append(painter.first_step)
+                call.append(statistics.median([(await painter.paint()).first_step for _ in range(2)]) * 1000)
             async with studio.worker():
                 cold.append(await studio.first_step(picture()))
                 warm.append(await studio.first_step(picture()) * 1000)
@@ -153,31 +155,43 @@ async def begun(stage: Stage) -> list[Row]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
-    """What bare calls took, in seconds.
+class Call:
+    """What a bare call took: in all, and to its first step, in seconds."""
+
+    seconds: float
+    first_step: float
+
+
+class BarePainter:
+    """The pipelines alone, in a process of their own.
 
     Attributes:
-        first_step: From the start of the process to the first step.
-        calls: Each call but the first.
-        first_steps: From the begin of each of these to its first step.
+        first_step: From the start of the process to its first step, in seconds.
     """
 
-    first_step: float
-    calls: Sequence[float]
-    first_steps: Sequence[float]
+    def __init__(self, process: asyncio.subprocess.Process, first_step: float) -> None:
+        self.first_step = first_step
+        self._process = process
+
+    async def paint(self) -> Call:
+        """Call them once."""
+        assert self._process.stdin is not None  # noqa: S101 - it was started with pipes
+        assert self._process.stdout is not None  # noqa: S101 - the same
+        self._process.stdin.write(b"paint\n")
+        seconds, first_step = map(float, (await self._process.stdout.readline()).split())
+        return Call(seconds, first_step)
 
 
-async def bare_calls(count: int) -> Bare:
-    """Call the pipelines so often in a process of their own."""
-    words = ("-W", "ignore", "-m", "bench.bare_painter", str(STEPS), str(SIZE), str(count))
-    started = time.monotonic()
+@asynccontextmanager
+async def bare_painter() -> AsyncIterator[BarePainter]:
+    """Run the pipelines alone for as long as the block lasts."""
+    words = ("-W", "ignore", "-m", "bench.bare_painter", str(STEPS), str(SIZE))
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=nothing)
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=pipe, stdout=pipe, stderr=nothing)
     try:
-        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        assert process.stdout is not None  # noqa: S101 - it was started with pipes
         await process.stdout.readline()
-        first = time.monotonic() - started
-        said = [line.split() for line in (await process.stdout.read()).splitlines()]
+        yield BarePainter(process, time.monotonic() - started)
     finally:
         await end(process)
-    return Bare(first, [float(whole) for whole, _ in said], [float(step) for _, step in said])
