@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_WORDS = ("a", "red", "fox", "in", "the", "snow", "blue", "house", "by", "sea")
+WORDS = ("a", "red", "fox", "in", "the", "snow", "blue", "house", "by", "sea")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class TinyPipelines:
         return self.root / "lcm"
 
     @property
+    def pixart(self) -> Path:
+        """Of the shape of PixArt Sigma: a transformer and T5, latents that are little pictures."""
+        return self.root / "pixart"
+
+    @property
+    def flux(self) -> Path:
+        """Of the shape of Flux: a transformer, CLIP and T5, latents folded into sequences."""
+        return self.root / "flux"
+
+    @property
     def decoder(self) -> Path:
         """A tiny decoder for previews."""
         return self.root / "decoder"
@@ -66,6 +76,8 @@ def build_all(root: Path) -> None:
     """Build all of them."""
     from diffusers import EulerAncestralDiscreteScheduler, LCMScheduler  # noqa: PLC0415 - only who builds a model
 
+    from tests.tiny_transformers import build_tiny_flux, build_tiny_pixart  # noqa: PLC0415 - it takes parts from here
+
     schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     tiny = TinyPipelines(root)
     build_tiny_sdxl(tiny.sdxl)
@@ -75,6 +87,8 @@ def build_all(root: Path) -> None:
     build_tiny_sd(tiny.lcm, scheduler=LCMScheduler(**schedule), time_cond_proj_dim=32)
     _rename_class(tiny.lcm, "LatentConsistencyModelPipeline")
     build_tiny_decoder(tiny.decoder)
+    build_tiny_pixart(tiny.pixart)
+    build_tiny_flux(tiny.flux)
 
 
 def build_tiny_sdxl(folder: Path, *, scheduler: Any = None, seed: int = 0, **unet: Any) -> Path:
@@ -94,11 +108,11 @@ def build_tiny_sdxl(folder: Path, *, scheduler: Any = None, seed: int = 0, **une
 
     torch.manual_seed(seed)
     pipeline = StableDiffusionXLPipeline(
-        vae=_autoencoder(),
-        text_encoder=_text_encoder(),
-        text_encoder_2=_text_encoder(projects=True),
-        tokenizer=_tokenizer(folder),
-        tokenizer_2=_tokenizer(folder),
+        vae=autoencoder(),
+        text_encoder=text_encoder(),
+        text_encoder_2=text_encoder(projects=True),
+        tokenizer=clip_tokenizer(folder),
+        tokenizer_2=clip_tokenizer(folder),
         unet=_sdxl_unet(cross_attention_dim=64, projection_class_embeddings_input_dim=80, **unet),
         scheduler=scheduler or _sdxl_scheduler(),
         add_watermarker=False,
@@ -141,9 +155,9 @@ def build_tiny_sd(folder: Path, *, scheduler: Any = None, seed: int = 2, **unet:
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
     )
     pipeline = StableDiffusionPipeline(
-        vae=_autoencoder(),
-        text_encoder=_text_encoder(),
-        tokenizer=_tokenizer(folder),
+        vae=autoencoder(),
+        text_encoder=text_encoder(),
+        tokenizer=clip_tokenizer(folder),
         unet=UNet2DConditionModel(
             sample_size=32,
             block_out_channels=(32, 64),
@@ -202,20 +216,24 @@ def _sdxl_unet(**config: Any) -> Any:
     )
 
 
-def _autoencoder() -> Any:
+def autoencoder(*block_out_channels: int, **config: Any) -> Any:
+    """Return an autoencoder with four channels; without sizes of its blocks, of half the pictures' size."""
     from diffusers import AutoencoderKL  # noqa: PLC0415
 
+    sizes = block_out_channels or (16, 32)
     return AutoencoderKL(
-        block_out_channels=(16, 32),
-        down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
-        up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
+        block_out_channels=sizes,
+        down_block_types=("DownEncoderBlock2D",) * len(sizes),
+        up_block_types=("UpDecoderBlock2D",) * len(sizes),
         latent_channels=4,
         norm_num_groups=8,
         sample_size=64,
+        **config,
     )
 
 
-def _text_encoder(*, projects: bool = False) -> Any:
+def text_encoder(*, projects: bool = False) -> Any:
+    """Return an encoder of the shape of CLIP's."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection  # noqa: PLC0415
 
     config = CLIPTextConfig(
@@ -232,7 +250,7 @@ def _text_encoder(*, projects: bool = False) -> Any:
     return CLIPTextModelWithProjection(config) if projects else CLIPTextModel(config)
 
 
-def _tokenizer(folder: Path) -> Any:
+def clip_tokenizer(folder: Path) -> Any:
     """Return a tokeniser in which a word of ours is a token, and any other as many as it has letters."""
     from transformers import CLIPTokenizer  # noqa: PLC0415
 
@@ -242,7 +260,7 @@ def _tokenizer(folder: Path) -> Any:
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     tokens += letters + [f"{letter}</w>" for letter in letters]
     merges = []
-    for word in _WORDS:
+    for word in WORDS:
         pieces = [*word[:-1], f"{word[-1]}</w>"]
         while len(pieces) > 1:
             merges.append(f"{pieces[-2]} {pieces[-1]}")

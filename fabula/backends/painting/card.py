@@ -19,15 +19,16 @@ _MAX_COUNT = 8
 _HANDOVER = 0.8  # what the makers of SDXL recommend
 _SMALLEST_SIDE = 64
 _LARGEST_SIDES = 4  # times what the model was trained with
+_KNOWN_SPACES = {"SD": STABLE_DIFFUSION, "SDXL": STABLE_DIFFUSION_XL}
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What suits a model where nothing is said."""
+    """What suits a model where nothing is said; without a guidance there is none that it could take."""
 
     steps: int
     high_quality_steps: int
-    guidance: float
+    guidance: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,14 @@ def _projection(preview: JsonObject) -> Projection:
 
 def projection_of(details: JsonObject, hints: Hints) -> Projection | None:
     """Return how a model's latents become colours; None: not known."""
-    known = STABLE_DIFFUSION_XL if details["family"] == "StableDiffusionXL" else STABLE_DIFFUSION
-    projection = hints.preview or known
-    return projection if len(projection.factors) == details["channels"] else None
+    projection = hints.preview or _KNOWN_SPACES.get(details["latent_space"])
+    return projection if projection and len(projection.factors) == details["channels"] else None
 
 
 def make_card(details: JsonObject, hints: Hints, settings: DiffusersSettings) -> ImageCard:
     """Put a card together; settings go before hints, hints before what suits the family."""
     suits = _defaults(details)
-    width, height, multiple = details["default_width"], details["default_height"], max(8, details["scale"])
+    width, height, multiple = details["default_width"], details["default_height"], details["multiple"]
     return ImageCard(
         name=settings.pipeline.base.name,
         refiner=settings.pipeline.refiner.name if settings.pipeline.refiner else "",
@@ -99,12 +99,12 @@ def make_card(details: JsonObject, hints: Hints, settings: DiffusersSettings) ->
         default_steps=min(settings.default_steps or hints.default_steps or suits.steps, settings.max_steps),
         high_quality_steps=min(hints.high_quality_steps or suits.high_quality_steps, settings.max_steps),
         max_steps=settings.max_steps,
-        default_guidance=_first(settings.default_guidance, hints.default_guidance, suits.guidance),
-        max_guidance=_MAX_GUIDANCE,
+        default_guidance=_guidance(settings.default_guidance, hints.default_guidance, suits.guidance),
+        max_guidance=0.0 if suits.guidance is None else _MAX_GUIDANCE,
         default_handover=hints.default_handover or _HANDOVER,
         max_count=_MAX_COUNT,
         schedulers=tuple(SchedulerCard(name, resumes) for name, resumes in details["schedulers"]),
-        takes_source=True,
+        takes_source=details["takes_source"],
         previews="decoder" if details["decoder"] else "linear" if projection_of(details, hints) else "",
         prompt_tokens=details["prompt_tokens"],
         device=details["device"],
@@ -116,6 +116,8 @@ def make_card(details: JsonObject, hints: Hints, settings: DiffusersSettings) ->
 
 
 def _defaults(details: JsonObject) -> Defaults:
+    if details["suits"] is not None:  # the pipeline's call says it
+        return Defaults(**details["suits"])
     own = details["schedulers"][0][0]
     if own in {"lcm", "tcd"}:
         # A network that takes the guidance as an input was taught with much of it; the others do without.
@@ -125,5 +127,7 @@ def _defaults(details: JsonObject) -> Defaults:
     return Defaults(30, 50, 5.0 if details["family"] == "StableDiffusionXL" else 7.5)
 
 
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
+def _guidance(setting: float | None, hint: float | None, suits: float | None) -> float:
+    if suits is None:
+        return 0.0
+    return next(value for value in (setting, hint, suits) if value is not None)

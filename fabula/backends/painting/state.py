@@ -77,6 +77,9 @@ def digest(spec: PictureSpec) -> str:
 
 def misfit(spec: PictureSpec, part: Part, state: bytes, card: ImageCard) -> str:
     """Say why one cannot go on from a state; empty if one can. See `ImageModel.misfit`."""
+    stuck = f"with the scheduler {spec.scheduler} this model cannot go on in the middle"
+    if not state and not any(scheduler.resumes for scheduler in card.schedulers if scheduler.name == spec.scheduler):
+        return stuck
     try:
         header = header_of(state)
     except TensorFileError as error:
@@ -88,5 +91,5 @@ def misfit(spec: PictureSpec, part: Part, state: bytes, card: ImageCard) -> str:
     if header.fingerprint != card.fingerprint:
         return "the model, its device or a library has changed"
     if not header.resumes and not header.is_last:
-        return f"the scheduler {spec.scheduler} cannot go on in the middle"
+        return stuck
     return ""

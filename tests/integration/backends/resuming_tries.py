@@ -30,11 +30,11 @@ def _try_all(folder: Path, class_names: list[str]) -> dict[str, bool]:
     import diffusers  # noqa: PLC0415 - only in the process that paints
 
     from fabula.backends.painting.child.denoising import Denoiser  # noqa: PLC0415
-    from fabula.backends.painting.child.loading import load_all  # noqa: PLC0415
+    from fabula.backends.painting.child.loading import load_all, prepare  # noqa: PLC0415
     from fabula.backends.painting.child.prompts import Prompts  # noqa: PLC0415
     from fabula.backends.painting.child.schedulers import Schedulers  # noqa: PLC0415
 
-    loaded = load_all(PipelineSettings(source(folder), device="cpu"))
+    loaded = load_all(prepare(PipelineSettings(source(folder), device="cpu")))
     config = dict(loaded.base.pipeline.scheduler.config)
     answers = {}
     for class_name in class_names:

@@ -186,6 +186,19 @@ def refusals(tiny: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> d
             "truncated": base(truncated(tiny.sdxl, root / "truncated")),
             "without a part": base(without(tiny.sdxl, root / "without", "vae")),
             "another kind": base(renamed(tiny.sdxl, root / "kind", "FluxPipeline")),
+            "unheard of": base(renamed(tiny.sdxl, root / "unheard of", "FuturePipeline")),
+            "video": base(renamed(tiny.sdxl, root / "video", "AnimateDiffPipeline")),
+            "sound": base(renamed(tiny.sdxl, root / "sound", "AudioLDM2Pipeline")),
+            "inpainting": base(renamed(tiny.sdxl, root / "inpainting", "FluxFillPipeline")),
+            "upscaler": base(renamed(tiny.sdxl, root / "upscaler", "StableDiffusionUpscalePipeline")),
+            "controlled": base(renamed(tiny.sdxl, root / "controlled", "StableDiffusionXLControlNetPipeline")),
+            "half of two": base(renamed(tiny.sdxl, root / "half", "KandinskyV22Pipeline")),
+            "no callback": base(renamed(tiny.sdxl, root / "no callback", "LongCatImagePipeline")),
+            "code for a part": base(with_code(tiny.flux, root / "code", "transformer")),
+            "code for all": base(with_code(tiny.flux, root / "whole", "_class_name")),
+            "flux truncated": base(truncated(tiny.flux, root / "flux truncated", "transformer")),
+            "flux pickled": base(pickled(tiny.flux, root / "flux pickled")),
+            "refiner for flux": dataclasses.replace(good, base=source(tiny.flux), refiner=source(tiny.refiner)),
             "hub": dataclasses.replace(good, base=hub),
             "refiner of another family": dataclasses.replace(good, refiner=source(tiny.sd)),
             "decoder": dataclasses.replace(good, decoder=source(empty)),
@@ -203,10 +216,10 @@ def pickled(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def truncated(folder: Path, copy: Path) -> Path:
+def truncated(folder: Path, copy: Path, network: str = "unet") -> Path:
     """Copy a pipeline whose download broke off."""
     shutil.copytree(folder, copy)
-    file = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    file = copy / network / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])
     return copy
 
@@ -226,6 +239,16 @@ def renamed(folder: Path, copy: Path, class_name: str) -> Path:
     return copy
 
 
+def with_code(folder: Path, copy: Path, entry: str) -> Path:
+    """Copy a pipeline whose index names a class in a file beside it, as repositories with code of their own do."""
+    renamed(folder, copy, "FluxPipeline")
+    index = json.loads((copy / "model_index.json").read_bytes())
+    (copy / "model_index.json").write_text(json.dumps({**index, entry: ["own_code", "OwnClass"]}))
+    for place in (copy, copy / "transformer"):
+        (place / "own_code.py").write_text('raise SystemExit("code of a model has been run")')
+    return copy
+
+
 def test_a_whole_pipeline_loads(refusals: dict[str, str]) -> None:
     """The other folders fail for their faults alone."""
     assert "" == refusals["good"]
@@ -239,7 +262,20 @@ def test_a_whole_pipeline_loads(refusals: dict[str, str]) -> None:
         ("pickle", "its weights are not in safetensors"),
         ("truncated", "it is not complete"),
         ("without a part", "it is not complete"),
-        ("another kind", "is a FluxPipeline, and Fabula paints with pipelines of Stable Diffusion 1, 2 and XL"),
+        ("another kind", "cannot be loaded: it is not complete"),
+        ("unheard of", "is FuturePipeline, which diffusers"),
+        ("video", "is AnimateDiffPipeline, which is no text-to-image pipeline for Fabula: it makes videos"),
+        ("sound", "it makes sound"),
+        ("inpainting", "it works on a picture that is given to it"),
+        ("upscaler", "it works on a picture that is given to it"),
+        ("controlled", "it works on a picture that is given to it"),
+        ("half of two", "it needs more than words: image_embeds, negative_image_embeds"),
+        ("no callback", "it tells nobody of its steps"),
+        ("code for a part", "brings code along for its part transformer, and code of models is never run"),
+        ("code for all", "brings code along for its pipeline, and code of models is never run"),
+        ("flux truncated", "it is not complete"),
+        ("flux pickled", "its weights are not in safetensors"),
+        ("refiner for flux", "both must be of the family Stable Diffusion XL"),
         ("hub", "hf download fabula-tests/none"),
         ("refiner of another family", "both must be of the family Stable Diffusion XL"),
         ("decoder", "cannot be loaded"),

@@ -17,8 +17,11 @@ SDXL: dict[str, Any] = {
     "family": "StableDiffusionXL",
     "default_width": 1024,
     "default_height": 1024,
-    "scale": 8,
+    "multiple": 8,
     "channels": 4,
+    "latent_space": "SDXL",
+    "takes_source": True,
+    "suits": None,
     "guidance_is_an_input": False,
     "trailing": False,
     "schedulers": [["euler", True], ["heun", False]],
@@ -73,11 +76,21 @@ def of(made: ImageCard) -> tuple[int, int, float, float]:
     return made.default_steps, made.high_quality_steps, made.default_guidance, made.default_handover
 
 
-def test_sides_are_multiples_of_what_the_autoencoder_makes_one_latent_of() -> None:
-    """At least of 8, and the smallest side is one too."""
+def test_the_smallest_side_is_a_multiple_too() -> None:
+    """Of whatever the model says, and no larger than its own size."""
     assert (8, 64) == (card().side_multiple, card().min_side)
-    assert (32, 64) == (card(scale=32).side_multiple, card(scale=32).min_side)
+    assert (48, 96) == (card(multiple=48).side_multiple, card(multiple=48).min_side)
     assert (8, 40) == (card(default_width=40).side_multiple, card(default_width=40).min_side)
+
+
+def test_what_a_call_says_goes_before_the_family() -> None:
+    """A pipeline that takes no guidance is given none, whatever settings and hints say."""
+    suits = {"steps": 28, "high_quality_steps": 46, "guidance": 3.5}
+    unguided = card(Hints(default_guidance=3.0), {"default_guidance": 2.0}, suits={**suits, "guidance": None})
+
+    assert (28, 46, 3.5, 0.8) == of(card(suits=suits))
+    assert (0.0, 0.0) == (unguided.default_guidance, unguided.max_guidance)
+    assert 4.0 == card(settings={"default_guidance": 4.0}, suits=suits).default_guidance
 
 
 def test_previews_need_a_latent_space_that_is_known_or_a_decoder() -> None:
@@ -88,7 +101,7 @@ def test_previews_need_a_latent_space_that_is_known_or_a_decoder() -> None:
         card(channels=16, decoder=True).previews,
     )
     assert STABLE_DIFFUSION_XL == projection_of(SDXL, Hints())
-    assert STABLE_DIFFUSION == projection_of({**SDXL, "family": "StableDiffusion"}, Hints())
+    assert STABLE_DIFFUSION == projection_of({**SDXL, "latent_space": "SD"}, Hints())
 
 
 def test_a_folder_may_bring_hints(tmp_path: Path) -> None:

@@ -29,19 +29,30 @@ def details(loaded: Loaded, schedulers: Schedulers, fingerprint: str) -> JsonObj
     height, width = _sample_size(pipe)
     own = pipe.scheduler.config
     return {
-        "folder": str(loaded.base.folder),
+        **surroundings(loaded, fingerprint),
         "family": loaded.base.family,
         "refines": loaded.refiner is not None,
+        "takes_source": True,
+        "batches": True,
         "default_width": width * scale,
         "default_height": height * scale,
-        "scale": scale,
+        "multiple": max(8, scale),
         "channels": int(pipe.unet.config.in_channels),
+        "latent_space": "SDXL" if loaded.base.family == "StableDiffusionXL" else "SD",
         "weights": sum(weights.numel() for weights in pipe.unet.parameters()),
         "guidance_is_an_input": pipe.unet.config.time_cond_proj_dim is not None,
         "trailing": own.get("timestep_spacing") == "trailing" and not own.get("rescale_betas_zero_snr"),
         "schedulers": [[scheduler.name, scheduler.resumes] for scheduler in schedulers.all],
         "decoder": loaded.decoder is not None,
         "prompt_tokens": token_limit(pipe),
+        "suits": None,
+    }
+
+
+def surroundings(loaded: Loaded, fingerprint: str) -> JsonObject:
+    """Describe what a model of any kind is loaded from and computes on."""
+    return {
+        "folder": str(loaded.base.folder),
         "device": _device_name(loaded.device),
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),

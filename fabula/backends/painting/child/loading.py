@@ -1,10 +1,9 @@
-"""Loads pipelines: safetensors only, no code that a model brings along, nothing fetched unasked."""
+"""Loads pipelines of the families that are denoised step by step here: safetensors only, no code of theirs."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import diffusers
 import torch
 from diffusers import (
     AutoencoderTiny,
-    DiffusionPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
@@ -21,8 +19,8 @@ from diffusers import (
 )
 
 from fabula.backends.devices import choose_device, choose_dtype
-from fabula.backends.host.failures import is_out_of_memory
 from fabula.backends.image_settings import ModelSource, PipelineSettings
+from fabula.backends.painting.child.folders import LEFT_OUT, Found, find, folder_of, unusable
 from fabula.errors import ModelUnavailable
 
 _FAMILIES: dict[str, tuple[Any, Any]] = {
@@ -31,8 +29,6 @@ _FAMILIES: dict[str, tuple[Any, Any]] = {
     # The same network with the guidance as an input, which the pipelines of Stable Diffusion know as well.
     "LatentConsistencyModel": (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline),
 }
-# Parts that look at finished pictures or read pictures as prompts: they do not take part here.
-_LEFT_OUT = ("safety_checker", "feature_extractor", "image_encoder")
 # What a refiner's folder may leave to its base.
 _SHARED = ("vae", "text_encoder_2", "tokenizer_2")
 
@@ -43,9 +39,9 @@ class Painting:
 
     Attributes:
         folder: Where its files are.
-        family: "StableDiffusionXL", "StableDiffusion" or "LatentConsistencyModel".
+        family: "StableDiffusionXL", "StableDiffusion", "LatentConsistencyModel"; of others what its class is called.
         pipeline: Paints from noise; for a refiner the same as `from_picture`.
-        from_picture: Paints from a picture, or goes on from latents, with the same parts.
+        from_picture: Paints from a picture, or goes on from latents, with the same parts. None: it cannot.
     """
 
     folder: Path
@@ -65,11 +61,26 @@ class Loaded:
     dtype: torch.dtype
 
 
-def load_all(settings: PipelineSettings) -> Loaded:
-    """Load what the settings name.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is known before anything is loaded: where the base is, and on what is computed."""
+
+    settings: PipelineSettings
+    base: Found
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def family(self) -> str:
+        """What the base's class is called."""
+        return _family(self.base)
+
+
+def prepare(settings: PipelineSettings) -> Ground:
+    """Look at what the settings name.
 
     Raises:
-        ModelUnavailable: something is not on this machine, or is no model that may be loaded.
+        ModelUnavailable: something is not on this machine.
     """
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
@@ -77,42 +88,68 @@ def load_all(settings: PipelineSettings) -> Loaded:
         raise ModelUnavailable(
             f"FABULA_IMAGE_OFFLOAD={settings.offload} needs a package that is not installed: pip install accelerate"
         )
-    base = _load_base(settings, dtype)
-    refiner = _load_refiner(settings, dtype, base) if settings.refiner else None
-    decoder = _load_decoder(settings.decoder, settings, dtype).to(device) if settings.decoder else None
+    return Ground(settings, find(settings.base, settings), device, dtype)
+
+
+def is_denoised_here(ground: Ground) -> bool:
+    """Whether the base is of the families that `load_all` loads."""
+    return ground.family in _FAMILIES
+
+
+def load_all(ground: Ground) -> Loaded:
+    """Load what the settings name; the base is of the families of `is_denoised_here`.
+
+    Raises:
+        ModelUnavailable: something is not on this machine, or is no model that may be loaded.
+    """
+    settings = ground.settings
+    base = _load_base(ground)
+    refiner = _load_refiner(settings.refiner, ground, base) if settings.refiner else None
+    decoder = load_decoder(ground)
     for painting in filter(None, (base, refiner)):
-        _settle(painting.pipeline, settings, device)
-    return Loaded(base, refiner, decoder, device, dtype)
+        if ground.device.type == "cpu":
+            for module in (painting.pipeline.unet, painting.pipeline.vae):
+                module.to(memory_format=torch.channels_last)  # what convolutions on processors like
+        settle(painting.pipeline, painting.pipeline.unet, ground)
+    return Loaded(base, refiner, decoder, ground.device, ground.dtype)
 
 
-def _load_base(settings: PipelineSettings, dtype: torch.dtype) -> Painting:
-    folder = _folder(settings.base, settings)
-    family = _family(folder, settings.base)
-    from_noise, from_picture = _FAMILIES[family]
-    pipeline = _load_pipeline(from_noise, folder, settings.base, dtype, {})
-    return Painting(folder, family, pipeline, from_picture(**pipeline.components, **_plain(from_picture)))
+def _load_base(ground: Ground) -> Painting:
+    from_noise, from_picture = _FAMILIES[ground.family]
+    pipeline = _load_pipeline(from_noise, ground.base, ground.dtype, {})
+    return Painting(
+        ground.base.folder, ground.family, pipeline, from_picture(**pipeline.components, **_plain(from_picture))
+    )
 
 
-def _load_refiner(settings: PipelineSettings, dtype: torch.dtype, base: Painting) -> Painting:
-    source = settings.refiner or settings.base
-    folder = _folder(source, settings)
-    family = _family(folder, source)
+def _load_refiner(source: ModelSource, ground: Ground, base: Painting) -> Painting:
+    found = find(source, ground.settings)
+    family = _family(found)
     if family != "StableDiffusionXL" or base.family != family:
-        raise ModelUnavailable(
-            f"{source.place} cannot refine {settings.base.place}: both must be of the family Stable Diffusion XL; "
-            f"change {source.setting}"
-        )
-    missing = [name for name in _SHARED if not (folder / name).is_dir()]
+        raise cannot_refine(source, ground)
+    missing = [name for name in _SHARED if not (found.folder / name).is_dir()]
     shared = {name: getattr(base.pipeline, name) for name in missing}
-    pipeline = _load_pipeline(StableDiffusionXLImg2ImgPipeline, folder, source, dtype, shared)
-    return Painting(folder, family, pipeline, pipeline)
+    pipeline = _load_pipeline(StableDiffusionXLImg2ImgPipeline, found, ground.dtype, shared)
+    return Painting(found.folder, family, pipeline, pipeline)
 
 
-def _load_pipeline(cls: Any, folder: Path, source: ModelSource, dtype: torch.dtype, shared: dict[str, Any]) -> Any:
-    left_out = dict.fromkeys(part for part in _LEFT_OUT if part in inspect.signature(cls).parameters)
+def cannot_refine(source: ModelSource, ground: Ground) -> ModelUnavailable:
+    """Return what to raise for a refiner that the base cannot have."""
+    return ModelUnavailable(
+        f"{source.place} cannot refine {ground.settings.base.place}: both must be of the family Stable Diffusion XL; "
+        f"change {source.setting}"
+    )
+
+
+def _family(found: Found) -> str:
+    return found.class_name.removesuffix("Pipeline").removesuffix("Img2Img")
+
+
+def _load_pipeline(cls: Any, found: Found, dtype: torch.dtype, shared: dict[str, Any]) -> Any:
+    left_out = dict.fromkeys(part for part in LEFT_OUT if part in inspect.signature(cls).parameters)
     try:
         pipeline = cls.from_pretrained(
-            folder,
+            found.folder,
             torch_dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
@@ -121,7 +158,7 @@ def _load_pipeline(cls: Any, folder: Path, source: ModelSource, dtype: torch.dty
             **_plain(cls),
         )
     except Exception as error:
-        raise _unusable(source, error) from error
+        raise unusable(found.source, error) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -133,87 +170,37 @@ def _plain(cls: Any) -> dict[str, Any]:
     return {"requires_safety_checker": False}
 
 
-def _load_decoder(source: ModelSource, settings: PipelineSettings, dtype: torch.dtype) -> Any:
-    folder = _folder(source, settings, whole_pipeline=False)
+def load_decoder(ground: Ground) -> Any:
+    """Load the decoder for previews; None where none is named."""
+    source = ground.settings.decoder
+    if source is None:
+        return None
+    folder = folder_of(source, ground.settings, whole_pipeline=False)
     try:
         loader: Any = AutoencoderTiny
-        return loader.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True).eval()
+        decoder = loader.from_pretrained(
+            folder, torch_dtype=ground.dtype, use_safetensors=True, local_files_only=True
+        ).eval()
     except Exception as error:
-        raise _unusable(source, error) from error
+        raise unusable(source, error) from error
+    return decoder.to(ground.device)
 
 
-def _folder(source: ModelSource, settings: PipelineSettings, *, whole_pipeline: bool = True) -> Path:
-    if source.is_folder:
-        if not Path(source.place).is_dir():
-            raise ModelUnavailable(
-                f"there is no folder {source.place}; set {source.setting} to one that holds a diffusers pipeline"
-            )
-        return Path(source.place)
-    where: dict[str, Any] = {"revision": source.revision, "local_files_only": not settings.allow_download}
-    try:
-        if whole_pipeline:
-            return Path(DiffusionPipeline.download(source.place, use_safetensors=True, **where))
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 - only a decoder on the hub needs it
-
-        return Path(snapshot_download(source.place, allow_patterns=["*.json", "*.safetensors"], **where))
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(_why_not_here(source, settings, error)) from error
-
-
-def _family(folder: Path, source: ModelSource) -> str:
-    try:
-        index = json.loads((folder / "model_index.json").read_bytes())
-        name = str(index["_class_name"]).removesuffix("Pipeline").removesuffix("Img2Img")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelUnavailable(
-            f"{source.place} holds no diffusers pipeline: its model_index.json is missing or broken"
-        ) from error
-    if name not in _FAMILIES:
-        raise ModelUnavailable(
-            f"{source.place} is a {index['_class_name']}, and Fabula paints with pipelines of Stable Diffusion 1, 2 "
-            "and XL and their few-step kin"
-        )
-    return name
-
-
-def _unusable(source: ModelSource, error: Exception) -> Exception:
-    """Return what to raise where a folder could not be loaded, for which the libraries have many errors."""
-    if is_out_of_memory(error):
-        return error
-    return ModelUnavailable(
-        f"{source.place} cannot be loaded: it is not complete, or its weights are not in safetensors, the only format "
-        f"that is read ({_said(error)})"
-    )
-
-
-def _said(error: Exception) -> str:
-    """Return the first line of what an error says; some libraries begin with an empty one."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _why_not_here(source: ModelSource, settings: PipelineSettings, error: Exception) -> str:
-    if settings.allow_download:
-        return f"{source.place} is not on this machine and could not be fetched ({_said(error)})"
-    return f"{source.place} is not on this machine; fetch it once with `hf download {source.place}` ({_said(error)})"
-
-
-def _settle(pipeline: Any, settings: PipelineSettings, device: torch.device) -> None:
-    """Put a pipeline where it computes, and as the settings want it."""
-    if device.type == "cpu":
-        for module in (pipeline.unet, pipeline.vae):
-            module.to(memory_format=torch.channels_last)  # what convolutions on processors like
-    elif settings.offload == "model":
-        pipeline.enable_model_cpu_offload(device=device)
-    elif settings.offload == "sequential":
-        pipeline.enable_sequential_cpu_offload(device=device)
-    else:
-        pipeline.to(device)
+def settle(pipeline: Any, network: Any, ground: Ground) -> None:
+    """Put a pipeline where it computes, and as the settings want it; `network` denoises."""
+    settings = ground.settings
+    if settings.offload == "model" and ground.device.type != "cpu":
+        pipeline.enable_model_cpu_offload(device=ground.device)
+    elif settings.offload == "sequential" and ground.device.type != "cpu":
+        pipeline.enable_sequential_cpu_offload(device=ground.device)
+    elif ground.device.type != "cpu":
+        pipeline.to(ground.device)
     if settings.attention_slicing:
         pipeline.enable_attention_slicing()
-    if settings.vae_tiling and hasattr(pipeline.vae, "enable_tiling"):
+    if settings.vae_tiling and hasattr(getattr(pipeline, "vae", None), "enable_tiling"):
         pipeline.vae.enable_tiling()
-    if settings.compile:
-        pipeline.unet.compile()
+    if settings.compile and network is not None:
+        network.compile()
 
 
 def versions() -> str:

@@ -12,6 +12,7 @@ import torch
 from fabula.backends.painting.child.loading import Painting
 
 _KEPT = 64
+_UNBOUNDED = 1_000_000  # a tokeniser without a limit says a number beyond it
 # What pipelines return from `encode_prompt`, in order, under the names by which their call takes it.
 _EMBEDDINGS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
@@ -72,19 +73,26 @@ def join(members: Sequence[Embeddings], counts: Sequence[int]) -> Embeddings:
 
 def read(pipe: Any, prompt: str) -> Reading:
     """Count a prompt's tokens, without those that mark its ends, and find what the model leaves out."""
-    tokenizer = getattr(pipe, "tokenizer", None) or pipe.tokenizer_2
-    limit = token_limit(pipe)
+    return count(_tokenizer(pipe), token_limit(pipe), prompt)
+
+
+def count(tokenizer: Any, limit: int, prompt: str) -> Reading:
+    """Count a prompt's tokens as a tokeniser makes them, and find what is beyond a limit (0: there is none)."""
     tokens = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
-    count = len(tokens["input_ids"])
-    if not limit or count <= limit:
-        return Reading(count, limit, "")
+    number = len(tokens["input_ids"])
+    if not limit or number <= limit:
+        return Reading(number, limit, "")
     if tokenizer.is_fast:
-        return Reading(count, limit, prompt[tokens["offset_mapping"][limit][0] :])
-    return Reading(count, limit, tokenizer.decode(tokens["input_ids"][limit:]))
+        return Reading(number, limit, prompt[tokens["offset_mapping"][limit][0] :])
+    return Reading(number, limit, tokenizer.decode(tokens["input_ids"][limit:]))
 
 
 def token_limit(pipe: Any) -> int:
     """Return how many tokens of a prompt a pipeline reads; 0: not known."""
-    tokenizer = getattr(pipe, "tokenizer", None) or pipe.tokenizer_2
+    tokenizer = _tokenizer(pipe)
     longest = int(tokenizer.model_max_length)
-    return 0 if longest > 1_000_000 else longest - tokenizer.num_special_tokens_to_add()
+    return 0 if longest > _UNBOUNDED else longest - tokenizer.num_special_tokens_to_add()
+
+
+def _tokenizer(pipe: Any) -> Any:
+    return getattr(pipe, "tokenizer", None) or pipe.tokenizer_2

@@ -26,6 +26,9 @@ _OWN_NAMES = {
     "dpm2": "KDPM2DiscreteScheduler",
     "dpm2-ancestral": "KDPM2AncestralDiscreteScheduler",
     "edm-euler": "EDMEulerScheduler",
+    "flow-euler": "FlowMatchEulerDiscreteScheduler",
+    "flow-heun": "FlowMatchHeunDiscreteScheduler",
+    "flow-lcm": "FlowMatchLCMScheduler",
     "heun": "HeunDiscreteScheduler",
     "lms": "LMSDiscreteScheduler",
     "pndm": "PNDMScheduler",
@@ -63,7 +66,7 @@ class Schedulers:
         compatible = {cls.__name__ for cls in own.compatibles}
         if compatible:
             compatible.add("LCMScheduler")  # reads the same configuration; no list of compatible ones has it
-        names = [_NAMES.get(own_class) or own_class.removesuffix("Scheduler").lower()]
+        names = [name_of(own)]
         names += [name for name, cls in _OFFERED.items() if cls in compatible and name not in names]
         classes = {names[0]: own_class}
         self.all = tuple(
@@ -80,3 +83,9 @@ class Schedulers:
         if cls is diffusers.DDIMScheduler and "clip_sample" not in self._config:
             config["clip_sample"] = False  # its default is for pixels, and would cut off latents
         return cls.from_config(self._config, **config)
+
+
+def name_of(scheduler: Any) -> str:
+    """Return what requests call a scheduler that a model brings along."""
+    class_name = type(scheduler).__name__
+    return _NAMES.get(class_name) or class_name.removesuffix("Scheduler").lower()

@@ -94,8 +94,7 @@ class Sender:
         first = self._start.slots[member]
         rows = slice(first, first + self._start.counts[member])
         if not torch.isfinite(pictures.latents[rows]).all():
-            said = f"After step {done} the picture is not a number any more; try float32, or another seed or guidance."
-            self.fail(member, ModelOutputInvalid.code, said)
+            self.fail(member, ModelOutputInvalid.code, not_a_number(done))
             return
         preview = b""
         interval = self.request.members[member].preview_interval
@@ -123,3 +122,8 @@ class Sender:
             resumes=self._resumes,
         )
         return pack(tensors, header.to_json())
+
+
+def not_a_number(done: int) -> str:
+    """Say that nothing comes of a picture after so many steps."""
+    return f"After step {done} the picture is not a number any more; try float32, or another seed or guidance."

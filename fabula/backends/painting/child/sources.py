@@ -21,9 +21,21 @@ def read_sources(sender: Sender) -> list[PIL.Image.Image]:
     for index, member in enumerate(sender.request.members):
         picture = PIL.Image.new("RGB", size)
         try:
-            with PIL.Image.open(io.BytesIO(member.source)) as opened:
-                picture = PIL.ImageOps.fit(opened.convert("RGB"), size, PIL.Image.Resampling.LANCZOS)
-        except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
-            sender.fail(index, InvalidRequest.code, f"The source is no picture that can be read: {error}.")
+            picture = read_source(member.source, size)
+        except InvalidRequest as error:
+            sender.fail(index, error.code, error.message)
         pictures += [picture] * len(member.seeds)
     return pictures
+
+
+def read_source(source: bytes, size: tuple[int, int]) -> PIL.Image.Image:
+    """Return a picture, cropped to a size (width, height).
+
+    Raises:
+        InvalidRequest: it cannot be read.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(source)) as opened:
+            return PIL.ImageOps.fit(opened.convert("RGB"), size, PIL.Image.Resampling.LANCZOS)
+    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise InvalidRequest(f"The source is no picture that can be read: {error}.") from error
