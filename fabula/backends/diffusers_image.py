@@ -135,6 +135,8 @@ class DiffusersImage:
 
     def _batch_limit(self) -> int:
         details = self._host.state.details
+        if details and not details["batches"]:
+            return 1
         if self._settings.batch or not details:
             return self._settings.batch or 1
         return what_pays(details["device"], details["weights"])
