@@ -30,7 +30,11 @@ _OUT_OF_MEMORY_WORDS = (
     "can't allocate memory",
     "cannot allocate memory",
     "_status_alloc_failed",
+    # oneDNN, which computes on cpu, has one sentence for all faults; what else there may be it finds out earlier, when
+    # it creates the primitive's descriptor.
+    "could not create a primitive",
 )
+_NOT_MEMORY = "could not create a primitive descriptor"
 
 
 def describe(error: Exception, run_id: int) -> Failed:
@@ -49,7 +53,7 @@ def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception means that the machine or the accelerator has no memory left."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    said = str(error).lower()
+    said = str(error).lower().replace(_NOT_MEMORY, "")
     return isinstance(error, (RuntimeError, OSError)) and any(words in said for words in _OUT_OF_MEMORY_WORDS)
 
 

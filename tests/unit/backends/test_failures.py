@@ -28,6 +28,8 @@ class OutOfMemoryError(RuntimeError):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, ModelOutOfMemory, False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), 1, ModelOutOfMemory, False),
         (OSError(12, "Cannot allocate memory"), 1, ModelOutOfMemory, False),
+        (RuntimeError("could not create a primitive"), 1, ModelOutOfMemory, False),
+        (RuntimeError("could not create a primitive descriptor for a matmul"), 1, ModelCrashed, False),
         (ValueError("out of memory lane"), 1, ModelCrashed, False),
         (RuntimeError("device-side assert"), 1, ModelCrashed, False),
         (RuntimeError("device-side assert"), 0, ModelUnavailable, False),
