@@ -1,0 +1,1 @@
+"""Makes characters from a line or a picture, while people watch."""
