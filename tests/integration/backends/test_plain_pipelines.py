@@ -148,9 +148,10 @@ async def test_latents_that_are_little_pictures_are_shown(models: dict[str, Diff
 
 async def test_a_source_is_left_by_its_strength_where_the_family_can(models: dict[str, DiffusersImage]) -> None:
     """Flux paints from pictures; PixArt says that it does not."""
-    spec = like(FLUX, source=png(80, 64), strength=0.5)
+    spec = like(FLUX, source=png(80, 64), strength=0.5, seeds=(1, 2))
     whole = await steps(models["flux"], spec)
 
+    assert 2 == len(set(await pixels(models["flux"], spec, whole[-1].state)))
     assert [(1, 3), (2, 3), (3, 3)] == [(step.done, step.steps) for step in whole]
     assert whole[-1].state != (await steps(models["flux"], like(spec, source=png(64, 64))))[-1].state
     with pytest.raises(InvalidRequest, match="source cannot be given to this model"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
 import diffusers
-from diffusers import AutoPipelineForImage2Image, DiffusionPipeline
+from diffusers import AutoPipelineForImage2Image, DiffusionPipeline, ModelMixin
 
 from fabula.backends.painting.child.folders import LEFT_OUT, Found, unusable
 from fabula.backends.painting.child.loading import Ground, Loaded, Painting, cannot_refine, load_decoder, settle
@@ -65,11 +66,18 @@ def latent_channels(pipeline: Any) -> int:
 
 def _class_of(found: Found) -> Any:
     cls = getattr(diffusers, found.class_name, None)
+    # Where a package is missing, the library has a stand-in that names it.
+    if missing := [name for name in getattr(cls, "_backends", ()) if importlib.util.find_spec(name) is None]:
+        raise _needs(found, missing[0])
     if not isinstance(cls, type) or not issubclass(cls, DiffusionPipeline):
         raise ModelUnavailable(
             f"{found.source.place} is {found.class_name}, which diffusers {diffusers.__version__} does not know"
         )
     return cls
+
+
+def _needs(found: Found, package: str) -> ModelUnavailable:
+    return ModelUnavailable(f"{found.source.place} needs a package that is not installed: pip install {package}")
 
 
 def _call_of(found: Found, cls: Any) -> Call:
@@ -83,7 +91,7 @@ def _call_of(found: Found, cls: Any) -> Call:
 
 def _load_pipeline(cls: Any, ground: Ground) -> Any:
     try:
-        return cls.from_pretrained(
+        pipeline = cls.from_pretrained(
             ground.base.folder,
             torch_dtype=ground.dtype,
             use_safetensors=True,
@@ -92,7 +100,14 @@ def _load_pipeline(cls: Any, ground: Ground) -> Any:
             **dict.fromkeys(_LEFT_OUT.intersection(cls._optional_components)),
         )
     except Exception as error:
+        if "low_cpu_mem_usage" in str(error) and importlib.util.find_spec("accelerate") is None:
+            raise _needs(ground.base, "accelerate") from error
         raise unusable(ground.base.source, error) from error
+    for part in pipeline.components.values():
+        # The library leaves a network as its file has it where a buffer that is never cast comes first (SD 3).
+        if isinstance(part, ModelMixin) and part.dtype != ground.dtype and not part._keep_in_fp32_modules:  # noqa: SLF001
+            part.to(ground.dtype)
+    return pipeline
 
 
 def _with_picture(pipeline: Any) -> tuple[Any, Call | None]:

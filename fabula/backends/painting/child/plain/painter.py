@@ -122,6 +122,7 @@ def _arguments(call: Call, terms: Terms, member: Member) -> dict[str, Any]:
         # The guidance of Qwen's kind wants some negative prompt, if only a blank.
         arguments["negative_prompt"] = member.negative_prompt or " "
     if member.source:
-        arguments["image"] = read_source(member.source, (terms.width, terms.height))
+        # One for each: with several generators, pipelines encode a picture for each of them.
+        arguments["image"] = [read_source(member.source, (terms.width, terms.height))] * len(generators)
         arguments["strength"] = 1.0 if terms.strength is None else terms.strength
     return call.only_known(arguments)
