@@ -124,7 +124,7 @@ class Work:
         if not context.resumed:
             return None
         step = await checkpoints.read(context.blobs, _checkpoint(context, part))
-        reason = self.painter.model.misfit(spec, part, step.state) if step is not None else "nothing was kept of it"
+        reason = self.painter.model.misfit(spec, part, step.state if step else b"")
         if not reason:
             return step
         context.restart(reason)

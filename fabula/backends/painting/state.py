@@ -78,8 +78,9 @@ def digest(spec: PictureSpec) -> str:
 def misfit(spec: PictureSpec, part: Part, state: bytes, card: ImageCard) -> str:
     """Say why one cannot go on from a state; empty if one can. See `ImageModel.misfit`."""
     stuck = f"with the scheduler {spec.scheduler} this model cannot go on in the middle"
-    if not state and not any(scheduler.resumes for scheduler in card.schedulers if scheduler.name == spec.scheduler):
-        return stuck
+    if not state:
+        resumes = any(scheduler.resumes for scheduler in card.schedulers if scheduler.name == spec.scheduler)
+        return "nothing was kept of it" if resumes else stuck
     try:
         header = header_of(state)
     except TensorFileError as error:
