@@ -43,6 +43,14 @@ def test_a_state_says_what_it_is_good_for(changes: dict[str, Any], words: str) -
     assert bool(words) == bool(said)
 
 
+def test_without_a_state_the_scheduler_may_be_why() -> None:
+    """Or nothing was kept in time."""
+    stuck = replace(CARD, schedulers=tuple(replace(scheduler, resumes=False) for scheduler in CARD.schedulers))
+
+    assert "nothing was kept of it" == misfit(SPEC, Part.BASE, b"", CARD)
+    assert "cannot go on in the middle" in misfit(SPEC, Part.BASE, b"", stuck)
+
+
 def test_a_state_of_another_version_cannot_be_read() -> None:
     """An update may find states of before."""
     old = pack({}, {**HEADER.to_json(), "version": 0})
