@@ -23,8 +23,7 @@ try:
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    from fabula.backends.painting.child.loading import is_denoised_here, prepare
-    from fabula.backends.painting.child.plain.painter import PlainPainter
+    from fabula.backends.painting.child.loading import Ground, is_denoised_here, prepare
     from fabula.backends.painting.child.stock import StockPainter
 except ModuleNotFoundError as missing:
     raise ModelUnavailable(
@@ -73,7 +72,7 @@ class DiffusionModel:
 
     def __init__(self, settings: PipelineSettings) -> None:
         ground = prepare(settings)
-        self._painter: Painter = StockPainter(ground) if is_denoised_here(ground) else PlainPainter(ground)
+        self._painter: Painter = StockPainter(ground) if is_denoised_here(ground) else _plain(ground)
         self.details = self._painter.details
 
     def run(self, work: Work) -> None:
@@ -87,3 +86,10 @@ class DiffusionModel:
                 self._painter.decode(work)
             case unknown:
                 raise InvalidRequest(f"An image model does not know how to {unknown}.")
+
+
+def _plain(ground: Ground) -> Painter:
+    # It knows the pipelines of all families; to import them takes a second that the others need not wait.
+    from fabula.backends.painting.child.plain.painter import PlainPainter  # noqa: PLC0415
+
+    return PlainPainter(ground)
