@@ -36,11 +36,11 @@ def to_prompt(tokeniser: PreTrainedTokenizerBase, messages: Sequence[Message], p
     # there and one here may become another token than the model has seen.
     prefix_tokens = list(tokeniser(prefix, add_special_tokens=False)["input_ids"]) if prefix else []
     if tokeniser.chat_template is None:
-        return Prompt(list(tokeniser(_plain(messages))["input_ids"]), prefix_tokens, (PLAIN_STOP,))
+        return Prompt(list(tokeniser(plain(messages))["input_ids"]), prefix_tokens, (PLAIN_STOP,))
     try:
         tokens = _chat(tokeniser, messages)
     except TemplateError:  # Gemma's and Mistral's first templates know no system turn
-        tokens = _chat(tokeniser, _without_system(messages))
+        tokens = _chat(tokeniser, without_system(messages))
     return Prompt(tokens, prefix_tokens, ())
 
 
@@ -55,7 +55,7 @@ def _chat(tokeniser: PreTrainedTokenizerBase, messages: Sequence[Message]) -> li
     return list(encoded["input_ids"])
 
 
-def _without_system(messages: Sequence[Message]) -> list[Message]:
+def without_system(messages: Sequence[Message]) -> list[Message]:
     """Put what the system says at the head of the user's first turn."""
     said = "\n\n".join(message.content for message in messages if message.role == "system")
     turns = [message for message in messages if message.role != "system"]
@@ -64,7 +64,8 @@ def _without_system(messages: Sequence[Message]) -> list[Message]:
     return [Message(turns[0].role, f"{said}\n\n{turns[0].content}"), *turns[1:]]
 
 
-def _plain(messages: Sequence[Message]) -> str:
+def plain(messages: Sequence[Message]) -> str:
+    """Return the conversation for a model that knows no chat format; `PLAIN_STOP` ends its answer."""
     names = {"system": "", "user": "User: ", "assistant": "Assistant: "}
     turns = [f"{names[message.role]}{message.content}" for message in messages]
     return "\n\n".join([*turns, "Assistant:\n"])

@@ -1,6 +1,6 @@
 """One request to an OpenAI-compatible endpoint: sent, and its stream read to the end or to what went wrong.
 
-It must not know when to try again; `openai_text` decides that.
+It must not know when to try again; `openai_chat` decides that.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _LONGEST_ERROR_BYTES = 65536
 _ERROR_SECONDS = 5.0
 _DONE = "[DONE]"
 _HINTS = {
-    401: "; check FABULA_TEXT_API_KEY",
-    403: "; check FABULA_TEXT_API_KEY",
-    404: "; check the address and the model's name in FABULA_TEXT_MODEL",
+    401: "; check {key_setting}",
+    403: "; check {key_setting}",
+    404: "; check the address and the model's name in {setting}",
 }
 
 
@@ -111,7 +111,7 @@ class Endpoint:
         try:
             if response.status_code != httpx.codes.OK:
                 raise await self._refusal(response)
-            _check_content_type(response)
+            self._check_content_type(response)
             yield response
         finally:
             await response.aclose()
@@ -122,7 +122,7 @@ class Endpoint:
         if status in {400, 413, 422} and (status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or is_too_long(reason)):
             return InvalidRequest(f"The text is too long for {self._settings.model}: {reason}")
         return AttemptFailed(
-            f"answered {status} ({reason}){_HINTS.get(status, '')}",
+            f"answered {status} ({reason}){self._hint(status)}",
             again=status in _TRY_AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR,
             status=status,
             retry_after_seconds=seconds_to_wait(response.headers.get("retry-after"), time.time()),
@@ -135,6 +135,19 @@ class Endpoint:
             raise AttemptFailed(f"reported an error: {self._scrub(str(error))}", again=True) from error
         except BadChunk as error:
             raise AttemptFailed(str(error), again=False) from error
+
+    def _hint(self, status: int) -> str:
+        settings = self._settings
+        return _HINTS.get(status, "").format(setting=settings.setting, key_setting=settings.key_setting)
+
+    def _check_content_type(self, response: httpx.Response) -> None:
+        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != "text/event-stream":
+            raise AttemptFailed(
+                f"answered with {content_type or 'nothing named'} instead of a stream of events; "
+                f"check the address in {self._settings.setting}, it usually ends in /v1",
+                again=False,
+            )
 
     def _scrub(self, text: str) -> str:
         """Take the key out of what a server has said: some repeat it."""
@@ -161,16 +174,6 @@ async def _next_event(events: AsyncGenerator[str, None], limit_seconds: float) -
             return await anext(events, None)
     except TimeoutError as error:
         raise AttemptFailed(f"sent no token for {limit_seconds:g} s", again=True) from error
-
-
-def _check_content_type(response: httpx.Response) -> None:
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "text/event-stream":
-        raise AttemptFailed(
-            f"answered with {content_type or 'nothing named'} instead of a stream of events; "
-            "check the address in FABULA_TEXT_MODEL, it usually ends in /v1",
-            again=False,
-        )
 
 
 async def _beginning(response: httpx.Response) -> str:

@@ -24,12 +24,21 @@ class ErrorReported(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One answer that is wanted; the fields are those of `TextModel.stream`."""
+    """One answer that is wanted; the fields are those of `TextModel.stream`.
+
+    Attributes:
+        messages: The conversation so far.
+        sampling: Limits and randomness.
+        schema: What the answer must satisfy.
+        prefix: What the answer already says.
+        picture: What the user's first turn is about, as a data URL (RFC 2397); empty where there is none.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling
-    schema: JsonSchema | None
-    prefix: str
+    schema: JsonSchema | None = None
+    prefix: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +156,21 @@ def seconds_to_wait(retry_after: str | None, now: float) -> float | None:
         return None
 
 
-def _messages(question: Question, dialect: Dialect) -> Sequence[Mapping[str, str]]:
+def _messages(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
     messages = list(question.messages)
     if question.schema is not None and not dialect.json_schema:
         messages.insert(0, Message("system", _json_instruction(question.schema)))
         messages = _one_system_turn(messages)
     if question.prefix:
         messages.append(Message("assistant", question.prefix))
-    return [asdict(message) for message in messages]
+    turns: list[dict[str, Any]] = [asdict(message) for message in messages]
+    if question.picture:
+        first = next(turn for turn in turns if turn["role"] == "user")
+        first["content"] = [
+            {"type": "image_url", "image_url": {"url": question.picture}},
+            {"type": "text", "text": first["content"]},
+        ]
+    return turns
 
 
 def _json_instruction(schema: JsonSchema) -> str:

@@ -1,4 +1,4 @@
-"""What the `transformers` adapter asks of its child process, and how it lies in JSON. Pure, and known to both sides."""
+"""What the `transformers` adapters ask of their children, and how it lies in JSON. Pure, and known to both sides."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TextRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class CausalModelConfig:
+class LanguageModelConfig:
     """Which model the child loads, and how.
 
     Attributes:
@@ -52,6 +52,7 @@ class CausalModelConfig:
         device: "auto", "cpu", "mps", "cuda" or "cuda:N".
         dtype: "auto", "float32", "float16" or "bfloat16".
         allow_download: Whether a model that is not on this machine may be fetched from the hub.
+        setting: The setting that named it, for messages.
     """
 
     source: str
@@ -60,12 +61,13 @@ class CausalModelConfig:
     device: str
     dtype: str
     allow_download: bool
+    setting: str
 
     def to_json(self) -> JsonObject:
         """Return it as JSON."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, config: JsonObject) -> CausalModelConfig:
+    def from_json(cls, config: JsonObject) -> LanguageModelConfig:
         """Read what `to_json` wrote."""
         return cls(**config)

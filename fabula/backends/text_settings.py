@@ -1,4 +1,7 @@
-"""Naming a text model: from `FABULA_TEXT_MODEL` and its siblings to typed settings. Pure; it reads no environment."""
+"""Naming a language model: from `FABULA_TEXT_MODEL` and its siblings to typed settings. Pure; it reads no environment.
+
+Models that look at pictures are named in the same form: `vision_settings`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,8 @@ from fabula.errors import InvalidRequest
 
 DType = Literal["auto", "float32", "float16", "bfloat16"]
 
-_SYNTAX = (
-    "FABULA_TEXT_MODEL is transformers:/a/folder, transformers:ORG/MODEL@REVISION or openai:MODEL@http://HOST:PORT/v1"
-)
+TEXT_SETTING = "FABULA_TEXT_MODEL"
+_SYNTAX = "{} is transformers:/a/folder, transformers:ORG/MODEL@REVISION or openai:MODEL@http://HOST:PORT/v1"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -30,6 +32,7 @@ class TransformersSettings:
         allow_download: Whether a hub model that is not on this machine may be fetched; needs a revision.
         cancel_bound_seconds: A model that has not obeyed a cancel after this time is killed.
         idle_unload_seconds: Unload after so long without work; None keeps the model.
+        setting: The setting that named it, for messages.
     """
 
     source: str
@@ -40,6 +43,7 @@ class TransformersSettings:
     allow_download: bool = False
     cancel_bound_seconds: float = 2.0
     idle_unload_seconds: float | None = None
+    setting: str = TEXT_SETTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class OpenAISettings:
         retries: How often a request is sent again that failed before its first token.
         backoff_seconds: Upper bound of the wait before the first of them; it doubles with each.
         longest_wait_seconds: Upper bound of any wait. A server that asks for more is not waited for.
+        setting: The setting that named it, for messages.
     """
 
     model: str
@@ -69,9 +74,20 @@ class OpenAISettings:
     retries: int = 4
     backoff_seconds: float = 1.0
     longest_wait_seconds: float = 60.0
+    setting: str = TEXT_SETTING
+
+    @property
+    def key_setting(self) -> str:
+        """The setting that holds the key."""
+        return key_setting_of(self.setting)
 
 
 TextModelSettings = TransformersSettings | OpenAISettings
+
+
+def key_setting_of(setting: str) -> str:
+    """Return the setting beside this one that holds the endpoint's key."""
+    return f"{setting.removesuffix('_MODEL')}_API_KEY"
 
 
 def parse_text_model(
@@ -82,6 +98,7 @@ def parse_text_model(
     api_key: str = "",
     allow_download: bool = False,
     continues: bool = False,
+    setting: str = TEXT_SETTING,
 ) -> TextModelSettings | None:
     """Read what `FABULA_TEXT_MODEL` and its siblings say.
 
@@ -93,6 +110,7 @@ def parse_text_model(
         api_key: FABULA_TEXT_API_KEY.
         allow_download: FABULA_ALLOW_DOWNLOAD.
         continues: FABULA_TEXT_CONTINUES.
+        setting: Where the spec comes from, if not from FABULA_TEXT_MODEL.
 
     Returns:
         Settings for `open_text_model`; None when no model is named.
@@ -105,21 +123,21 @@ def parse_text_model(
         case "", "":
             return None
         case "transformers", source if source:
-            return _transformers(source, device, dtype, allow_download=allow_download)
+            return _transformers(source, device, dtype, setting, allow_download=allow_download)
         case "openai", rest if rest:
-            return _openai(rest, api_key, continues=continues)
+            return _openai(rest, api_key, setting, continues=continues)
         case _:
-            raise InvalidRequest(f"{_SYNTAX}; it is {spec!r}.")
+            raise InvalidRequest(f"{_SYNTAX.format(setting)}; it is {spec!r}.")
 
 
-def _transformers(source: str, device: str, dtype: str, *, allow_download: bool) -> TransformersSettings:
+def _transformers(source: str, device: str, dtype: str, setting: str, *, allow_download: bool) -> TransformersSettings:
     if not _DEVICE.fullmatch(device):
         raise InvalidRequest(f"FABULA_DEVICE is auto, cpu, mps, cuda or cuda:N; it is {device!r}.")
     if dtype not in get_args(DType):
         raise InvalidRequest(f"FABULA_DTYPE is one of {', '.join(get_args(DType))}; it is {dtype!r}.")
     checked = cast("DType", dtype)
     if source[0] in "/.~":  # only hub models have revisions, and a folder's name may well contain an @
-        return TransformersSettings(source, is_folder=True, device=device, dtype=checked)
+        return TransformersSettings(source, is_folder=True, device=device, dtype=checked, setting=setting)
     name, _, revision = source.partition("@")
     if not _HUB_ID.fullmatch(name):
         raise InvalidRequest(f"{name!r} is neither a model's id on the hub nor a folder, which begins with / . or ~.")
@@ -134,15 +152,16 @@ def _transformers(source: str, device: str, dtype: str, *, allow_download: bool)
         device=device,
         dtype=checked,
         allow_download=allow_download,
+        setting=setting,
     )
 
 
-def _openai(rest: str, api_key: str, *, continues: bool) -> OpenAISettings:
+def _openai(rest: str, api_key: str, setting: str, *, continues: bool) -> OpenAISettings:
     # The model's own name may contain an @: the last one before a scheme divides them.
     model, _, address = rest.rpartition("@http")
     base_url = f"http{address}".rstrip("/")
     if not model or not re.match(r"https?://[^/?#\s]+", base_url):
-        raise InvalidRequest(f"{_SYNTAX}; it is 'openai:{rest}'.")
+        raise InvalidRequest(f"{_SYNTAX.format(setting)}; it is 'openai:{rest}'.")
     if "@" in base_url:
-        raise InvalidRequest("A key does not belong into the address, which is shown; set FABULA_TEXT_API_KEY.")
-    return OpenAISettings(model=model, base_url=base_url, api_key=api_key, continues=continues)
+        raise InvalidRequest(f"A key does not belong into the address, which is shown; set {key_setting_of(setting)}.")
+    return OpenAISettings(model=model, base_url=base_url, api_key=api_key, continues=continues, setting=setting)

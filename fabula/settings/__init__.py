@@ -8,7 +8,7 @@ Nothing here knows what the values are used for, and no other module reads the e
 """
 
 from fabula.settings.base import Settings
-from fabula.settings.parts import ImageModelSettings, TextModelSettings
+from fabula.settings.parts import ImageModelSettings, TextModelSettings, VisionModelSettings
 from fabula.settings.processes import (
     ClientSettings,
     GatewaySettings,
@@ -36,6 +36,7 @@ __all__ = [
     "StorySettings",
     "TextModelSettings",
     "UpSettings",
+    "VisionModelSettings",
     "WorkerSettings",
     "is_loopback",
     "load",

@@ -161,6 +161,17 @@ class TextModelSettings(ModelSettings):
     """Speed of the bundled author, in words per second, so that it can be watched. 0: as fast as it can."""
 
 
+class VisionModelSettings(ModelSettings):
+    """Which model looks at pictures; without one the bundled looker measures them."""
+
+    vision_model: str = ""
+    """`transformers:FOLDER`, `transformers:HUB_ID@REVISION` or `openai:MODEL@URL`: a model that is shown a picture and
+    answers in text. Not set: the bundled looker, which measures colours, light and layout."""
+
+    vision_api_key: SecretStr | None = None
+    """Key for the `openai` endpoint of `FABULA_VISION_MODEL`."""
+
+
 class WorkerHealthSettings(AuthSettings):
     """Where a worker answers health checks."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -27,6 +28,7 @@ class ChatServer:
         base_url: Where it listens.
         replies: The next replies in turn; the last one stays.
         bodies: The requests' bodies, as they came.
+        pictures: The pictures in them, decoded: media type and bytes.
         authorizations: Their Authorization headers.
         released: Set when the test is over: what stalls ends then.
         hung_up: Set when a client has left a stream before its end.
@@ -35,6 +37,7 @@ class ChatServer:
     base_url: str = ""
     replies: list[Reply] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[tuple[str, bytes]] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,6 +45,7 @@ class ChatServer:
     async def answer(self, request: Request) -> Response:
         """Serve `/v1/chat/completions`."""
         self.bodies.append(await request.json())
+        self.pictures += _pictures_in(self.bodies[-1])
         self.authorizations.append(request.headers.get("authorization", ""))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return reply(request)
@@ -79,6 +83,14 @@ async def chat_server() -> AsyncIterator[ChatServer]:
             finally:
                 server.released.set()
                 process.should_exit = True
+
+
+def _pictures_in(body: dict[str, Any]) -> Iterable[tuple[str, bytes]]:
+    for message in body["messages"]:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            if part["type"] == "image_url":
+                head, _, data = part["image_url"]["url"].partition(";base64,")
+                yield head.removeprefix("data:"), base64.b64decode(data, validate=True)
 
 
 def event(text: str | None = None, *, finish: str | None = None) -> str:

@@ -11,12 +11,17 @@ PARENT_MODULES = (
     "json_answer",
     "open_image_model",
     "open_text_model",
+    "open_vision_model",
     "openai_text",
+    "openai_vision",
     "text",
     "text_pieces",
     "text_request",
     "text_settings",
     "transformers_text",
+    "transformers_vision",
+    "vision",
+    "vision_settings",
 )
 PAINTING_MODULES = ("diffusers_image", "painting.card", "painting.dispatcher", "painting.previewing")
 CHECK = """
