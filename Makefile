@@ -54,7 +54,7 @@ setup: $(INSTALLED_DEV) $(GENERATED) ## Put everything for development into .ven
 .PHONY: test
 test: setup browser tracer ## Run all tests (ARGS="-k resume -x", TESTS=tests/unit)
 	$(call say,Tests: $(TESTS))
-	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@scripts/run-tests $(BIN)/python $(TESTS) -- $(ARGS)
 
 .PHONY: check
 check: setup check-format check-lint check-types check-imports check-contract check-sizes check-docs ## Check form, types, imports, contract and docs
