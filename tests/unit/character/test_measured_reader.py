@@ -42,8 +42,8 @@ async def test_a_description_speaks_of_the_main_area_alone() -> None:
         == looks.physical_description
     )
     assert (
-        "flat areas of few colours, muted colours (pale blue and chestnut brown), bright, moderate contrast, sharp "
-        in (looks.visual_style + " ")
+        "flat areas of few colours, muted cool colours (pale blue and chestnut brown), bright, strong contrast, "
+        "sharp edges" == looks.visual_style
     )
 
 
