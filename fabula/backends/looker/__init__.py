@@ -11,7 +11,7 @@ each of which says only what a number supports. Who or what is to be seen it can
     wording    measures in, sentences out
 
 Every picture is measured at the same size, so the words do not depend on how many pixels it has, as long as its longer
-side has at least `pixels.SIDE`. It takes tens of milliseconds, most of them decoding: call it in a thread.
+side has at least `pixels.SIDE`. It takes tens of milliseconds, so call it in a thread.
 """
 
 from fabula.backends.looker.look import LACKS, LAYOUT, NAME, Look, look

@@ -47,7 +47,7 @@ def look(picture: bytes) -> Look:
     """Measure a picture.
 
     The same picture always gets the same words, and as a rule it does so at any size, as long as its longer side has at
-    least `pixels.SIDE`. It takes some milliseconds for each megapixel, so call it in a thread.
+    least `pixels.SIDE`. It takes some tens of milliseconds, so call it in a thread.
 
     Args:
         picture: An encoded picture of any kind that Pillow reads, upright, of a size that was found to be harmless.
