@@ -115,7 +115,10 @@ def _of_another(text: str, at: int, key: str) -> bool:
         before,
     ):
         return True  # fmt: skip
-    if key == "of" and re.search(r"\b(?:mother|father|mum|mom|dad|parent|mama|papa|grandmother|grandfather|one|out|all|each|any|widow|leader|captain|head|half|master|keeper|owner)\s*$", before):
+    if key == "of" and re.search(
+        r"\b(?:mother|father|mum|mom|dad|parent|mama|papa|grandmother|grandfather|one|out|all|each|any|widow|leader|captain|head|half|master|keeper|owner)\s*$",
+        before,
+    ):
         return True
     return key in {"years", "aged"} and bool(
         re.search(r"\b(?:her|his|their|with an?|and an?|whose|my)\s+$", before) and at > 12 and "in " not in before[-6:]

@@ -9,14 +9,18 @@ from services.character.grammar.facts import Facts
 from services.character.grammar.phrases import adjectives_only, read_noun, sort_adjectives, split_phrase
 from services.character.grammar.words import small, traits
 
-_ADVERBS = r"(?:(?:only|just|still|secretly|really|desperately|dearly|always|now|mostly|deeply|also|simply|quietly|badly) )*"
+_ADVERBS = (
+    r"(?:(?:only|just|still|secretly|really|desperately|dearly|always|now|mostly|deeply|also|simply|quietly|badly) )*"
+)
 _WANT = re.compile(
     rf"^{_ADVERBS}(?:wants?|wanted|hopes?|longs?|wish(?:es)?|yearns?|aims?|plans?|intends?|aspires?|needs?|vowed|swore|"
     rf"(?:is |are )?(?:determined|desperate|sworn|hoping|longing|wanting|wishing|trying|yearning|out|eager)) (?P<goal>to \w.*|for \w.*)$",
     re.IGNORECASE,
 )
 _WANT_THING = re.compile(rf"^{_ADVERBS}wants? (?P<goal>\w.*)$", re.IGNORECASE)
-_DREAM = re.compile(rf"^{_ADVERBS}(?:dream(?:s|ing)? (?:of|about)|(?:is )?bent on|fantasi[sz]es about) (?P<goal>.+)$", re.IGNORECASE)
+_DREAM = re.compile(
+    rf"^{_ADVERBS}(?:dream(?:s|ing)? (?:of|about)|(?:is )?bent on|fantasi[sz]es about) (?P<goal>.+)$", re.IGNORECASE
+)
 _SEEK = re.compile(
     rf"^{_ADVERBS}(?:(?:is |are )?(?:looking|searching|hunting) for|(?:is |are )?seek(?:s|ing)?|(?:look|search|hunt)(?:s|es)? for|in search of) (?P<goal>.+)$",
     re.IGNORECASE,
@@ -39,15 +43,24 @@ _HAVE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _WEAR = re.compile(r"^(?:(?:always|usually) )?(?:wears?|wearing|dressed in|clad in|in) (?P<thing>(?:an?|the|his|her|their|its|\w+) ?.*)$", re.IGNORECASE)  # fmt: skip
-_WORK = re.compile(r"^(?:still |now )?(?:works?|working|serves|serving|employed|trained|training) (?:\w+ly )?as (?P<job>.+)$", re.IGNORECASE)
-_BE = re.compile(r"^(?:is|are|'s|am|was|were) (?:also |still |now |actually |really |secretly )?(?P<what>.+)$", re.IGNORECASE)
+_WORK = re.compile(
+    r"^(?:still |now )?(?:works?|working|serves|serving|employed|trained|training) (?:\w+ly )?as (?P<job>.+)$",
+    re.IGNORECASE,
+)
+_BE = re.compile(
+    r"^(?:is|are|'s|am|was|were) (?:also |still |now |actually |really |secretly )?(?P<what>.+)$", re.IGNORECASE
+)
 _END = re.compile(r"\s+(?:and (?:she|he|they)|who|which|while|when|because|but|and (?=\w+s\b(?! and)))\b.*$")
-_THINGS = re.compile(r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*")
+_THINGS = re.compile(
+    r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*"
+)
 _ABSTRACT = frozenset(
     "conscience secret temper heart sense love passion fear knack gift talent dream curse grudge memory memories debt reputation habit problem past mind soul voice name obsession plan taste eye ear hatred weakness appetite laugh smile way "
     "regrets regret stutter lisp accent limp need will vow mission power powers ability magic disease illness allergy addiction problem problems feelings understanding fondness penchant soft attitude personality curiosity nature spirit humour humor idea ideas opinion opinions family".split()
 )
-_BEINGS = frozenset("son daughter children child kids brother sister brothers sisters twin mother father wife husband friend friends mentor family grandmother grandfather niece nephew".split())
+_BEINGS = frozenset(
+    "son daughter children child kids brother sister brothers sisters twin mother father wife husband friend friends mentor family grandmother grandfather niece nephew".split()
+)
 
 
 def read_clause(clause: str, facts: Facts) -> None:
@@ -61,7 +74,10 @@ def _parts(clause: str) -> list[str]:
     """Cut a predicate where another verb of the same subject begins."""
     parts: list[str] = []
     start = 0
-    for match in re.finditer(r"\s+(?:and|but)\s+(?P<who>(?:she|he|they)\s+)?(?:(?:also|still|now|always|never|secretly|only|then)\s+)*([\w'’]+)", clause):
+    for match in re.finditer(
+        r"\s+(?:and|but)\s+(?P<who>(?:she|he|they)\s+)?(?:(?:also|still|now|always|never|secretly|only|then)\s+)*([\w'’]+)",
+        clause,
+    ):
         word = match[2].lower()
         verb = word in small().verbs and word not in {"that", "which", "who", "fell", "found", "lost", "hunts", "dances", "fights", "plays", "works", "dreams"} or word in {"wants", "cannot", "can't", "afraid", "dreams", "hates", "plays", "works"}  # fmt: skip
         if (verb or match["who"]) and re.match(r"\s+\w", clause[match.end() :]):
@@ -154,12 +170,18 @@ def _wear(part: str, facts: Facts) -> bool:
 
 
 def _have(part: str, facts: Facts) -> bool:
-    match = re.match(_HAVE.pattern.replace("{}", "|".join(sorted(traits().looks_nouns)[:0]) or r"(?!x)x"), part, re.IGNORECASE)
+    match = re.match(
+        _HAVE.pattern.replace("{}", "|".join(sorted(traits().looks_nouns)[:0]) or r"(?!x)x"), part, re.IGNORECASE
+    )
     if match is None:
         match = re.match(r"^with (?P<thing>.+)$", part, re.IGNORECASE)
     if match is None:
         words = part.split()
-        match = re.match(r"^ha(?:s|ve) (?P<thing>.+)$", part) if len(words) > 1 and _looks(part) and not re.search(r"(?:ed|en|ost)$", words[1]) else None
+        match = (
+            re.match(r"^ha(?:s|ve) (?P<thing>.+)$", part)
+            if len(words) > 1 and _looks(part) and not re.search(r"(?:ed|en|ost)$", words[1])
+            else None
+        )
     if match is None:
         return False
     verb = part[: match.start("thing")].strip().lower()
@@ -175,7 +197,11 @@ def _have(part: str, facts: Facts) -> bool:
 
 def _looks(phrase: str) -> bool:
     """Tell whether a thing had is something to be seen: "long red hair", "a scar over one eye"."""
-    head = re.split(r"\s+(?:in|on|of|over|under|that|which|with|from|across|where|who|like|he|she|they|it|as|made)\b", phrase, maxsplit=1)[0]
+    head = re.split(
+        r"\s+(?:in|on|of|over|under|that|which|with|from|across|where|who|like|he|she|they|it|as|made)\b",
+        phrase,
+        maxsplit=1,
+    )[0]
     words = re.findall(r"[a-z-]+", head.lower())
     last = words[-1] if words else ""
     return last in traits().looks_nouns and last not in {"voice", "smile", "limp"}
@@ -217,7 +243,9 @@ def _is(part: str, facts: Facts) -> bool:
         return True
     if re.match(r"(?:an?|the|one of|my)\s", what):
         split = split_phrase(what)
-        if split.tail.startswith("of ") or not read_noun(split, facts, first=not (facts.species or facts.rank or facts.profession)):
+        if split.tail.startswith("of ") or not read_noun(
+            split, facts, first=not (facts.species or facts.rank or facts.profession)
+        ):
             return False
         read_tail(split.tail, facts)
         return True
@@ -237,7 +265,10 @@ def read_tail(tail: str, facts: Facts) -> None:
         first = tail.split()[0].lower() if tail else ""
     if not tail:
         return
-    led = re.match(r"(?:in|on|at|under|near|by|aboard|above|inside|among|beside|behind|beneath)\s+(?:an?|the|its|her|his|their|(?P<proper>[A-Z]\w+))", tail)
+    led = re.match(
+        r"(?:in|on|at|under|near|by|aboard|above|inside|among|beside|behind|beneath)\s+(?:an?|the|its|her|his|their|(?P<proper>[A-Z]\w+))",
+        tail,
+    )
     if led and not facts.home and (led["proper"] or (len(tail.split()) > 2 and re.search(r"\b(?:village|town|city|island|castle|tower|forest|wood|woods|farm|cottage|lighthouse|house|cave|swamp|station|ship|mountain|mountains|valley|desert|bridge|sea|lake|river|moon|planet|kingdom|garden|attic|cellar|library|bakery|inn|palace|monastery|harbour|harbor|coast|hill|hills|market|museum|hotel|school|meadow|marsh|jungle|space|suburb|countryside|temple|ruins|sewers|barn|street|port|freighter|aquarium|zoo|circus|hospital|theatre|pond|hut|caravan|apartment|flat|basement|abbey|manor)\b", tail))):  # fmt: skip
         facts.home = _END.sub("", tail).strip(" ,")
         rest = re.sub(r"^(?:and|but|who|which|while|when|because)\s+", "", tail[len(facts.home) :].strip(" ,"))
@@ -249,8 +280,14 @@ def read_tail(tail: str, facts: Facts) -> None:
     elif first.endswith("ing") and first not in {"during", "king"}:
         if not _want(tail, facts) and not _home(tail, facts) and not _have(tail, facts) and not _work(tail, facts):
             add_told(f"is {tail}", facts)
-    elif re.match(r"(?:of|for|by|to|in|on|at|without|under|near|out|off|about|like|as|made|raised|born|found|cursed|trapped|stuck|forced|sent|hired|known|haunted|separated|abandoned|built|created|sworn|lost in|exiled|banished|bound|obsessed|allergic|addicted|torn)\b", tail):
-        past = re.match(r"(?:made|raised|born|found|cursed|forced|sent|hired|separated|built|created|exiled|banished|raised|abandoned)\b", tail)
+    elif re.match(
+        r"(?:of|for|by|to|in|on|at|without|under|near|out|off|about|like|as|made|raised|born|found|cursed|trapped|stuck|forced|sent|hired|known|haunted|separated|abandoned|built|created|sworn|lost in|exiled|banished|bound|obsessed|allergic|addicted|torn)\b",
+        tail,
+    ):
+        past = re.match(
+            r"(?:made|raised|born|found|cursed|forced|sent|hired|separated|built|created|exiled|banished|raised|abandoned)\b",
+            tail,
+        )
         add_told(f"{'was' if past and not tail.startswith('made of') else 'is'} {tail}", facts)
     else:
         read_clause(tail, facts)

@@ -6,9 +6,13 @@ import re
 from dataclasses import dataclass
 
 _AN = re.compile(r"^(?:hours?|hourly|honest|honou?r|heir|heirloom|8|11(?!\d)|18(?!\d)|x-ray|[FHLMNRSX][A-Z0-9])")
-_A = re.compile(r"^(?:one(?![a-z])|once|uni(?!n[a-z]|m[a-z])|us[aeiu]|ut[aei]|eu|ew|u-|ur[aei]|ubiq|ukul|ouija)", re.IGNORECASE)
+_A = re.compile(
+    r"^(?:one(?![a-z])|once|uni(?!n[a-z]|m[a-z])|us[aeiu]|ut[aei]|eu|ew|u-|ur[aei]|ubiq|ukul|ouija)", re.IGNORECASE
+)
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
-_END = re.compile(r"(?<!\bMr\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?:(?<=[.!?…])|(?<=[.!?…][\"”]))\s+(?=[\"“]?[A-ZÀ-Þ0-9])")
+_END = re.compile(
+    r"(?<!\bMr\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?:(?<=[.!?…])|(?<=[.!?…][\"”]))\s+(?=[\"“]?[A-ZÀ-Þ0-9])"
+)
 _MODAL = frozenset(
     "can could will would shall should may might must cannot can't couldn't won't wouldn't shouldn't mustn't didn't did had hadn't "
     "was were ought used never always only still also often sometimes just now once rarely secretly quietly usually mostly".split()
@@ -95,7 +99,19 @@ def bare(verb: str) -> str:
 
 def is_adverb(word: str) -> bool:
     """Tell whether a word may stand between a subject and its verb without being the verb."""
-    return word in {"always", "never", "still", "now", "only", "also", "often", "sometimes", "just", "once", "rarely"} or word.endswith("ly")
+    return word in {
+        "always",
+        "never",
+        "still",
+        "now",
+        "only",
+        "also",
+        "often",
+        "sometimes",
+        "just",
+        "once",
+        "rarely",
+    } or word.endswith("ly")
 
 
 def possessive(name: str) -> str:
@@ -110,7 +126,11 @@ def sentences(text: str) -> list[str]:
 
 def capitalise(text: str) -> str:
     """Begin every sentence and every paragraph with a capital."""
-    return re.sub(r'(^|\n\n|(?<!\bMr)(?<!\bDr)(?<!\bSt)(?<!\bMrs)[.!?] )(["“]?)([a-zà-ÿ])', lambda m: m[1] + m[2] + m[3].upper(), text)
+    return re.sub(
+        r'(^|\n\n|(?<!\bMr)(?<!\bDr)(?<!\bSt)(?<!\bMrs)[.!?] )(["“]?)([a-zà-ÿ])',
+        lambda m: m[1] + m[2] + m[3].upper(),
+        text,
+    )
 
 
 def tidy(text: str) -> str:

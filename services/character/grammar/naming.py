@@ -23,7 +23,23 @@ _OTHERS = re.compile(
     re.IGNORECASE,
 )
 _PARTICLES = frozenset({"of", "the", "de", "da", "di", "del", "della", "du", "des", "von", "van", "der", "den", "zu", "bin", "bint", "ibn", "al", "el", "la", "le", "ap", "y", "ben", "ter", "af", "av", "dos", "das"})  # fmt: skip
-_NUMBERED = frozenset({"Unit", "Model", "Number", "Subject", "Agent", "Project", "Mark", "Type", "Series", "Bot", "Mk", "Patient", "Experiment"})
+_NUMBERED = frozenset(
+    {
+        "Unit",
+        "Model",
+        "Number",
+        "Subject",
+        "Agent",
+        "Project",
+        "Mark",
+        "Type",
+        "Series",
+        "Bot",
+        "Mk",
+        "Patient",
+        "Experiment",
+    }
+)
 _AFTER = frozenset({",", ".", ":", ";", "-", "(", "|", "!", "?"})
 _STYLES = re.compile(r"\b(?:his|her|their)\s+(?:royal\s+)?(?:majesty|highness|grace|excellency|holiness|lordship|ladyship)\b[, ]*", re.IGNORECASE)  # fmt: skip
 
@@ -105,7 +121,9 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
     for match in _SAID.finditer(text):
         index = next((i for i, token in enumerate(tokens) if token.start >= match.end()), -1)
         said = match[0].lower().strip()
-        if index < 0 or (said not in {"name:"} and _OTHERS.search(text[max(0, match.start() - 60) : match.start()].lstrip())):
+        if index < 0 or (
+            said not in {"name:"} and _OTHERS.search(text[max(0, match.start() - 60) : match.start()].lstrip())
+        ):
             continue
         name = _run(tokens, index, match.start(), loose=True)
         if name is None and said not in {"meet", "say hello to"} and not said.startswith(("call ", "calls ")):
@@ -158,9 +176,18 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
     before = tokens[index - 1].lower if index else ""
     after = text[name.end :].lstrip()
     sentence = index == 0 or before in {".", "!", "?", ":"}
-    if sentence and not name.title and not name.last and known_word(name.first) and name.first.lower() not in first_names():
+    if (
+        sentence
+        and not name.title
+        and not name.last
+        and known_word(name.first)
+        and name.first.lower() not in first_names()
+    ):
         return 30 if re.match(r",\s+(?:an?|the|age|aged|\d+)\b", after) else 0
-    followed = bool(re.match(r"(?:[,(:;–—-]|is\b|was\b|who\b|has\b|the\b|$|\.)", after)) or after.split(" ", 1)[0].lower() in small().verbs
+    followed = (
+        bool(re.match(r"(?:[,(:;–—-]|is\b|was\b|who\b|has\b|the\b|$|\.)", after))
+        or after.split(" ", 1)[0].lower() in small().verbs
+    )
     if index == 0 or (opens and name.title and sentence):
         return 80 if followed or name.title or name.last or " " in name.first or after[:1].islower() else 0
     if opens and (followed or name.title):
@@ -195,7 +222,13 @@ def _run(tokens: list[_Token], index: int, start: int, *, loose: bool) -> Name |
         if titles < len(tokens) and tokens[titles].text == ".":
             titles += 1
     first = titles
-    if loose and first < len(tokens) and tokens[first].lower == "the" and first + 1 < len(tokens) and tokens[first + 1].capital:
+    if (
+        loose
+        and first < len(tokens)
+        and tokens[first].lower == "the"
+        and first + 1 < len(tokens)
+        and tokens[first + 1].capital
+    ):
         first += 1
     end = first
     while end < len(tokens) and _belongs(tokens, first, end):

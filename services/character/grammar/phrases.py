@@ -20,7 +20,9 @@ _TAILS = frozenset(
     "does did must never always once than like if about though although no not too toward towards off despite unless".split()
 )
 _SAID = frozenset({"talking", "sentient", "living", "walking", "anthropomorphic", "humanoid", "magical", "enchanted", "animated", "speaking", "thinking"})  # fmt: skip
-_ADJECTIVE = re.compile(r"(?:ful|less|ous|ish|ic|ical|ive|able|ible|ed|ing|al|ary|ant|ent|y|ly|some|esque|est|like|proof|worn|born)$")
+_ADJECTIVE = re.compile(
+    r"(?:ful|less|ous|ish|ic|ical|ive|able|ible|ed|ing|al|ary|ant|ent|y|ly|some|esque|est|like|proof|worn|born)$"
+)
 _NOT_ADJECTIVE = re.compile(r"(?:ity|ment|ary|key|ogy|phy|ony|ery|ory|boy|city|day|way)$")
 _LONGEST = 4
 
@@ -89,7 +91,13 @@ def _before_noun(tokens: list[re.Match[str]], index: int) -> bool:
 
 def _is_adjective(word: str) -> bool:
     known = traits()
-    if word in known.all or word in known.looks or word in small().stages or word in people().qualifiers or word in _SAID:
+    if (
+        word in known.all
+        or word in known.looks
+        or word in small().stages
+        or word in people().qualifiers
+        or word in _SAID
+    ):
         return True
     if word in kinds().words or word in people().professions or word in people().kin or word in people().agents:
         return bool(people_of(word))
@@ -136,7 +144,14 @@ def _heads(words: list[str], used: list[bool], facts: Facts) -> bool:
     found = False
     end = len(words)
     while end > 0:
-        size = next((size for size in range(min(_LONGEST, end), 0, -1) if not any(used[end - size : end]) and _take(words, end - size, end, used, facts)), 0)
+        size = next(
+            (
+                size
+                for size in range(min(_LONGEST, end), 0, -1)
+                if not any(used[end - size : end]) and _take(words, end - size, end, used, facts)
+            ),
+            0,
+        )
         found = found or size > 0
         end -= size or 1
     return found
@@ -150,7 +165,14 @@ def _take(words: list[str], start: int, end: int, used: list[bool], facts: Facts
     if end - start == 1 and word in kinds().babies and start > 0 and _baby(words, start, facts):
         used[start] = True
         return True
-    if word in folk.agents and start > 0 and last and words[start - 1] in kinds().words and not facts.profession and word not in folk.kin:
+    if (
+        word in folk.agents
+        and start > 0
+        and last
+        and words[start - 1] in kinds().words
+        and not facts.profession
+        and word not in folk.kin
+    ):
         begin = start - 1
         if begin > 0 and " ".join(words[begin - 1 : start]) in kinds().words:
             begin -= 1
@@ -159,7 +181,11 @@ def _take(words: list[str], start: int, end: int, used: list[bool], facts: Facts
         return True
     if word in folk.nonbinary:
         facts.gender = facts.gender or "nb"
-    elif word in folk.professions and not (word in kinds().words and not facts.species and last) and not _adjectival(word, words, end):
+    elif (
+        word in folk.professions
+        and not (word in kinds().words and not facts.species and last)
+        and not _adjectival(word, words, end)
+    ):
         _profession(word, words, start, used, facts)
     elif word in folk.kin and (word not in folk.qualifiers):
         _kin(word, facts)
@@ -188,7 +214,14 @@ def _species(word: str, start: int, end: int, used: list[bool], facts: Facts) ->
 
 
 def _baby(words: list[str], start: int, facts: Facts) -> bool:
-    before = next((" ".join(words[at:start]) for at in range(max(0, start - 3), start) if " ".join(words[at:start]) in kinds().words), "")
+    before = next(
+        (
+            " ".join(words[at:start])
+            for at in range(max(0, start - 3), start)
+            if " ".join(words[at:start]) in kinds().words
+        ),
+        "",
+    )
     if before:
         facts.stage = "newborn"
     return bool(before)
@@ -207,7 +240,29 @@ def _kin(word: str, facts: Facts) -> None:
         facts.stage = facts.stage or "child"
     elif word in folk.grown | {"woman", "man", "lady", "gentleman"}:
         facts.stage = facts.stage or "adult"
-    if word not in {"character", "person", "somebody", "someone", "being", "protagonist", "figure", "individual", "soul", "male", "female", "adult", "member", "newborn", "baby", "infant", "teen", "teenager", "adolescent", "youth", "elder"}:
+    if word not in {
+        "character",
+        "person",
+        "somebody",
+        "someone",
+        "being",
+        "protagonist",
+        "figure",
+        "individual",
+        "soul",
+        "male",
+        "female",
+        "adult",
+        "member",
+        "newborn",
+        "baby",
+        "infant",
+        "teen",
+        "teenager",
+        "adolescent",
+        "youth",
+        "elder",
+    }:
         facts.rank = facts.rank or word
 
 
@@ -246,12 +301,21 @@ def _goes_before(word: str) -> bool:
 def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts, *, determined: bool) -> bool:
     """Take the last noun of the phrase, which nobody knows, for what somebody is or does."""
     last = len(words) - 1
-    if not (determined or len(words) <= 2) or not re.fullmatch(r"[^\W\d_][\w'’-]{1,29}", words[last]) or _is_adjective(lowers[last]):
+    if (
+        not (determined or len(words) <= 2)
+        or not re.fullmatch(r"[^\W\d_][\w'’-]{1,29}", words[last])
+        or _is_adjective(lowers[last])
+    ):
         return False
     if lowers[last] in small().function or lowers[last] in small().verbs or lowers[last] in traits().looks_nouns:
         return False
     begin = last
-    while begin > 0 and not _is_adjective(lowers[begin - 1]) and lowers[begin - 1] not in small().function and last - begin < 2:
+    while (
+        begin > 0
+        and not _is_adjective(lowers[begin - 1])
+        and lowers[begin - 1] not in small().function
+        and last - begin < 2
+    ):
         begin -= 1
     name = " ".join(lowers[begin : last + 1])
     used[begin:] = [True] * (last + 1 - begin)
@@ -266,7 +330,7 @@ def _adjective(written: str, word: str, facts: Facts) -> None:
     """Take up an adjective for what it tells of: age, looks, origin or character."""
     known = traits()
     if word in small().stages:
-        facts.stage = facts.stage or small().stages[word]
+        facts.stage = small().stages[word] if facts.stage in {"", "adult"} else facts.stage
     elif people_of(word):
         facts.people = facts.people or people_of(word)
         facts.origin = facts.origin or (written if written[:1].isupper() else written.capitalize())

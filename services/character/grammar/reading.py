@@ -35,11 +35,19 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _SPEC = re.compile(r"\(?\b(?:(?:uses?|using|pronouns:?)\s+)?(she|he|they|it|xe|ze)\s*/\s*(?:her|him|his|them|they|she|he|its?|hers|theirs|xem|zir|her/hers|him/his)(?:\s*/\s*\w+)?(?:\s+pronouns)?\b\)?", re.IGNORECASE)  # fmt: skip
-_NONE = re.compile(r"\b(?:genderless|sexless|(?:has|have|of|with) no (?:gender|sex)|without (?:a )?(?:gender|sex))\b", re.IGNORECASE)
-_NB = re.compile(r"\b(?:non[- ]?binary|enby|gender[- ]?(?:fluid|queer)|agender|bigender|neither (?:a )?(?:man|male|boy|girl|woman|female) nor)\b|\bnb\b", re.IGNORECASE)
+_NONE = re.compile(
+    r"\b(?:genderless|sexless|(?:has|have|of|with) no (?:gender|sex)|without (?:a )?(?:gender|sex))\b", re.IGNORECASE
+)
+_NB = re.compile(
+    r"\b(?:non[- ]?binary|enby|gender[- ]?(?:fluid|queer)|agender|bigender|neither (?:a )?(?:man|male|boy|girl|woman|female) nor)\b|\bnb\b",
+    re.IGNORECASE,
+)
 _SEX = re.compile(r"(?:^|[\s,/(])(?:\d{1,4}\s*/?\s*)?\b(?P<s>[fm])\b(?:\s*/?\s*\d{1,4})?(?=$|[\s,/).;])", re.IGNORECASE)
 _HALF = re.compile(r"\bhalf[ -](?P<one>[a-z]+)(?:(?:,| and|, and)? half[ -](?P<two>[a-z]+))?", re.IGNORECASE)
-_FIRST = re.compile(r"\bI(?:'m|'ve|'ll|'d)?\b(?! (?:need|want|would like) (?:an?|the) (?:villain|character|hero|story))|\byou(?:'re| are)\b", re.IGNORECASE)
+_FIRST = re.compile(
+    r"\bI(?:'m|'ve|'ll|'d)?\b(?! (?:need|want|would like) (?:an?|the) (?:villain|character|hero|story))|\byou(?:'re| are)\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<!\bMr)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bMs)[.!?…]+(?:\s+|$)|\n+")
 _CLAUSE = re.compile(r"\s*[,;:()|]\s*|\s+[–—-]+\s+|—")
 _THEY = {"i": "they", "i'm": "they are", "i've": "they have", "i'll": "they will", "i'd": "they would", "my": "their", "me": "them", "mine": "theirs", "myself": "themself", "am": "are", "you": "they", "you're": "they are", "you've": "they have", "your": "their", "yours": "theirs", "yourself": "themself"}  # fmt: skip
@@ -107,7 +115,11 @@ def _third_person(text: str, facts: Facts) -> str:
 
     def told(match: re.Match[str]) -> str:
         found = _THEY[match[0].lower()]
-        return found.capitalize() if match.start() == 0 or text[: match.start()].rstrip().endswith((".", "!", "?", "\n")) else found
+        return (
+            found.capitalize()
+            if match.start() == 0 or text[: match.start()].rstrip().endswith((".", "!", "?", "\n"))
+            else found
+        )
 
     words = "|".join(sorted((re.escape(word) for word in _THEY), key=len, reverse=True))
     return re.sub(rf"\b(?:{words})\b(?!')", told, text, flags=re.IGNORECASE)
@@ -164,7 +176,17 @@ def _field(key: str, value: str, facts: Facts) -> None:
             facts.species = facts.species or lower[:40]
     elif key in {"gender", "sex"}:
         word = lower.split()[0] if lower.split() else ""
-        found = "f" if word in people().women | {"f"} else "m" if word in people().men | {"m"} else "none" if word in {"none", "n/a", "no"} else "nb" if word else ""
+        found = (
+            "f"
+            if word in people().women | {"f"}
+            else "m"
+            if word in people().men | {"m"}
+            else "none"
+            if word in {"none", "n/a", "no"}
+            else "nb"
+            if word
+            else ""
+        )
         facts.gender = facts.gender or found
     elif key in {"job", "occupation", "profession", "class", "role", "works as"}:
         if not read_noun(split_phrase(value), facts, first=False) or not facts.profession:
@@ -227,19 +249,47 @@ def _sentence(sentence: str, facts: Facts, *, first: bool) -> None:
         return
     open_list = True  # until a clause has told something, single nouns go on saying what somebody is
     for number, piece in enumerate(_CLAUSE.split(sentence)):
-        clause = re.sub(r"^(?:and|but|so|or|yet|then|also|plus|there (?:once )?(?:is|was|lived)|once upon a time|this is|meet)\s+", "", piece.strip(" .-\"'"), flags=re.IGNORECASE)
-        if clause.strip(" @'.-?!") in {"", "is", "was", "are", "am", "she is", "he is", "they are", "it is", "s", "named", "called", "old"}:
+        clause = re.sub(
+            r"^(?:and|but|so|or|yet|then|also|plus|there (?:once )?(?:is|was|lived)|once upon a time|this is|meet)\s+",
+            "",
+            piece.strip(" .-\"'"),
+            flags=re.IGNORECASE,
+        )
+        if clause.strip(" @'.-?!") in {
+            "",
+            "is",
+            "was",
+            "are",
+            "am",
+            "she is",
+            "he is",
+            "they are",
+            "it is",
+            "s",
+            "named",
+            "called",
+            "old",
+        }:
             continue
         open_list = _clause(clause, facts, first=first and number < 3 and open_list, listing=open_list) and open_list
 
 
 def _speaks_of_others(sentence: str, lead: str, facts: Facts) -> bool:
     """Tell whether a sentence is about somebody or something else."""
-    if lead in {"@", "she", "he", "they", "it", "a", "an", "now", "still", "always", "never"} or sentence.startswith("@"):
+    if lead in {"@", "she", "he", "they", "it", "a", "an", "now", "still", "always", "never"} or sentence.startswith(
+        "@"
+    ):
         return lead == "it" and facts.pronoun not in {"", "it"}
     if lead in {"his", "her", "their", "its", "nobody", "everybody", "everyone", "people", "somebody", "when", "if", "after", "since", "whenever", "because", "although", "though", "while", "once", "one", "every", "each", "in", "on", "at", "for", "by", "there", "no", "what", "whatever", "as", "until", "before", "some"}:  # fmt: skip
-        return bool(re.search(r"\b(?:is|are|was|were|has|have|had|can|could|will|does|did|\w+ed|\w+s)\b", sentence)) and len(sentence.split()) > 3
-    return lead == "the" and bool(re.search(r"\b(?:call|calls|is|was|are|were|has|have)\b", sentence)) and "@" not in sentence
+        return (
+            bool(re.search(r"\b(?:is|are|was|were|has|have|had|can|could|will|does|did|\w+ed|\w+s)\b", sentence))
+            and len(sentence.split()) > 3
+        )
+    return (
+        lead == "the"
+        and bool(re.search(r"\b(?:call|calls|is|was|are|were|has|have)\b", sentence))
+        and "@" not in sentence
+    )
 
 
 def keep_whole(sentence: str, facts: Facts) -> None:
@@ -250,7 +300,9 @@ def keep_whole(sentence: str, facts: Facts) -> None:
 
 def _clause(clause: str, facts: Facts, *, first: bool, listing: bool) -> bool:
     """Read one clause; tell whether a list of what somebody is may go on after it."""
-    clause = re.sub(r"^(?:@|she|he|they|it)(?:'s|'re)\b", lambda m: m[0].split("'")[0] + " is", clause, flags=re.IGNORECASE)
+    clause = re.sub(
+        r"^(?:@|she|he|they|it)(?:'s|'re)\b", lambda m: m[0].split("'")[0] + " is", clause, flags=re.IGNORECASE
+    )
     subject = re.match(r"^(?:@|she|he|they|it)\s+(?=\S)(?!and\b|of\b)", clause, re.IGNORECASE)
     found = adjectives_only(clause)
     if subject:
@@ -260,7 +312,10 @@ def _clause(clause: str, facts: Facts, *, first: bool, listing: bool) -> bool:
         sort_adjectives(found, facts)
         return True
     word = clause.split()[0].lower()
-    if re.match(r"(?:who|that|which|with|from|wearing|carrying|looking|searching|hoping|afraid|scared|terrified|dressed|armed|living)\b", word):
+    if re.match(
+        r"(?:who|that|which|with|from|wearing|carrying|looking|searching|hoping|afraid|scared|terrified|dressed|armed|living)\b",
+        word,
+    ):
         read_clause(clause, facts) if word in {"afraid", "scared", "terrified"} else read_tail(clause, facts)
         return False
     if _verb_first(clause, facts):
@@ -295,11 +350,17 @@ def _after_noun(words: tuple[str, ...], tail: str, facts: Facts) -> None:
 
 def _predicate(predicate: str, facts: Facts, *, first: bool) -> None:
     """Read what is said of the one whom the sentence is about."""
-    be = re.match(r"(?:is|was|are)\s+(?:now |still |also |simply |just )?(?P<what>(?:an?|the|my|our|one)\s.+|\w+)$", predicate)
+    be = re.match(
+        r"(?:is|was|are)\s+(?:now |still |also |simply |just )?(?P<what>(?:an?|the|my|our|one)\s.+|\w+)$", predicate
+    )
     nothing = first and not (facts.species or facts.profession or facts.rank)
     if be and be["what"] and (predicate.startswith(("is", "are")) or nothing):
         split = split_phrase(be["what"])
-        if not adjectives_only(be["what"]) and not split.tail.startswith("of ") and read_noun(split, facts, first=nothing):
+        if (
+            not adjectives_only(be["what"])
+            and not split.tail.startswith("of ")
+            and read_noun(split, facts, first=nothing)
+        ):
             _after_noun(split.words, split.tail, facts)
             return
     split = split_phrase(predicate)
@@ -337,10 +398,35 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
     if first in {"still", "now", "always"} and len(words) > 1 and words[1].lower().endswith("ing"):
         add_told(f"is {clause}", facts)
         return False
-    if first.endswith("ing") or first in {"in", "on", "out", "off", "under", "at", "without", "about", "made", "raised", "born", "found", "cursed", "known", "trapped", "stuck", "obsessed"}:
+    if first.endswith("ing") or first in {
+        "in",
+        "on",
+        "out",
+        "off",
+        "under",
+        "at",
+        "without",
+        "about",
+        "made",
+        "raised",
+        "born",
+        "found",
+        "cursed",
+        "known",
+        "trapped",
+        "stuck",
+        "obsessed",
+    }:
         read_tail(clause, facts)
         return False
-    if len(words) > 1 and (adjectives_only(first) or first in {"good", "bad", "fond", "tired", "too", "so", "more", "less", "very", "as", "not"}) and words[1].lower() in small().function | {"enough"}:
+    if (
+        len(words) > 1
+        and (
+            adjectives_only(first)
+            or first in {"good", "bad", "fond", "tired", "too", "so", "more", "less", "very", "as", "not"}
+        )
+        and words[1].lower() in small().function | {"enough"}
+    ):
         add_told(f"is {clause}", facts)
         return False
     if first in {"a", "an"} and len(words) > 1:
@@ -392,7 +478,11 @@ def _pronoun(text: str, facts: Facts) -> str:
     if found:
         return "she" if found[0].lower() in {"she", "her", "hers", "herself"} else "he"
     they = re.search(r"\b(they|their|themself|themselves)\b", text, re.IGNORECASE)
-    it = re.search(r"\b(?:its|itself)\b|(?:^|[.;,] )it (?:has|is|was|can|\w+s)\b|\b(?:that|until|because|and|but) it \w+s\b", text, re.IGNORECASE)
+    it = re.search(
+        r"\b(?:its|itself)\b|(?:^|[.;,] )it (?:has|is|was|can|\w+s)\b|\b(?:that|until|because|and|but) it \w+s\b",
+        text,
+        re.IGNORECASE,
+    )
     if it and (not facts.species or kinds().of(facts.species).kind != "person" or not they):
         return "it" if not facts.rank and not (facts.species in {"", "human"}) else ""
     return "they" if they and re.search(r"\b(?:on|lost|found|in|with|of|from|for|to) their\b|\bthey\b", text) else ""

@@ -9,6 +9,7 @@ from random import Random
 from services.character.domain import Wish
 from services.character.grammar.english import HE, IT, SHE, THEY, Pronouns
 from services.character.grammar.facts import Facts
+from services.character.grammar.naming import first_names
 from services.character.grammar.reading import read
 from services.character.grammar.species import Species, kinds
 from services.character.grammar.table import read_table
@@ -19,8 +20,12 @@ _STAGES = {
 }  # fmt: skip
 _GROWN = {"young": (0.02, 0.22), "adult": (0.1, 0.75), "middle": (0.45, 0.68), "older": (0.7, 0.95), "old": (0.93, 1.15), "ancient": (1.2, 1.35)}  # fmt: skip
 _TENS = {"sixties": (61, 69), "seventies": (71, 79), "eighties": (81, 89), "nineties": (91, 98), "hundred": (100, 104)}
-_WATER = frozenset("whale dolphin shark octopus squid seal crab lobster fish eel carp koi salmon trout goldfish jellyfish starfish seahorse orca porpoise narwhal kraken leviathan clam nautilus cuttlefish shrimp prawn mermaid merman merfolk triton siren".split())
-_PETS = frozenset("dog cat hamster canary budgie goldfish guinea_pig parrot poodle corgi beagle labrador terrier".split())
+_WATER = frozenset(
+    "whale dolphin shark octopus squid seal crab lobster fish eel carp koi salmon trout goldfish jellyfish starfish seahorse orca porpoise narwhal kraken leviathan clam nautilus cuttlefish shrimp prawn mermaid merman merfolk triton siren".split()
+)
+_PETS = frozenset(
+    "dog cat hamster canary budgie goldfish guinea_pig parrot poodle corgi beagle labrador terrier".split()
+)
 _SETTINGS = {
     "sea": "sea ship sailor captain pirate lighthouse harbour harbor fisher fisherman whaler island shore coast boat submarine diver navigator tide ocean",
     "space": "space star starship planet moon mars galaxy station orbit asteroid astronaut cosmonaut alien robot android cyborg spaceship freighter colony",
@@ -86,7 +91,17 @@ def decide(wish: Wish) -> Person:
     mood = next((moods()[word] for word in _words(wish.style) if word in moods()), "")
     flags = {species.kind, grown, setting, *([mood] if mood else [])}
     return Person(
-        facts, species, age, grown, sex, _gender(sex, species, grown, facts), _pronouns(facts, sex), setting, mood, frozenset(flags), key
+        facts,
+        species,
+        age,
+        grown,
+        sex,
+        _gender(sex, species, grown, facts),
+        _pronouns(facts, sex),
+        setting,
+        mood,
+        frozenset(flags),
+        key,
     )
 
 
@@ -131,7 +146,8 @@ def _age(facts: Facts, stage: str, species: Species, random: Random) -> int:
 
 
 def _stage(age: int, species: Species) -> str:
-    if age < species.adult * 0.9 and not (species.kind in {"machine", "thing"}):
+    grown = min(16.0, species.adult * 0.9) if species.person else species.adult * 0.9
+    if age < grown and species.kind not in {"machine", "thing"}:
         return "child"
     span = max(1, species.old - species.adult)
     share = (age - species.adult) / span
@@ -139,8 +155,6 @@ def _stage(age: int, species: Species) -> str:
 
 
 def _sex(facts: Facts, seen: Facts, species: Species, random: Random) -> str:
-    from services.character.grammar.naming import first_names  # noqa: PLC0415
-
     if facts.gender:
         return facts.gender
     named = first_names().get(facts.name.first.lower(), "") if facts.name else ""
@@ -163,7 +177,9 @@ def _gender(sex: str, species: Species, stage: str, facts: Facts) -> str:
 
 
 def _pronouns(facts: Facts, sex: str) -> Pronouns:
-    stated = {"she": SHE, "he": HE, "it": IT, "they": THEY}.get(facts.pronoun if not facts.spoken or facts.gender == "nb" else "")
+    stated = {"she": SHE, "he": HE, "it": IT, "they": THEY}.get(
+        facts.pronoun if not facts.spoken or facts.gender == "nb" else ""
+    )
     return stated or {"f": SHE, "m": HE, "nb": THEY, "none": IT}[sex]
 
 
@@ -179,7 +195,9 @@ def _setting(wish: Wish, facts: Facts, species: Species, random: Random) -> str:
         return "spirit"
     if species.kind == "animal":
         return "wild"
-    if species.kind in {"creature", "plant"} or (species.person and species.name not in {"human", "vampire", "werewolf"} and species.names != "alien"):
+    if species.kind in {"creature", "plant"} or (
+        species.person and species.name not in {"human", "vampire", "werewolf"} and species.names != "alien"
+    ):
         return "fantasy"
     return random.choice(("town", "town", "country", "sea")) if species.name == "human" else "town"
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from services.character.grammar.english import Pronouns, bare, tidy
+from services.character.grammar.english import Pronouns, bare, fix_articles, tidy
 
 _HEAD = re.compile(r"^<([a-z_!,\s]+)>\s*")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -36,12 +36,12 @@ def conditions(row: str) -> tuple[frozenset[str], frozenset[str], str]:
 
 
 def fitting(rows: Sequence[str], flags: frozenset[str]) -> list[str]:
-    """Return the texts of the rows that may be used where these flags hold; rows that need flags come thrice."""
+    """Return the texts of the rows that may be used where these flags hold; rows that need flags come twice."""
     found: list[str] = []
     for row in rows:
         needs, bars, text = conditions(row)
         if needs <= flags and not bars & flags:
-            found.extend([text] * (3 if needs else 1))
+            found.extend([text] * (2 if needs - {"person"} else 1))
     return found
 
 
@@ -65,14 +65,15 @@ def check_row(row: str, slots: frozenset[str]) -> None:
             raise TemplateInvalid(f"there is no slot {match[2]!r}: {row[:60]!r}")
 
 
-def render(text: str, random: Random, pronouns: Pronouns, values: Mapping[str, str]) -> str:
-    """Fill a template: choose, fill the slots, and mend articles and capitals."""
+def render(text: str, random: Random, pronouns: Pronouns, values: Mapping[str, str], *, whole: bool = True) -> str:
+    """Fill a template: choose, fill the slots, and mend articles; capitals, too, if it is a whole sentence."""
     while True:
         match = _CHOICE.search(text)
         if match is None:
             break
         text = text[: match.start()] + random.choice(match[1].split("|")) + text[match.end() :]
-    return tidy(_SLOT.sub(lambda found: _filled(found, pronouns, values), text))
+    told = _SLOT.sub(lambda found: _filled(found, pronouns, values), text)
+    return tidy(told) if whole else fix_articles(told)
 
 
 def _filled(match: re.Match[str], pronouns: Pronouns, values: Mapping[str, str]) -> str:
