@@ -45,7 +45,7 @@ def _number() -> str:
     words = "|".join(
         sorted((*small().numbers, "hundred", "thousand", "million", "dozen", "score"), key=len, reverse=True)
     )
-    return rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}}|\b(?:a |half a )?(?:{words})(?:[- ](?:and )?(?:{words})){{0,7}}\b)"
+    return rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}}|\b(?:a |half a )?(?:{words})(?:[- ](?:and[- ])?(?:{words})){{0,7}}\b)"
 
 
 @cache

@@ -55,7 +55,7 @@ _THINGS = re.compile(
     r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*"
 )
 _ABSTRACT = frozenset(
-    "conscience secret temper heart sense love passion fear knack gift talent dream curse grudge memory memories debt reputation habit problem past mind soul voice name obsession plan taste eye ear hatred weakness appetite laugh smile way "
+    "conscience secret tongue wit temper heart sense love passion fear knack gift talent dream curse grudge memory memories debt reputation habit problem past mind soul voice name obsession plan taste eye ear hatred weakness appetite laugh smile way "
     "regrets regret stutter lisp accent limp need will vow mission power powers ability magic disease illness allergy addiction problem problems feelings understanding fondness penchant soft attitude personality curiosity nature spirit humour humor idea ideas opinion opinions family".split()
 )
 _BEINGS = frozenset(
@@ -254,7 +254,21 @@ def _is(part: str, facts: Facts) -> bool:
 
 def read_tail(tail: str, facts: Facts) -> None:
     """Take up what follows a noun: a relative clause, something had, a place, a participle."""
+    joined = re.match(r"(?:and|but)\s+", tail.strip())
     tail = re.sub(r"^(?:and|but|so|or|yet|then|,)\s+", "", tail.strip(" ,.;:"))
+    if joined:
+        split = split_phrase(tail)
+        if (
+            split.words
+            and split.words[-1][0].islower()
+            and (split.determined or len(split.words) > 1 or not split.tail)
+            and read_noun(split, facts, first=False)
+        ):
+            read_tail(split.tail, facts)
+            return
+    if tail.startswith("whose "):
+        facts.whole.append(f"@'s {tail[6:]}")
+        return
     tail = re.sub(r"^(?:who|that|which)(?:\s+|(?='))", "", tail)
     tail = re.sub(r"^(?:'s|’s)\s+", "is ", tail)
     if not tail or tail in {"@", "is", "was", "are", "who"}:

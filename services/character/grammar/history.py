@@ -14,9 +14,10 @@ from random import Random
 from services.character.domain import Details, Wish
 from services.character.grammar.english import indefinite, sentences, tidy
 from services.character.grammar.setting import Person, decide
-from services.character.grammar.sheet import ANIMALS_HAD, spoken
+from services.character.grammar.sheet import is_alive, spoken
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
+from services.character.grammar.words import traits
 
 LEAST, MOST = 190, 340
 """Words that a history has; a long description may need the most."""
@@ -87,9 +88,9 @@ class _Teller:
         if self._person.facts.belongings:
             barred.add("gift")
         if self._person.species.kind in {"plant", "thing"}:
-            barred |= {"journey", "mistake", "rivalry", "secret"}
+            barred |= {"journey", "mistake", "rivalry", "unfair", "secret"}
         if self._person.stage == "child":
-            barred |= {"rivalry", "journey"}
+            barred |= {"rivalry", "unfair", "journey"}
         return [name for name in _table().table("shapes").names() if name not in barred]
 
     def _passage(self, name: str, shape: str) -> str:
@@ -123,7 +124,7 @@ class _Teller:
         paragraphs: list[list[str]] = [[]]
         seen: set[str] = set()
         for name in order:
-            if name in {"event", "want", "told", "treasure"} and sum(len(text.split()) for text in paragraphs[-1]) > 30:
+            if name in {"event", "want", "told", "treasure"} and sum(len(text.split()) for text in paragraphs[-1]) > 22:
                 paragraphs.append([])
             fresh = [sentence for sentence in sentences(parts[name]) if sentence.lower() not in seen]
             seen.update(sentence.lower() for sentence in fresh)
@@ -142,7 +143,7 @@ class _Teller:
             told.append(self._said("rank", f"{indefinite(rank)} {rank}", random))
         if facts.name is not None and facts.name.nick:
             told.append(self._said("nick", facts.name.nick, random))
-        told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if ANIMALS_HAD.search(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
+        told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
         told += [tidy(_closed(spoken(self._person, sentence, name))) for sentence in facts.whole]
         habits = [item for item in facts.told if spoken(self._person, item, name) != self._details.habit]
         nexts = list(_table().table("told").texts("next"))
@@ -240,9 +241,11 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
     }
 
 
-def _two(traits: Sequence[str]) -> tuple[str, str]:
-    """Return the first trait and the one that is most unlike it."""
-    return (traits[0], traits[min(1, len(traits) - 1)]) if traits else ("patient", "stubborn")
+def _two(words: Sequence[str]) -> tuple[str, str]:
+    """Return a good trait and a bad one; empty where there are not both."""
+    good = [word for word in words if word in traits().good]
+    bad = [word for word in words if word in traits().bad]
+    return (good[0], bad[0]) if good and bad else ("", "")
 
 
 def _ago(age: int, person: Person, random: Random) -> str:

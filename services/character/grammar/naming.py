@@ -175,7 +175,7 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
     """Say how surely a run of capitals where it stands is whom this is about; 0 for no."""
     before = tokens[index - 1].lower if index else ""
     after = text[name.end :].lstrip()
-    sentence = index == 0 or before in {".", "!", "?", ":"}
+    sentence = index == 0 or before in {".", "!", "?", ":"} or before.endswith("year-old")
     if (
         sentence
         and not name.title
@@ -188,7 +188,7 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
         bool(re.match(r"(?:[,(:;–—-]|is\b|was\b|who\b|has\b|the\b|$|\.)", after))
         or after.split(" ", 1)[0].lower() in small().verbs
     )
-    if index == 0 or (opens and name.title and sentence):
+    if index == 0 or before.endswith("year-old") or (opens and name.title and sentence):
         return 80 if followed or name.title or name.last or " " in name.first or after[:1].islower() else 0
     if opens and (followed or name.title):
         return 60 if sentence else 45 if re.match(r"[,.;:(]|$", after) or followed else 0
@@ -275,6 +275,8 @@ def _named(written: str, title: str, start: int, end: int) -> Name | None:
     plain = [re.sub(r"['’]s$", "", word) for word in plain]
     if not plain or not plain[0]:
         return None
+    if plain[0] == "The" and len(plain) > 2:  # "The Great Mandolini"
+        return Name(" ".join(plain)[:60], "", title, "", start, end)
     count = 2 if len(plain) > 1 and (plain[0] in {"Old", "Little", "Young", "Big", *_NUMBERED}) else 1
     return Name(" ".join(plain[:count])[:60], " ".join(plain[count:])[:60], title, nick[1] if nick else "", start, end)
 

@@ -25,6 +25,9 @@ _ADJECTIVE = re.compile(
 )
 _NOT_ADJECTIVE = re.compile(r"(?:ity|ment|ary|key|ogy|phy|ony|ery|ory|boy|city|day|way)$")
 _LONGEST = 4
+_PARTICIPLES = frozenset(
+    "built made born found lost stuck sworn hidden bound known sent torn kept caught forgotten stolen written drawn grown woken left bred set cut hung".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def _verbish(lower: str, tokens: list[re.Match[str]], index: int) -> bool:
     if lower in small().verbs and lower not in kinds().words:
         return True
     last = index + 1 >= len(tokens)
-    return not last and bool(re.search(r"(?:ed|ing)$", lower)) and lower not in traits().all | traits().looks and not _before_noun(tokens, index)  # fmt: skip
+    return not last and bool(re.search(r"(?:ed|ing)$", lower) or lower in _PARTICIPLES) and lower not in traits().all | traits().looks and not _before_noun(tokens, index)  # fmt: skip
 
 
 def _before_noun(tokens: list[re.Match[str]], index: int) -> bool:
@@ -123,20 +126,48 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
         facts: What is known so far; what the phrase adds is written into it.
         first: Whether this is the phrase in which an unknown noun must be what somebody is.
     """
-    words = [word for word in split.words if word not in {"@", "&"}]
+    words = _owned([word for word in split.words if word not in {"@", "&"}], split, facts)
     lowers = [singular(word.lower()) for word in words]
     if not words:
         return False
-    used = [False] * len(words)
+    used = [_foreign_adjective(word, index + split.determined, facts) for index, word in enumerate(words[:-1])] + [
+        False
+    ]
     heads = _heads(lowers, used, facts)
     if not heads and first and not facts.species and not facts.profession:
         heads = _unknown(words, lowers, used, facts, determined=split.determined)
     if not heads:
         return False
     for index, word in enumerate(lowers):
-        if not used[index]:
+        if used[index]:
+            continue
+        if index + 1 < len(words) and used[index + 1] and not _is_adjective(word) and word not in small().stages and word not in small().function and facts.species and word.isalpha():  # fmt: skip
+            facts.told.append(f"is {with_article(' '.join(lowers[index:]))}")
+        else:
             _adjective(words[index], word, facts)
     return heads
+
+
+def _owned(words: list[str], split: Split, facts: Facts) -> list[str]:
+    """Leave out whose somebody is ("an elderly couple's cat"), and keep it to be told."""
+    at = max((index for index, word in enumerate(words[:-1]) if word.endswith(("'s", "s'"))), default=-1)
+    if at < 0 or " ".join(words[at:]).lower() in people().professions:
+        return words
+    whole = " ".join(words)
+    if not re.match(r"[A-Z]\w+'s\b", whole) or words[0].lower() == "somebody's":
+        whole = whole[0].lower() + whole[1:]
+        whole = whole if whole.startswith("somebody's") else with_article(whole)
+    facts.told.append(f"is {whole}")
+    return words[at + 1 :]
+
+
+def _foreign_adjective(word: str, index: int, facts: Facts) -> bool:
+    """Take a capitalised word that nobody knows for the adjective of a people: "Zulu"."""
+    lower = word.lower()
+    if index == 0 or not word[:1].isupper() or not word[1:].islower() or people_of(word) or lower in kinds().words or lower in people().professions or lower in people().kin or _is_adjective(lower):  # fmt: skip
+        return False
+    facts.origin = facts.origin or word
+    return True
 
 
 def _heads(words: list[str], used: list[bool], facts: Facts) -> bool:
@@ -270,7 +301,7 @@ def _profession(word: str, words: list[str], start: int, used: list[bool], facts
     """Take up a profession with the nouns and qualifiers before it."""
     folk = people()
     begin = start
-    while begin > 0 and _goes_before(words[begin - 1]):
+    while begin > 0 and not used[begin - 1] and _goes_before(words[begin - 1]):
         begin -= 1
         used[begin] = True
     qualified = begin

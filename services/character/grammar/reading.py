@@ -29,6 +29,10 @@ _CHARACTER = re.compile(
     r"(?:\s+for\s+[^:,.]{1,60}?(?=[:,.]|\s+(?:who|named|called)\b))?\s*(?:[:,–—-]|\bis\b|\bbased on\b|\bof\b|\babout\b|\bfor\b)?\s*(?=\S)",
     re.IGNORECASE,
 )
+_HERO = re.compile(
+    r"^(?:my|our|the|a) (?:new |main )?(?:hero|heroine|villain|main character|protagonist|antagonist)(?: is (?=an? |the |called |named )|\s*[:–—-]\s*)",
+    re.IGNORECASE,
+)
 _FIELD = re.compile(
     r"(?:^|[\n;,.|]\s*)(?P<key>species|race|gender|sex|pronouns?|job|occupation|profession|class|role|works as|home|lives|location|from|origin|goal|wants?|motivation|fears?|afraid of|weakness|flaw|strength|likes?|loves?|dislikes?|hates?|hobby|hobbies|traits?|personality|appearance|looks?|hair|eyes|skin|build|height|weapon|item|carries|wears|clothes|kind|type)"
     r"\s*[:=]\s*(?P<value>[^\n;|]{1,300}?)(?=\s*(?:$|[\n;|]|[.,]\s*[A-Za-z ]{2,15}[:=]))",
@@ -52,7 +56,7 @@ _SENTENCE = re.compile(r"(?<!\bMr)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bMs)[.!?…]+
 _CLAUSE = re.compile(r"\s*[,;:()|]\s*|\s+[–—-]+\s+|—")
 _THEY = {"i": "they", "i'm": "they are", "i've": "they have", "i'll": "they will", "i'd": "they would", "my": "their", "me": "them", "mine": "theirs", "myself": "themself", "am": "are", "you": "they", "you're": "they are", "you've": "they have", "your": "their", "yours": "theirs", "yourself": "themself"}  # fmt: skip
 _WORKS = (
-    (r"drives (?:an?|the) (?:[\w-]+ )?(\w+)", "{} driver"), (r"teaches (\w+)", "{} teacher"), (r"keeps bees", "beekeeper"),
+    (r"drives (?:an?|the) (?:[\w-]+ )?(\w+)", "{} driver"), (r"teaches (\w+)", "{} teacher"), (r"keeps bees", "beekeeper"), (r"(?:tends|looks after) (?:an?|the) (?:[\w-]+ )?garden", "gardener"), (r"grows ([a-z]{3,}s)\b", "grower of {}"), (r"plays the (piano|violin|cello|flute|organ|harp|guitar)", "{} player"),
     (r"(?:repairs|mends|fixes) ([a-z]{3,}s)\b", "{} mender"), (r"sells ([a-z]{3,}s?)\b", "{} seller"), (r"(?:runs|owns|manages) (?:an?|the|a small|their own|her own|his own) (?:[\w-]+ )?(?:[\w-]+'s )?(\w+)", "keeper of the {}"),
     (r"keeps (?:an?|the) (lighthouse|inn|zoo|library|archive)", "{} keeper"), (r"robs (\w+)", "robber of {}"), (r"collects ((?:[a-z]+ )?[a-z]+s)\b", "collector of {}"), (r"guards (?:an?|the) (?:[\w-]+ )?(\w+)", "guardian of the {}"),
     (r"brews (?:[\w-]+ )?(\w+)", "brewer of {}"), (r"solves (\w+)", "solver of {}"), (r"bakes (\w+)", "baker of {}"), (r"builds (\w+)", "builder of {}"), (r"hunts (\w+)", "hunter of {}"), (r"steals\b", "thief"),
@@ -68,17 +72,18 @@ def read(description: str) -> Facts:
     if _foreign(text):
         facts.name = _sure_name(text)
         return facts
-    text = without_styles(_CHARACTER.sub("", _ASKING.sub("", text, count=1), count=1))
+    text = without_styles(_HERO.sub("", _CHARACTER.sub("", _ASKING.sub("", text, count=1), count=1)))
     if _FIRST.search(text):
         text = _third_person(text, facts)
     text = _gender_words(text, facts)
+    whole = text
     text = _take_name(text, facts)
     text = _fields(text, facts)
     text = _take_age(text, facts)
     text = _halves(text, facts)
     for number, sentence in enumerate(part for part in _SENTENCE.split(text) if part and part.strip(" ,;:.-")):
         _sentence(sentence.strip(), facts, first=number == 0)
-    _conclude(text, facts)
+    _conclude(whole, facts)
     return facts
 
 
@@ -306,8 +311,9 @@ def _clause(clause: str, facts: Facts, *, first: bool, listing: bool) -> bool:
     subject = re.match(r"^(?:@|she|he|they|it)\s+(?=\S)(?!and\b|of\b)", clause, re.IGNORECASE)
     found = adjectives_only(clause)
     if subject:
-        _predicate(clause[subject.end() :], facts, first=first)
-        return False
+        rest = clause[subject.end() :]
+        _predicate(rest, facts, first=first)
+        return bool(re.match(r"(?:the|an?)\s", rest)) and not split_phrase(rest).tail
     if found:
         sort_adjectives(found, facts)
         return True
@@ -364,7 +370,12 @@ def _predicate(predicate: str, facts: Facts, *, first: bool) -> None:
             _after_noun(split.words, split.tail, facts)
             return
     split = split_phrase(predicate)
-    if nothing and split.words and not _verb_first(predicate, facts) and read_noun(split, facts, first=False):
+    if (
+        (nothing or re.match(r"(?:the|an?)\s", predicate))
+        and split.words
+        and not _verb_first(predicate, facts)
+        and read_noun(split, facts, first=False)
+    ):
         _after_noun(split.words, split.tail, facts)
         return
     read_clause(predicate, facts)
@@ -427,7 +438,11 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
         )
         and words[1].lower() in small().function | {"enough"}
     ):
-        add_told(f"is {clause}", facts)
+        past = first.endswith("ed") and words[1].lower() not in {"with", "of", "by", "to", "about", "for"}
+        add_told(clause if past else f"is {clause}", facts)
+        return False
+    if re.match(r"\w+ed$", first) and len(words) > 1 and not adjectives_only(words[1]):
+        add_told(clause, facts)
         return False
     if first in {"a", "an"} and len(words) > 1:
         add_told(f"is {clause}", facts)

@@ -9,7 +9,9 @@ from random import Random
 from services.character.domain import Details, Wish
 from services.character.grammar.english import Pronouns, bare, listed, third, tidy
 from services.character.grammar.looks import drawn, physical
+from services.character.grammar.phrases import singular
 from services.character.grammar.setting import Person, decide, in_water, is_pet
+from services.character.grammar.species import kinds
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
 from services.character.grammar.words import people, traits
@@ -38,7 +40,7 @@ def make(wish: Wish) -> Details:
     first, last = name_of(person)
     row = _Rows(person)
     words = _traits(person)
-    treasures = [thing for thing in facts.belongings if not ANIMALS_HAD.search(thing)]
+    treasures = [thing for thing in facts.belongings if not is_alive(thing)]
     habit = next((told for told in facts.told if _HABITS.match(told) and len(told) < 90), "")
     return Details(
         first_name=first,
@@ -60,6 +62,14 @@ def make(wish: Wish) -> Details:
         fear=spoken(person, " and ".join(facts.fears), first) or row("fear"),
         habit=spoken(person, habit, first) or row("habit"),
         treasure=spoken(person, treasures[0], first) if treasures else row("treasure"),
+    )
+
+
+def is_alive(thing: str) -> bool:
+    """Tell whether something had is somebody: "three corgis", "a pet crow"."""
+    found = (kinds().words.get(singular(word)) for word in re.findall(r"[a-z'-]+", thing.lower()))
+    return bool(ANIMALS_HAD.search(thing)) or any(
+        named and kinds().of(named.species).kind in {"animal", "creature"} for named in found
     )
 
 

@@ -91,7 +91,7 @@ def _class(table: Table, species: dict[str, Species], words: dict[str, Named]) -
             raise LexiconInvalid(f"{table.where}: {name}: two ages are needed, the lesser first.")
         species[name] = Species(name, kind, table.text("cover"), table.text("names"), int(adult), int(old))
         for word in (name, *spread(others)):
-            words[word] = Named(name)
+            words[word.lower()] = Named(name)
 
 
 def _animals(table: Table, cover: str, species: dict[str, Species], words: dict[str, Named]) -> None:
