@@ -10,7 +10,7 @@ from services.character.domain import MOST_YEARS
 from services.character.grammar.words import small
 
 _UNIT = r"(?:years?|yrs?\.?)"
-_END = r"(?=\s*(?:$|[,.;:!?)\]/|\n]|-\s|(?:and|but|who|with|when|if|she|he|they|or so|still|now|or thereabouts)\b))"
+_END = r"(?=\s*(?:$|[,.;:!?()\]/|\n]|-\s|(?:and|but|who|with|when|if|she|he|they|or so|still|now|or thereabouts)\b))"
 _ABOUT = (
     r"(?:(?P<hedge>about|around|roughly|approximately|nearly|almost|over|well over|more than|at least|past|well past|"
     r"barely|just|only|some|maybe|probably|perhaps|exactly|pushing|approaching|close to|going on|not yet|under|"
@@ -58,13 +58,13 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
         ("month", rf"(?P<n>{n})[\s-]*(?:months?)(?:[- ]+olds?)\b"),
         ("years", rf"\b{_ABOUT}(?P<n>{n})[\s-]*(?:{_UNIT}[\s-]*(?:old|of age|young)s?|y\.?/?o\.?\b|yrs?\b(?! of| in| ago))"),
         ("centuries", rf"\b{_ABOUT}(?P<n>{n}|several|many|a few)?\s*(?P<u>centur(?:y|ies)|millenni(?:a|um)|decades?|eons?|aeons?)[- ]old\b"),
+        ("teens", r"\b(?:barely |just |hardly )?out of (?:her|his|their) teens\b"),
         ("range", rf"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?(?:\s+to\s+(?:mid|late))?[\s-]*(?P<d>{decades})\b(?! century|-century)"),
         ("figures", r"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?[\s-]*(?P<n>[2-9]0)'?s\b"),
         ("something", rf"\b(?P<n>{n})[- ]?(?:something|odd|ish)\b"),
         ("aged", rf"\b(?:aged?|of age)\s+{_ABOUT}(?P<n>{n})\b"),
         ("turned", rf"\b(?P<hedge>just turned|turned|turns|turning|about to turn|will be|will turn|'ll be|'ll turn)\s+(?P<n>{n})\b(?!\s+(?:to|into|pages?|heads?))"),
         ("birthday", r"\b(?:on|after|before|since|by)\s+(?:her|his|their|its|my)\s+(?P<o>[a-z]+(?:-[a-z]+)?)\s+birthday\b"),
-        ("teens", r"\b(?:barely |just |hardly )?out of (?:her|his|their) teens\b"),
         ("of", rf"\bof\s+{_ABOUT}(?P<n>{n}){_END}"),
         ("at", rf"(?:^|[.;]\s+)at\s+(?P<n>{n}){_END}"),
         ("is", rf"\b(?:is|she's|he's|they're|am|are|I'm|now|only|looks)\s+{_ABOUT}(?P<n>{n})\b(?:\s+{_UNIT})?{_END}"),

@@ -38,7 +38,7 @@ _LIVE = re.compile(
 )
 _COMES = re.compile(r"^(?:(?:comes?|hails?|coming|hailing|originally|is|are) )*from (?P<place>.+)$", re.IGNORECASE)
 _HAVE = re.compile(
-    r"^(?:(?:always|still|never) )?(?:has|have|having|with|owns?|carries|carry|carrying|holding|holds|armed with|bears?|possesses|keeps|equipped with|accompanied by) "
+    r"^(?:(?:always|still|never) )?(?:has|have|having|with|owns?|carries|carry|carrying|holding|armed with|bears?|possesses|equipped with|accompanied by) "
     r"(?P<thing>(?:an?|the|his|her|their|its|no|one|two|three|four|five|six|seven|eight|nine|ten|a|many|some|several|long|short|big|large|huge|small|enormous|\w+(?:ed|y|en)|\w+-\w+|" + "{}" + r")\b.*)$",
     re.IGNORECASE,
 )  # fmt: skip
@@ -54,7 +54,7 @@ _END = re.compile(r"\s+(?:and (?:she|he|they)|who|which|while|when|because|but|a
 _THINGS = re.compile(
     r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*"
 )
-_ABSTRACT = frozenset(
+ABSTRACT = frozenset(
     "conscience secret tongue wit temper heart sense love passion fear knack gift talent dream curse grudge memory memories debt reputation habit problem past mind soul voice name obsession plan taste eye ear hatred weakness appetite laugh smile way "
     "regrets regret stutter lisp accent limp need will vow mission power powers ability magic disease illness allergy addiction problem problems feelings understanding fondness penchant soft attitude personality curiosity nature spirit humour humor idea ideas opinion opinions family".split()
 )
@@ -215,7 +215,7 @@ def _thing(item: str, verb: str, facts: Facts) -> None:
         facts.fears.append(fear[1])
     elif _looks(item) and not verb.startswith(("carr", "hold", "armed", "own", "never")):
         facts.features.append(item)
-    elif words and not (set(words[:4]) & (_ABSTRACT | _BEINGS)) and words[0] in {"a", "an", "the", "his", "her", "their", "its", "one", "two", "three"} and verb not in {"has", "have", "bears", "bear"}:  # fmt: skip
+    elif words and not (set(words[:4]) & (ABSTRACT | _BEINGS)) and words[0] in {"a", "an", "the", "his", "her", "their", "its", "one", "two", "three"} and verb not in {"has", "have", "bears", "bear"}:  # fmt: skip
         facts.belongings.append(item)
     else:
         add_told(f"has {item}", facts)
@@ -256,6 +256,13 @@ def read_tail(tail: str, facts: Facts) -> None:
     """Take up what follows a noun: a relative clause, something had, a place, a participle."""
     joined = re.match(r"(?:and|but)\s+", tail.strip())
     tail = re.sub(r"^(?:and|but|so|or|yet|then|,)\s+", "", tail.strip(" ,.;:"))
+    if (
+        joined
+        and re.match(r"(?:his|her|their|its)\s", tail)
+        and not re.search(r"\s(?:is|are|was|were|has|have|\w+s)\s", tail)
+    ):
+        _thing(tail, "with", facts)
+        return
     if joined:
         split = split_phrase(tail)
         if (

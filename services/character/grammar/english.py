@@ -20,7 +20,7 @@ _MODAL = frozenset(
 _PAST = frozenset(
     "lost found fell got went came stole sold made kept told taught thought fought brought bought caught built left met ran sang sat saw said sent slept spent stood swam took "
     "threw woke won wore wrote grew became began broke chose drew drank drove ate flew forgot froze gave hid held knew led lay let lit paid put read rode rose shot shut spoke swore "
-    "tore understood fled bit bent bled bred blew dug drank dealt fed felt forgave heard hurt hit cost cut set hung kept knelt laid learnt burnt dreamt meant rang sank shook shone slid sought".split()
+    "tore understood sold fled bit bent bled bred blew dug drank dealt fed felt forgave heard hurt hit cost cut set hung kept knelt laid learnt burnt dreamt meant rang sank shook shone slid sought".split()
 )
 _THIRD = {"are": "is", "have": "has", "do": "does", "were": "was", "aren't": "isn't", "haven't": "hasn't", "don't": "doesn't", "weren't": "wasn't", "'re": "'s", "'ve": "'s"}  # fmt: skip
 
@@ -112,6 +112,11 @@ def is_adverb(word: str) -> bool:
         "once",
         "rarely",
     } or word.endswith("ly")
+
+
+def is_past(word: str) -> bool:
+    """Tell whether a word is the past of an irregular verb."""
+    return word in _PAST
 
 
 def possessive(name: str) -> str:

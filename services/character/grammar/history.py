@@ -13,7 +13,7 @@ from random import Random
 
 from services.character.domain import Details, Wish
 from services.character.grammar.english import indefinite, sentences, tidy
-from services.character.grammar.setting import Person, decide
+from services.character.grammar.setting import Person, decide, in_water, is_big
 from services.character.grammar.sheet import is_alive, spoken
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
@@ -124,7 +124,10 @@ class _Teller:
         paragraphs: list[list[str]] = [[]]
         seen: set[str] = set()
         for name in order:
-            if name in {"event", "want", "told", "treasure"} and sum(len(text.split()) for text in paragraphs[-1]) > 22:
+            new = name in {"event", "want", "told", "treasure", "end"} or (
+                name == "work" and "cost" in order[: order.index(name)]
+            )
+            if new and sum(len(text.split()) for text in paragraphs[-1]) > 22:
                 paragraphs.append([])
             fresh = [sentence for sentence in sentences(parts[name]) if sentence.lower() not in seen]
             seen.update(sentence.lower() for sentence in fresh)
@@ -143,6 +146,9 @@ class _Teller:
             told.append(self._said("rank", f"{indefinite(rank)} {rank}", random))
         if facts.name is not None and facts.name.nick:
             told.append(self._said("nick", facts.name.nick, random))
+        title = facts.name.title if facts.name else ""
+        if title and title.lower().replace(".", "") not in {"mr", "mrs", "miss", "ms"}:
+            told.append(self._said("title", self._values["full"], random))
         told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
         told += [tidy(_closed(spoken(self._person, sentence, name))) for sentence in facts.whole]
         habits = [item for item in facts.told if spoken(self._person, item, name) != self._details.habit]
@@ -204,14 +210,9 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
     )
     place = f"{person.setting}_place" if f"{person.setting}_place" in decks.names() else "place"
     good, bad = _two(details.traits)
-    name = (
-        f"{title} {details.first_name}"
-        if title and person.facts.name and not person.facts.name.last
-        else details.first_name
-    )
     return {
         "name": details.first_name,
-        "full": f"{title if details.last_name else ''} {name} {details.last_name}".strip().replace("  ", " "),
+        "full": " ".join(part for part in (title, details.first_name, details.last_name) if part),
         "species": details.species,
         "profession": details.profession,
         "aprofession": f"{indefinite(details.profession)} {details.profession}",
@@ -228,7 +229,15 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
         "aged_at": number_words(details.age),
         "ago": _ago(details.age, person, random),
         "place": random.choice(decks.texts(place)),
-        "animalplace": random.choice(decks.texts("water_animalplace" if person.setting == "sea" else "animalplace")),
+        "animalplace": random.choice(
+            decks.texts(
+                "water_animalplace"
+                if in_water(person.species)
+                else "big_animalplace"
+                if is_big(person.species)
+                else "animalplace"
+            )
+        ),
         "elder": elder,
         "elder_the": re.sub(r"^an? ", "the ", elder),
         "season": random.choice(decks.texts("season")),

@@ -122,7 +122,7 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
         index = next((i for i, token in enumerate(tokens) if token.start >= match.end()), -1)
         said = match[0].lower().strip()
         if index < 0 or (
-            said not in {"name:"} and _OTHERS.search(text[max(0, match.start() - 60) : match.start()].lstrip())
+            said not in {"name:"} and _of_others(text[max(0, match.start() - 60) : match.start()].lstrip())
         ):
             continue
         name = _run(tokens, index, match.start(), loose=True)
@@ -131,6 +131,12 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
         if name is not None and tokens[index].lower not in {"after", "by", "in", "at", "to"}:
             found.append((120 if said.startswith("name") else 100, name))
     return found
+
+
+def _of_others(before: str) -> bool:
+    """Tell whether the words before a name say that it is somebody else's: "with a dog (named)"."""
+    plain = re.sub(r"\bin (?:his|her|their|its) (?:early |mid |late |mid-)?\w+(?:ies|teens|s)\b", "", before)
+    return bool(_OTHERS.search(plain))
 
 
 def _small_name(tokens: list[_Token], index: int, start: int, text: str) -> Name | None:
@@ -192,8 +198,15 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
         return 80 if followed or name.title or name.last or " " in name.first or after[:1].islower() else 0
     if opens and (followed or name.title):
         return 60 if sentence else 45 if re.match(r"[,.;:(]|$", after) or followed else 0
+    if (
+        before in {"am", "is", "are"}
+        and index == 2
+        and tokens[0].lower in {"i", "you", "they", "she", "he"}
+        and (not known_word(name.first) or re.match(r",\s+(?:an?|the)\b", after))
+    ):
+        return 65
     noun = before in kinds().words or before in people().professions or before in people().kin
-    mine = not _OTHERS.search(text[max(0, tokens[index].start - 60) : tokens[index].start])
+    mine = not _of_others(text[max(0, tokens[index].start - 60) : tokens[index].start])
     if noun and mine and before not in {"in", "at"}:
         return 70 if name.title else 55
     return 40 if name.title and before in {"is", "am", "are", "a", "the", "old"} and mine else 0
@@ -257,6 +270,11 @@ def _belongs(tokens: list[_Token], first: int, at: int) -> bool:
     if token.text in {'"', "“", "”"}:
         return at > first and at + 1 < len(tokens)
     inner = at > first
+    if re.search(r"-(?:(?:year|month|week|day)s?-old|ish|something|odd)$", token.lower):
+        return False
+    epithet = token.text in {"Old", "Young", "Little", "Big"} and at + 1 < len(tokens) and tokens[at + 1].capital
+    if epithet:
+        return True
     if token.lower in small().never_names or (token.lower in small().function and token.lower not in _PARTICLES):
         return False
     if token.capital or (inner and token.text.isdigit() and tokens[at - 1].text in _NUMBERED):

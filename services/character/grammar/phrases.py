@@ -13,7 +13,7 @@ from services.character.grammar.table import read_table
 from services.character.grammar.words import people, small, traits
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’.-]+[^\W\d_]+)*|\d+|@|\S")
-_DETERMINERS = frozenset({"a", "an", "the", "my", "our", "one", "this", "that", "some", "your", "another", "her", "his", "their", "its"})  # fmt: skip
+_DETERMINERS = frozenset({"a", "an", "the", "my", "our", "one", "this", "that", "some", "your", "another"})  # fmt: skip
 _TAILS = frozenset(
     "who that which whose whom with without in on at from of for by to where when while and but or nor so because as into inside under over above beneath behind near "
     "between among aboard against through across around after before until since during within along beyond is was are were has had have can cannot can't could will would "
@@ -25,6 +25,12 @@ _ADJECTIVE = re.compile(
 )
 _NOT_ADJECTIVE = re.compile(r"(?:ity|ment|ary|key|ogy|phy|ony|ery|ory|boy|city|day|way)$")
 _LONGEST = 4
+_ATTRIBUTIVE = frozenset(
+    "last only first greatest stray runaway rogue former fallen trans slowest fastest best worst".split()
+)
+_COLLECTIVE = frozenset(
+    "pair lot bit piece couple bunch kind sort type sense set group team band way day night story tale voice stutter lisp name nobody nothing thing".split()
+)
 _PARTICIPLES = frozenset(
     "built made born found lost stuck sworn hidden bound known sent torn kept caught forgotten stolen written drawn grown woken left bred set cut hung".split()
 )
@@ -55,6 +61,8 @@ def split_phrase(phrase: str) -> Split:
     tokens = list(_WORD.finditer(phrase))
     words: list[str] = []
     determined = False
+    if tokens and tokens[0][0].lower() in {"her", "his", "their", "its"}:  # a thing of theirs is not who they are
+        return Split((), phrase, determined=False)
     for index, token in enumerate(tokens):
         lower = token[0].lower()
         if not words and (lower in _DETERMINERS or lower in {"also", "just", "very", "quite", "rather", "really", "still", "now", "once", "simply", "actually", "secretly", "basically"}):  # fmt: skip
@@ -113,7 +121,7 @@ def singular(word: str) -> str:
         return word
     for cut, add in (("ies", "y"), ("ves", "f"), ("es", ""), ("s", "")):
         one = word.removesuffix(cut) + add
-        if word.endswith(cut) and (one in kinds().words or one in people().professions):
+        if word.endswith(cut) and (one in kinds().words or one in people().professions or one in people().kin):
             return one
     return word
 
@@ -141,7 +149,19 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
     for index, word in enumerate(lowers):
         if used[index]:
             continue
-        if index + 1 < len(words) and used[index + 1] and not _is_adjective(word) and word not in small().stages and word not in small().function and facts.species and word.isalpha():  # fmt: skip
+        if word in _ATTRIBUTIVE or word in _SAID:
+            facts.told.append(
+                f"is the {word} {lowers[-1]}"
+                if word in {"last", "only", "first", "greatest"}
+                else f"is {with_article(f'{word} {lowers[-1]}')}"
+            )
+        elif (
+            index + 1 < len(words)
+            and not _is_adjective(word)
+            and word not in small().function
+            and re.fullmatch(r"[a-z][a-z'-]+", word)
+            and word not in _SAID
+        ):
             facts.told.append(f"is {with_article(' '.join(lowers[index:]))}")
         else:
             _adjective(words[index], word, facts)
@@ -338,7 +358,13 @@ def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts
         or _is_adjective(lowers[last])
     ):
         return False
-    if lowers[last] in small().function or lowers[last] in small().verbs or lowers[last] in traits().looks_nouns:
+    if (
+        lowers[last] in _COLLECTIVE
+        or re.search(r"[^su]s$", lowers[last])
+        or lowers[last] in small().function
+        or lowers[last] in small().verbs
+        or lowers[last] in traits().looks_nouns
+    ):
         return False
     begin = last
     while (
@@ -361,6 +387,8 @@ def _adjective(written: str, word: str, facts: Facts) -> None:
     """Take up an adjective for what it tells of: age, looks, origin or character."""
     known = traits()
     if word in small().stages:
+        if word in {"immortal", "semi-retired", "ageless"}:
+            _add(facts.traits, word)
         facts.stage = small().stages[word] if facts.stage in {"", "adult"} else facts.stage
     elif people_of(word):
         facts.people = facts.people or people_of(word)
@@ -368,8 +396,6 @@ def _adjective(written: str, word: str, facts: Facts) -> None:
     elif word in known.looks:
         _add(facts.looks, word)
     elif word in known.all or (_is_adjective(word) and word not in _SAID and len(word) < 25):
-        _add(facts.traits, word)
-    elif word in {"trans", "transgender", "cis", "heterosexual", "straight"} or (re.fullmatch(r"[a-z'’-]{2,24}", word) and word not in small().function and word not in _SAID):  # fmt: skip
         _add(facts.traits, word)
 
 

@@ -11,7 +11,8 @@ import unicodedata
 from functools import lru_cache
 
 from services.character.grammar.ages import find_age
-from services.character.grammar.clauses import add_told, read_clause, read_tail
+from services.character.grammar.clauses import ABSTRACT, add_told, read_clause, read_tail
+from services.character.grammar.english import is_past
 from services.character.grammar.facts import Facts
 from services.character.grammar.naming import Name, find_name, first_names, without_styles
 from services.character.grammar.phrases import adjectives_only, people_of, read_noun, sort_adjectives, split_phrase
@@ -25,7 +26,7 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _CHARACTER = re.compile(
-    r"^(?:(?:an?|the|my|our|some|new|main|dnd|d&d|rpg|oc|original|fantasy|fictional|minor|side)\s+)*(?:character|oc|protagonist|persona|npc|backstory)"
+    r"^(?:(?:an?|the|my|our|some|new|main|dnd|d&d|rpg|oc|original|fantasy|fictional|minor|side)\s+)*(?:character|oc|protagonist|persona|npc|backstory)\b"
     r"(?:\s+for\s+[^:,.]{1,60}?(?=[:,.]|\s+(?:who|named|called)\b))?\s*(?:[:,–—-]|\bis\b|\bbased on\b|\bof\b|\babout\b|\bfor\b)?\s*(?=\S)",
     re.IGNORECASE,
 )
@@ -248,7 +249,7 @@ def _halves(text: str, facts: Facts) -> str:
 
 def _sentence(sentence: str, facts: Facts, *, first: bool) -> None:
     """Read one sentence, clause by clause."""
-    lead = sentence.split()[0].lower().rstrip(",:'s") if sentence.split() else ""
+    lead = sentence.split()[0].lower().rstrip(",:").removesuffix("'s") if sentence.split() else ""
     if not first and _speaks_of_others(sentence, lead, facts):
         keep_whole(sentence, facts)
         return
@@ -324,15 +325,35 @@ def _clause(clause: str, facts: Facts, *, first: bool, listing: bool) -> bool:
     ):
         read_clause(clause, facts) if word in {"afraid", "scared", "terrified"} else read_tail(clause, facts)
         return False
+    plain = re.sub(r"^(?:still|now|always|once|secretly|currently|forever|already)\s+", "", clause.lower()).split()
+    if (
+        plain
+        and plain[0].endswith("ing")
+        and len(plain) > 1
+        and plain[0] not in traits().all | {"talking", "living", "king", "walking"}
+        and not _somebody(plain)
+    ):
+        add_told(f"is {clause}", facts) if len(plain) < len(clause.split()) else read_tail(clause, facts)
+        return False
     if _verb_first(clause, facts):
         read_clause(clause, facts)
         return False
     split = split_phrase(clause)
     counted = word in small().numbers and word not in {"one", "zero"}
-    if (first or listing or split.determined) and split.words and not counted and read_noun(split, facts, first=first):
+    if (
+        (first or listing or split.determined)
+        and split.words
+        and not counted
+        and read_noun(split, facts, first=first and (listing or split.determined))
+    ):
         _after_noun(split.words, split.tail, facts)
         return not split.tail or split.tail.startswith(("of ", "in ", "at ", "on ", "from ", "with "))
     return _otherwise(clause, facts, listing=listing)
+
+
+def _somebody(words: list[str]) -> bool:
+    """Tell whether a phrase that begins with "-ing" soon names somebody: "travelling salesman", "flying fox"."""
+    return any(word in kinds().words or word in people().professions or word in people().kin for word in words[1:3])
 
 
 def _after_noun(words: tuple[str, ...], tail: str, facts: Facts) -> None:
@@ -390,6 +411,13 @@ def _verb_first(clause: str, facts: Facts) -> bool:
     plain = re.sub(r"[^\w']", "", word)
     if plain in small().verbs and plain not in {"who", "which", "that", "found", "always", "never", "once", "lost"}:
         return len(words) > 1
+    if (
+        is_past(plain)
+        and len(words) > 1
+        and words[1]
+        in {"a", "an", "the", "his", "her", "their", "its", "everything", "everyone", "all", "no", "two", "three"}
+    ):
+        return True
     noun = plain in kinds().words or plain in people().professions or plain in people().kin
     looks_like = plain.endswith("s") and not plain.endswith(("ss", "us", "'s", "is")) and len(words) > 1 and not noun
     return looks_like and words[1] in {"a", "an", "the", "his", "her", "their", "its", "to", "of", "in", "on", "at", "everyone", "everybody", "it", "only", "no", "like", "too", "for", "with", "not", "that", "by", "from", "people", "money", "bad", "badly", "as", "about"}  # fmt: skip
@@ -399,6 +427,11 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
     """Keep what could not be read: something had, something done, or words to be quoted."""
     words = clause.split()
     first = words[0].lower()
+    if first in small().function and words[0] != "I":
+        clause = clause[0].lower() + clause[1:]
+    if first in {"too", "so", "very", "as", "more", "less"} and len(words) > 1:
+        add_told(f"is {clause}", facts)
+        return False
     heads = re.split(r"\s+(?:in|on|of|over|that|with|from)\b", clause, maxsplit=1)[0].lower().split()
     if heads and re.sub(r"\W+$", "", heads[-1]) in traits().looks_nouns:
         facts.features.append(clause[0].lower() + clause[1:])
@@ -445,7 +478,8 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
         add_told(clause, facts)
         return False
     if first in {"a", "an"} and len(words) > 1:
-        add_told(f"is {clause}", facts)
+        had = " of " in clause or re.sub(r"\W", "", words[-1].lower()) in ABSTRACT
+        add_told(f"{'has' if had else 'is'} {clause}", facts)
         return False
     if first in {"no", "one", "two", "three", "four", "big", "small", "long"} and len(words) > 1:
         add_told(f"has {clause}", facts)

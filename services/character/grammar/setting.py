@@ -26,6 +26,7 @@ _WATER = frozenset(
 _PETS = frozenset(
     "dog cat hamster canary budgie goldfish guinea_pig parrot poodle corgi beagle labrador terrier".split()
 )
+_SMALL = frozenset({"cat", "tomcat", "alley cat", "house cat", "siamese cat", "black cat", "tabby", "maine coon", "wildcat", "bat", "fruit bat", "vampire bat", "porcupine", "armadillo", "sloth", "pangolin", "coati", "kangaroo rat", "capuchin", "lobster", "crab", "hermit crab", "beaver", "wombat"})  # fmt: skip
 _SETTINGS = {
     "sea": "sea ship sailor captain pirate lighthouse harbour harbor fisher fisherman whaler island shore coast boat submarine diver navigator tide ocean",
     "space": "space star starship planet moon mars galaxy station orbit asteroid astronaut cosmonaut alien robot android cyborg spaceship freighter colony",
@@ -206,6 +207,12 @@ def _setting(wish: Wish, facts: Facts, species: Species, random: Random) -> str:
 def is_pet(species: Species) -> bool:
     """Tell whether an animal lives with people."""
     return species.name in _PETS
+
+
+def is_big(species: Species) -> bool:
+    """Tell whether an animal is too large for hedges and hollows."""
+    large = species.cover in {"fur", "skin"} and species.old >= 16
+    return species.kind == "animal" and large and species.name not in _SMALL and not in_water(species)
 
 
 def in_water(species: Species) -> bool:

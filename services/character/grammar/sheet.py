@@ -10,7 +10,7 @@ from services.character.domain import Details, Wish
 from services.character.grammar.english import Pronouns, bare, listed, third, tidy
 from services.character.grammar.looks import drawn, physical
 from services.character.grammar.phrases import singular
-from services.character.grammar.setting import Person, decide, in_water, is_pet
+from services.character.grammar.setting import Person, decide, in_water, is_big, is_pet
 from services.character.grammar.species import kinds
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
@@ -22,6 +22,8 @@ ANIMALS_HAD = re.compile(
 _HABITS = re.compile(
     r"^(?:(?:always|never|often|secretly|constantly) )?(?:collects|talks|sings|hums|plays|tells|counts|smells|whistles|argues|apologises|writes|bakes|winces|forgets|judges|steals|knits|drinks|smokes|sleeps|dances|laughs|asks|keeps)\b"
 )
+_OUTDOORS = frozenset({"scarecrow", "statue", "lighthouse", "house", "bus", "boat", "snowman"})
+_MANNERS = {"machine": "machine_manner", "animal": "animal_manner"}
 _ON = re.compile(
     r"\b(?:isles?|islands?|coast|moon|planet|farm|station|mountain|hill|plains?|steppes?|mars|venus|ship|shore|cliffs?|border|outskirts|tundra|prairie)\b",
     re.IGNORECASE,
@@ -171,6 +173,8 @@ def _home(person: Person) -> str:
             if in_water(species)
             else "pets"
             if is_pet(species)
+            else "plains"
+            if is_big(species)
             else "wild"
             if species.kind == "animal"
             else "lair"
@@ -178,7 +182,11 @@ def _home(person: Person) -> str:
     elif species.kind == "machine":
         key = "space" if person.setting == "space" else "machine"
     elif species.kind in {"thing", "plant", "creature"}:
-        key = {"thing": "household", "plant": "ground", "creature": "lair"}[species.kind]
+        key = {
+            "thing": "household" if species.old > 1 and species.name not in _OUTDOORS else "ground",
+            "plant": "ground",
+            "creature": "lair",
+        }[species.kind]
     elif species.names == "divine":
         key = "heaven"
     elif species.name in {"mermaid", "merman", "merfolk", "siren", "triton"}:
@@ -237,9 +245,8 @@ def _personality(person: Person, words: tuple[str, ...]) -> str:
     good = [word for word in words if word not in known.bad]
     bad = [word for word in words if word in known.bad]
     both = f"{listed(good)} but {listed(bad)}" if good and bad and len(words) <= 4 else listed(list(words))
-    kind = {"machine": "machine_manner", "animal": "animal_manner"}.get(
-        person.species.kind, "child_manner" if person.stage == "child" else "manner"
-    )
+    young = "infant" in person.flags or (person.species.person and person.stage == "child")
+    kind = "child_manner" if young else _MANNERS.get(person.species.kind, "manner")
     rows = fitting(_tables()[0].table("character").texts(kind), person.flags)
     manner = render(_agreeing(rows, words, random), random, person.pronouns, {})
     return tidy(f"{they} {is_} {both}. {manner}")
