@@ -27,8 +27,8 @@ def check() -> None:
     people(), traits(), small(), first_names()
     _check_names(read_table("names"))
     sheet = read_table("sheet")
-    for group in ("homes", "faces", "styles", "character"):
-        check_rows(sheet.table(group), frozenset())
+    for group in ("homes", "faces", "colours", "styles", "character"):
+        check_rows(sheet.table(group), frozenset({"colour"}))
     history = read_table("history")
     for group in ("banks", "told", "decks"):
         check_rows(history.table(group), _SLOTS)

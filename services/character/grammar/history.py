@@ -88,9 +88,9 @@ class _Teller:
         if self._person.facts.belongings:
             barred.add("gift")
         if self._person.species.kind in {"plant", "thing"}:
-            barred |= {"journey", "mistake", "rivalry", "unfair", "secret"}
+            barred |= {"journey", "mistake", "rivalry", "unfair", "secret", "rule", "name", "rescue"}
         if self._person.stage == "child":
-            barred |= {"rivalry", "unfair", "journey"}
+            barred |= {"rivalry", "unfair", "journey", "name"}
         return [name for name in _table().table("shapes").names() if name not in barred]
 
     def _passage(self, name: str, shape: str) -> str:
@@ -152,7 +152,8 @@ class _Teller:
         told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
         told += [tidy(_closed(spoken(self._person, sentence, name))) for sentence in facts.whole]
         habits = [item for item in facts.told if spoken(self._person, item, name) != self._details.habit]
-        nexts = list(_table().table("told").texts("next"))
+        nexts = fitting(_table().table("told").texts("next"), self._flags)
+        nexts = list(dict.fromkeys(nexts))
         random.shuffle(nexts)
         for number, item in enumerate(habits):
             said = spoken(self._person, item, name)
@@ -189,6 +190,7 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
     }
     flags = {
         "comes": bool(facts.comes),
+        "plural": person.pronouns.plural,
         "origin": bool(facts.origin),
         "kin": bool(_KIN.search(told)),
         "dead": person.species.name in _DEAD,

@@ -64,12 +64,18 @@ def _sheet() -> Table:
     return read_table("sheet")
 
 
+def _colour(person: Person, random: Random) -> str:
+    """Return the colour of fur, feathers or scales."""
+    table = _sheet().table("colours")
+    known = next((key for key in (person.species.name, person.species.cover) if key in table.names()), "fur")
+    return random.choice(table.texts(known))
+
+
 def _row(person: Person, key: str, random: Random) -> str:
     return render(
         random.choice(fitting(_sheet().table("faces").texts(key), person.flags)),
         random,
-        person.pronouns,
-        {},
+        person.pronouns, {"colour": _colour(person, random)},
         whole=False,
     )
 

@@ -30,6 +30,7 @@ _CHARACTER = re.compile(
     r"(?:\s+for\s+[^:,.]{1,60}?(?=[:,.]|\s+(?:who|named|called)\b))?\s*(?:[:,–—-]|\bis\b|\bbased on\b|\bof\b|\babout\b|\bfor\b)?\s*(?=\S)",
     re.IGNORECASE,
 )
+_INTRANSITIVE = frozenset("escaped retired died moved lived worked served travelled traveled turned hatched vanished arrived returned sailed walked deserted emigrated drowned appeared wandered trained studied graduated failed survived belonged".split())
 _HERO = re.compile(
     r"^(?:my|our|the|a) (?:new |main )?(?:hero|heroine|villain|main character|protagonist|antagonist)(?: is (?=an? |the |called |named )|\s*[:–—-]\s*)",
     re.IGNORECASE,
@@ -58,7 +59,7 @@ _CLAUSE = re.compile(r"\s*[,;:()|]\s*|\s+[–—-]+\s+|—")
 _THEY = {"i": "they", "i'm": "they are", "i've": "they have", "i'll": "they will", "i'd": "they would", "my": "their", "me": "them", "mine": "theirs", "myself": "themself", "am": "are", "you": "they", "you're": "they are", "you've": "they have", "your": "their", "yours": "theirs", "yourself": "themself"}  # fmt: skip
 _WORKS = (
     (r"drives (?:an?|the) (?:[\w-]+ )?(\w+)", "{} driver"), (r"teaches (\w+)", "{} teacher"), (r"keeps bees", "beekeeper"), (r"(?:tends|looks after) (?:an?|the) (?:[\w-]+ )?garden", "gardener"), (r"grows ([a-z]{3,}s)\b", "grower of {}"), (r"plays the (piano|violin|cello|flute|organ|harp|guitar)", "{} player"),
-    (r"(?:repairs|mends|fixes) ([a-z]{3,}s)\b", "{} mender"), (r"sells ([a-z]{3,}s?)\b", "{} seller"), (r"(?:runs|owns|manages) (?:an?|the|a small|their own|her own|his own) (?:[\w-]+ )?(?:[\w-]+'s )?(\w+)", "keeper of the {}"),
+    (r"(?:repairs|mends|fixes) ([a-z]{3,}s)\b", "{} mender"), (r"sells ([a-z]{3,}s?)\b", "{} seller"), (r"(?:runs|owns|manages) (?:an?|the|a small|their own|her own|his own) ((?:[\w'-]+ )?(?:[\w'-]+ )?(?!in\b|on\b|at\b|and\b|of\b|with\b|for\b|that\b|where\b)[\w-]+)(?=$|[,.]| (?:in|on|at|and|of|with|for|that|where|by|but|near)\b)", "keeper of the {}"),
     (r"keeps (?:an?|the) (lighthouse|inn|zoo|library|archive)", "{} keeper"), (r"robs (\w+)", "robber of {}"), (r"collects ((?:[a-z]+ )?[a-z]+s)\b", "collector of {}"), (r"guards (?:an?|the) (?:[\w-]+ )?(\w+)", "guardian of the {}"),
     (r"brews (?:[\w-]+ )?(\w+)", "brewer of {}"), (r"solves (\w+)", "solver of {}"), (r"bakes (\w+)", "baker of {}"), (r"builds (\w+)", "builder of {}"), (r"hunts (\w+)", "hunter of {}"), (r"steals\b", "thief"),
     (r"working (?:at|in|on) (?:an?|the) ([\w-]+(?: [\w-]+)?)", "{} hand"), (r"works (?:at|in|on) (?:an?|the) ([\w-]+(?: [\w-]+)?)", "{} hand"), (r"waters the plants", "gardener"),
@@ -472,10 +473,10 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
         and words[1].lower() in small().function | {"enough"}
     ):
         past = first.endswith("ed") and words[1].lower() not in {"with", "of", "by", "to", "about", "for"}
-        add_told(clause if past else f"is {clause}", facts)
+        _participle(clause, words, facts) if past else add_told(f"is {clause}", facts)
         return False
     if re.match(r"\w+ed$", first) and len(words) > 1 and not adjectives_only(words[1]):
-        add_told(clause, facts)
+        _participle(clause, words, facts)
         return False
     if first in {"a", "an"} and len(words) > 1:
         had = " of " in clause or re.sub(r"\W", "", words[-1].lower()) in ABSTRACT
@@ -490,6 +491,12 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
     if _sayable(clause):
         facts.quoted.append(clause)
     return listing
+
+
+def _participle(clause: str, words: list[str], facts: Facts) -> None:
+    """Tell "crowned at nine" as something that was done to somebody, "hatched yesterday" as something done."""
+    passive = words[1].lower() in {"at", "by", "in", "from", "as", "to", "for", "after", "on", "with"} and words[0].lower() not in _INTRANSITIVE
+    add_told(f"was {clause}" if passive else clause, facts)
 
 
 def _sayable(clause: str) -> bool:
