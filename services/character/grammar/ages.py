@@ -10,7 +10,7 @@ from services.character.domain import MOST_YEARS
 from services.character.grammar.words import small
 
 _UNIT = r"(?:years?|yrs?\.?)"
-_END = r"(?=\s*(?:$|[,.;:!?()\]/|\n]|-\s|(?:and|but|who|with|when|if|she|he|they|or so|still|now|or thereabouts)\b))"
+_END = r"(?=\s*(?:$|[,.;:!?()\]/|\n@]|-\s|(?:and|but|who|with|when|if|named|called|that|from|she|he|they|or so|still|now|or thereabouts)\b))"
 _ABOUT = (
     r"(?:(?P<hedge>about|around|roughly|approximately|nearly|almost|over|well over|more than|at least|past|well past|"
     r"barely|just|only|some|maybe|probably|perhaps|exactly|pushing|approaching|close to|going on|not yet|under|"

@@ -75,7 +75,8 @@ def _row(person: Person, key: str, random: Random) -> str:
     return render(
         random.choice(fitting(_sheet().table("faces").texts(key), person.flags)),
         random,
-        person.pronouns, {"colour": _colour(person, random)},
+        person.pronouns,
+        {"colour": _colour(person, random)},
         whole=False,
     )
 

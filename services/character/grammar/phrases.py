@@ -324,14 +324,13 @@ def _profession(word: str, words: list[str], start: int, used: list[bool], facts
     while begin > 0 and not used[begin - 1] and _goes_before(words[begin - 1]):
         begin -= 1
         used[begin] = True
-    qualified = begin
-    while qualified > 0 and words[qualified - 1] in folk.qualifiers:
-        qualified -= 1
-        used[qualified] = True
-    full = " ".join(words[qualified : start + len(word.split())])
+    qualified = [at for at in range(begin) if words[at] in folk.qualifiers and not used[at]]
+    for at in qualified:
+        used[at] = True
+    full = " ".join([*(words[at] for at in qualified), *words[begin : start + len(word.split())]])
     if word in folk.women or word in folk.men:
         facts.gender = facts.gender or ("f" if word in folk.women else "m")
-    if "retired" in words[qualified:begin] or word in folk.old:
+    if "retired" in words[:begin] or word in folk.old:
         facts.stage = facts.stage or "old"
     if word in folk.children:
         facts.stage = facts.stage or "child"

@@ -30,7 +30,9 @@ _CHARACTER = re.compile(
     r"(?:\s+for\s+[^:,.]{1,60}?(?=[:,.]|\s+(?:who|named|called)\b))?\s*(?:[:,–—-]|\bis\b|\bbased on\b|\bof\b|\babout\b|\bfor\b)?\s*(?=\S)",
     re.IGNORECASE,
 )
-_INTRANSITIVE = frozenset("escaped retired died moved lived worked served travelled traveled turned hatched vanished arrived returned sailed walked deserted emigrated drowned appeared wandered trained studied graduated failed survived belonged".split())
+_INTRANSITIVE = frozenset(
+    "escaped retired died moved lived worked served travelled traveled turned hatched vanished arrived returned sailed walked deserted emigrated drowned appeared wandered trained studied graduated failed survived belonged".split()
+)
 _HERO = re.compile(
     r"^(?:my|our|the|a) (?:new |main )?(?:hero|heroine|villain|main character|protagonist|antagonist)(?: is (?=an? |the |called |named )|\s*[:–—-]\s*)",
     re.IGNORECASE,
@@ -48,7 +50,7 @@ _NB = re.compile(
     r"\b(?:non[- ]?binary|enby|gender[- ]?(?:fluid|queer)|agender|bigender|neither (?:a )?(?:man|male|boy|girl|woman|female) nor)\b|\bnb\b",
     re.IGNORECASE,
 )
-_SEX = re.compile(r"(?:^|[\s,/(])(?:\d{1,4}\s*/?\s*)?\b(?P<s>[fm])\b(?:\s*/?\s*\d{1,4})?(?=$|[\s,/).;])", re.IGNORECASE)
+_SEX = re.compile(r"(?:^|[\s,/(])(?:\d{1,4}\s*/?\s*|\b)(?P<s>[fm])\b(?:\s*/?\s*\d{1,4})?(?=$|[\s,/).;])", re.IGNORECASE)
 _HALF = re.compile(r"\bhalf[ -](?P<one>[a-z]+)(?:(?:,| and|, and)? half[ -](?P<two>[a-z]+))?", re.IGNORECASE)
 _FIRST = re.compile(
     r"\bI(?:'m|'ve|'ll|'d)?\b(?! (?:need|want|would like) (?:an?|the) (?:villain|character|hero|story))|\byou(?:'re| are)\b",
@@ -359,7 +361,9 @@ def _somebody(words: list[str]) -> bool:
 
 def _after_noun(words: tuple[str, ...], tail: str, facts: Facts) -> None:
     """Read what follows the noun that says what somebody is; "of …" goes with a profession or is told."""
-    of = re.match(r"of\s+(?P<what>(?:(?!\b(?:who|that|which|with|and|but|in|on)\b)[^\s]+\s*){1,7})", tail)
+    of = re.match(
+        r"of\s+(?P<what>(?:(?!\b(?:who|that|which|with|and|but|in|on|named|called)\b|@)[^\s]+\s*){1,7})", tail
+    )
     head = words[-1].lower()
     if of and facts.profession.endswith(head) and head not in people().kin - {"keeper"}:
         facts.profession = f"{facts.profession} {of[0].strip()}"[:80]
@@ -495,7 +499,10 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
 
 def _participle(clause: str, words: list[str], facts: Facts) -> None:
     """Tell "crowned at nine" as something that was done to somebody, "hatched yesterday" as something done."""
-    passive = words[1].lower() in {"at", "by", "in", "from", "as", "to", "for", "after", "on", "with"} and words[0].lower() not in _INTRANSITIVE
+    passive = (
+        words[1].lower() in {"at", "by", "in", "from", "as", "to", "for", "after", "on", "with"}
+        and words[0].lower() not in _INTRANSITIVE
+    )
     add_told(f"was {clause}" if passive else clause, facts)
 
 

@@ -18,8 +18,8 @@ _GENDERS = {"woman": "female", "girl": "female", "female": "female", "man": "mal
 _KNOWN = frozenset({"woman", "man", "girl", "boy", "nonbinary", "female", "male", "none"})
 _ARTICLE = re.compile(r"\b(an?) ([\w'’-]+)", re.IGNORECASE)
 _TWO_ARTICLES = re.compile(r"\b(?:a|an|the|his|their|my|your|its) (?:a|an|the|his|their|my|your|its)\b", re.IGNORECASE)
-_BAD_SPACE = re.compile(r"  | [,.;:!?]|\n\n\n|[,;:][.!?]|[.!?]"[.,]|\.\.|\b(?!had|that|her)(\w+) \1\b(?!-)")
-_AGREEMENT = re.compile(r"\b(?:she|he|it) (?:are|were|have|want|know|keep|live|say|like|need|think)\b|\bthey (?:is|was|has|wants|knows|keeps|lives|says|likes|thinks)\b", re.IGNORECASE)  # fmt: skip
+_BAD_SPACE = re.compile(r"  | [,.;:!?]|\n\n\n|[,;:][.!?]|[.!?]\"[.,]|\.\.|\b(?!had|that|her)(\w+) \1\b(?!-)")
+_AGREEMENT = re.compile(r"(?<!as if )(?<!forgot, as )\b(?:she|he|it) (?:are|were|have|want|know|keep|live|say|need|think)\b|\bthey (?:is|was|has|wants|knows|keeps|lives|says|likes|thinks)\b", re.IGNORECASE)  # fmt: skip
 
 
 @cache
