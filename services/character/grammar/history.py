@@ -13,6 +13,7 @@ from random import Random
 
 from services.character.domain import Details, Wish
 from services.character.grammar.english import indefinite, sentences, tidy
+from services.character.grammar.lists import listed_in
 from services.character.grammar.setting import Person, decide, in_water, is_big
 from services.character.grammar.sheet import is_alive, spoken
 from services.character.grammar.table import Table, read_table
@@ -22,16 +23,16 @@ from services.character.grammar.words import traits
 LEAST, MOST = 190, 340
 """Words that a history has; a long description may need the most."""
 
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ONES = "nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_KIN = re.compile(r"\b(?:mother|father|parents?|brothers?|sisters?|family|orphan\w*|raised|foundling|son|daughter|grandmother|grandfather|aunt|uncle|grew up|born|made|built|created|twin|abandoned)\b", re.IGNORECASE)  # fmt: skip
-_DEAD = frozenset(
-    {"ghost", "wraith", "banshee", "skeleton", "spirit", "headless horseman", "zombie", "ghoul", "mummy", "lich"}
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ONES = (
+    *("nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_PLAIN_RANKS = frozenset(
-    "girl boy woman man lady gentleman guy dude bloke chap lad lass kid child human pupil fellow gal person stranger toddler tween youngster maiden schoolgirl schoolboy princess prince king queen dame duke duchess lassie laddie fella gent twin character antagonist survivor hero heroine geezer".split()
+_KIN = re.compile(
+    r"\b(?:mother|father|parents?|brothers?|sisters?|family|orphan\w*|raised|foundling|son|daughter|"
+    r"grandmother|grandfather|aunt|uncle|grew up|born|made|built|created|twin|abandoned)\b",
+    re.IGNORECASE,
 )
-_NARROW = frozenset({"beginning"})
 
 
 @cache
@@ -84,11 +85,11 @@ class _Teller:
         return text
 
     def _shapes(self) -> list[str]:
-        barred = set(_NARROW)
+        barred = set(listed_in("narrow"))
         if self._person.facts.belongings:
             barred.add("gift")
         if self._person.species.kind in {"plant", "thing"}:
-            barred |= {"journey", "mistake", "rivalry", "unfair", "secret", "rule", "name", "rescue"}
+            barred |= listed_in("barred_of_things")
         if self._person.stage == "child":
             barred |= {"rivalry", "unfair", "journey", "name"}
         return [name for name in _table().table("shapes").names() if name not in barred]
@@ -141,7 +142,11 @@ class _Teller:
         told: list[str] = []
         if facts.origin:
             told.append(self._said("lead", facts.origin, random, bank="banks"))
-        rank = facts.rank if facts.rank not in _PLAIN_RANKS and facts.rank not in self._details.profession else ""
+        rank = (
+            facts.rank
+            if facts.rank not in listed_in("plain_ranks") and facts.rank not in self._details.profession
+            else ""
+        )
         if rank and not any(f" {rank} " in f" {item} " for item in facts.told):
             told.append(self._said("rank", f"{indefinite(rank)} {rank}", random))
         if facts.name is not None and facts.name.nick:
@@ -149,7 +154,11 @@ class _Teller:
         title = facts.name.title if facts.name else ""
         if title and title.lower().replace(".", "") not in {"mr", "mrs", "miss", "ms"}:
             told.append(self._said("title", self._values["full"], random))
-        told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
+        told += [
+            self._said("have", spoken(self._person, thing, name), random)
+            for thing in facts.belongings
+            if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure
+        ]
         told += [tidy(_closed(spoken(self._person, sentence, name))) for sentence in facts.whole]
         habits = [item for item in facts.told if spoken(self._person, item, name) != self._details.habit]
         nexts = fitting(_table().table("told").texts("next"), self._flags)
@@ -193,7 +202,7 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
         "plural": person.pronouns.plural,
         "origin": bool(facts.origin),
         "kin": bool(_KIN.search(told)),
-        "dead": person.species.name in _DEAD,
+        "dead": person.species.name in listed_in("dead"),
         "glow": person.species.cover == "glow",
         "made": person.species.kind in {"machine", "thing"},
         "folk": person.species.person and person.species.name != "human",
@@ -221,14 +230,14 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
         "home": details.home,
         "goal": details.goal,
         "fear": details.fear,
-        "fear_short": details.fear.split(",")[0],
+        "dread": details.fear.split(",")[0],
         "habit": details.habit,
         "treasure": details.treasure,
         "strength": details.strength,
         "flaw": details.flaw,
         "good": good,
         "bad": bad,
-        "aged_at": number_words(details.age),
+        "agewords": number_words(details.age),
         "ago": _ago(details.age, person, random),
         "place": random.choice(decks.texts(place)),
         "animalplace": random.choice(
@@ -241,7 +250,7 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
             )
         ),
         "elder": elder,
-        "elder_the": re.sub(r"^an? ", "the ", elder),
+        "theelder": re.sub(r"^an? ", "the ", elder),
         "season": random.choice(decks.texts("season")),
         "comes": person.facts.comes,
         "origin": person.facts.origin,

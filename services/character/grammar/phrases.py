@@ -8,32 +8,17 @@ from functools import cache
 
 from services.character.grammar.english import with_article
 from services.character.grammar.facts import Facts
+from services.character.grammar.lists import listed_in
 from services.character.grammar.species import kinds
 from services.character.grammar.table import read_table
 from services.character.grammar.words import people, small, traits
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’.-]+[^\W\d_]+)*|\d+|@|\S")
-_DETERMINERS = frozenset({"a", "an", "the", "my", "our", "one", "this", "that", "some", "your", "another"})  # fmt: skip
-_TAILS = frozenset(
-    "who that which whose whom with without in on at from of for by to where when while and but or nor so because as into inside under over above beneath behind near "
-    "between among aboard against through across around after before until since during within along beyond is was are were has had have can cannot can't could will would "
-    "does did must never always once than like if about though although no not too toward towards off despite unless".split()
-)
-_SAID = frozenset({"talking", "sentient", "living", "walking", "anthropomorphic", "humanoid", "magical", "enchanted", "animated", "speaking", "thinking"})  # fmt: skip
 _ADJECTIVE = re.compile(
     r"(?:ful|less|ous|ish|ic|ical|ive|able|ible|ed|ing|al|ary|ant|ent|y|ly|some|esque|est|like|proof|worn|born)$"
 )
 _NOT_ADJECTIVE = re.compile(r"(?:ity|ment|ary|key|ogy|phy|ony|ery|ory|boy|city|day|way)$")
 _LONGEST = 4
-_ATTRIBUTIVE = frozenset(
-    "last only first greatest stray runaway rogue former fallen trans slowest fastest best worst".split()
-)
-_COLLECTIVE = frozenset(
-    "pair lot bit piece couple bunch kind sort type sense set group team band way day night story tale voice stutter lisp name nobody nothing thing".split()
-)
-_PARTICIPLES = frozenset(
-    "built made born found lost stuck sworn hidden bound known sent torn kept caught forgotten stolen written drawn grown woken left bred set cut hung".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +50,10 @@ def split_phrase(phrase: str) -> Split:
         return Split((), phrase, determined=False)
     for index, token in enumerate(tokens):
         lower = token[0].lower()
-        if not words and (lower in _DETERMINERS or lower in {"also", "just", "very", "quite", "rather", "really", "still", "now", "once", "simply", "actually", "secretly", "basically"}):  # fmt: skip
-            determined = determined or lower in _DETERMINERS
+        if not words and (lower in listed_in("determiners") or lower in listed_in("phrase_openers")):
+            determined = determined or lower in listed_in("determiners")
             continue
-        ends = lower in _TAILS or not (token[0][0].isalpha() or token[0] in {"@", "&"})
+        ends = lower in listed_in("tails") or not (token[0][0].isalpha() or token[0] in {"@", "&"})
         joined = lower in {"but", "and"} and words and _is_adjective(words[-1].lower()) and index + 1 < len(tokens)
         if joined and (_is_adjective(tokens[index + 1][0].lower())):
             continue
@@ -91,7 +76,12 @@ def _verbish(lower: str, tokens: list[re.Match[str]], index: int) -> bool:
     if lower in small().verbs and lower not in kinds().words:
         return True
     last = index + 1 >= len(tokens)
-    return not last and bool(re.search(r"(?:ed|ing)$", lower) or lower in _PARTICIPLES) and lower not in traits().all | traits().looks and not _before_noun(tokens, index)  # fmt: skip
+    return (
+        not last
+        and bool(re.search(r"(?:ed|ing)$", lower) or lower in listed_in("participles"))
+        and lower not in traits().all | traits().looks
+        and not _before_noun(tokens, index)
+    )
 
 
 def _before_noun(tokens: list[re.Match[str]], index: int) -> bool:
@@ -107,7 +97,7 @@ def _is_adjective(word: str) -> bool:
         or word in known.looks
         or word in small().stages
         or word in people().qualifiers
-        or word in _SAID
+        or word in listed_in("said")
     ):
         return True
     if word in kinds().words or word in people().professions or word in people().kin or word in people().agents:
@@ -134,7 +124,7 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
         facts: What is known so far; what the phrase adds is written into it.
         first: Whether this is the phrase in which an unknown noun must be what somebody is.
     """
-    words = _owned([word for word in split.words if word not in {"@", "&"}], split, facts)
+    words = _owned([word for word in split.words if word not in {"@", "&"}], facts)
     lowers = [singular(word.lower()) for word in words]
     if not words:
         return False
@@ -149,7 +139,7 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
     for index, word in enumerate(lowers):
         if used[index]:
             continue
-        if word in _ATTRIBUTIVE or word in _SAID:
+        if word in listed_in("attributive") or word in listed_in("said"):
             facts.told.append(
                 f"is the {word} {lowers[-1]}"
                 if word in {"last", "only", "first", "greatest"}
@@ -160,7 +150,7 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
             and not _is_adjective(word)
             and word not in small().function
             and re.fullmatch(r"[a-z][a-z'-]+", word)
-            and word not in _SAID
+            and word not in listed_in("said")
         ):
             facts.told.append(f"is {with_article(' '.join(lowers[index:]))}")
         else:
@@ -168,7 +158,7 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
     return heads
 
 
-def _owned(words: list[str], split: Split, facts: Facts) -> list[str]:
+def _owned(words: list[str], facts: Facts) -> list[str]:
     """Leave out whose somebody is ("an elderly couple's cat"), and keep it to be told."""
     at = max((index for index, word in enumerate(words[:-1]) if word.endswith(("'s", "s'"))), default=-1)
     if at < 0 or " ".join(words[at:]).lower() in people().professions:
@@ -184,7 +174,16 @@ def _owned(words: list[str], split: Split, facts: Facts) -> list[str]:
 def _foreign_adjective(word: str, index: int, facts: Facts) -> bool:
     """Take a capitalised word that nobody knows for the adjective of a people: "Zulu"."""
     lower = word.lower()
-    if index == 0 or not word[:1].isupper() or not word[1:].islower() or people_of(word) or lower in kinds().words or lower in people().professions or lower in people().kin or _is_adjective(lower):  # fmt: skip
+    if (
+        index == 0
+        or not word[:1].isupper()
+        or not word[1:].islower()
+        or people_of(word)
+        or lower in kinds().words
+        or lower in people().professions
+        or lower in people().kin
+        or _is_adjective(lower)
+    ):
         return False
     facts.origin = facts.origin or word
     return True
@@ -250,7 +249,7 @@ def _take(words: list[str], start: int, end: int, used: list[bool], facts: Facts
 
 def _adjectival(word: str, words: list[str], end: int) -> bool:
     """Tell whether a noun only says more of the one behind it, as "police" and "noble" may."""
-    return word in {"noble", "rebel", "model", "royal", "fool", "exile", "runaway", "lady", "master", "head", "chief", "orderly", "major"} and end < len(words)  # fmt: skip
+    return word in listed_in("often_adjectives") and end < len(words)
 
 
 def _species(word: str, start: int, end: int, used: list[bool], facts: Facts) -> bool:
@@ -291,29 +290,7 @@ def _kin(word: str, facts: Facts) -> None:
         facts.stage = facts.stage or "child"
     elif word in folk.grown | {"woman", "man", "lady", "gentleman"}:
         facts.stage = facts.stage or "adult"
-    if word not in {
-        "character",
-        "person",
-        "somebody",
-        "someone",
-        "being",
-        "protagonist",
-        "figure",
-        "individual",
-        "soul",
-        "male",
-        "female",
-        "adult",
-        "member",
-        "newborn",
-        "baby",
-        "infant",
-        "teen",
-        "teenager",
-        "adolescent",
-        "youth",
-        "elder",
-    }:
+    if word not in listed_in("no_ranks"):
         facts.rank = facts.rank or word
 
 
@@ -345,7 +322,12 @@ def _goes_before(word: str) -> bool:
     folk = people()
     plain = word not in small().function and word not in small().stages and word not in folk.qualifiers
     free = word not in kinds().words and word not in folk.kin and not people_of(word)
-    return plain and free and word not in traits().all | traits().looks and (not _is_adjective(word) or word in {"royal", "military", "medical", "private", "mechanical", "electrical", "space", "navy", "army", "gallery", "factory", "library", "galaxy"})  # fmt: skip
+    return (
+        plain
+        and free
+        and word not in traits().all | traits().looks
+        and (not _is_adjective(word) or word in listed_in("before_professions"))
+    )
 
 
 def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts, *, determined: bool) -> bool:
@@ -358,7 +340,7 @@ def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts
     ):
         return False
     if (
-        lowers[last] in _COLLECTIVE
+        lowers[last] in listed_in("collective")
         or re.search(r"[^su]s$", lowers[last])
         or lowers[last] in small().function
         or lowers[last] in small().verbs
@@ -394,7 +376,7 @@ def _adjective(written: str, word: str, facts: Facts) -> None:
         facts.origin = facts.origin or (written if written[:1].isupper() else written.capitalize())
     elif word in known.looks:
         _add(facts.looks, word)
-    elif word in known.all or (_is_adjective(word) and word not in _SAID and len(word) < 25):
+    elif word in known.all or (_is_adjective(word) and word not in listed_in("said") and len(word) < 25):
         _add(facts.traits, word)
 
 
@@ -406,7 +388,7 @@ def _add(where: list[str], word: str) -> None:
 def adjectives_only(phrase: str) -> tuple[str, ...]:
     """Return the adjectives of a phrase that consists of nothing else ("brave but lazy"); empty if it does not."""
     words = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", phrase.lower())
-    plain = [word for word in words if word not in {"and", "but", "very", "quite", "rather", "yet", "a", "bit", "really", "so", "too", "also", "secretly", "always", "extremely", "incredibly", "deeply", "painfully", "terribly", "slightly", "little", "or", "somewhat", "often", "fairly", "mostly", "utterly", "fiercely"}]  # fmt: skip
+    plain = [word for word in words if word not in listed_in("adverbs")]
     return tuple(plain) if plain and all(_is_adjective(word) for word in plain) else ()
 
 

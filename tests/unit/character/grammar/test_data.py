@@ -52,7 +52,20 @@ def test_verbs_agree_with_pronouns(pronouns: object, told: str) -> None:
     assert told == render("{They} {v:keeps} {their} word.", Random(0), pronouns, {})  # type: ignore[arg-type]  # parametrised
 
 
-@pytest.mark.parametrize(("single", "plural"), [("is", "are"), ("has", "have"), ("was", "were"), ("carries", "carry"), ("watches", "watch"), ("goes", "go"), ("loses", "lose"), ("lost", "lost"), ("cannot", "cannot")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("single", "plural"),
+    [
+        ("is", "are"),
+        ("has", "have"),
+        ("was", "were"),
+        ("carries", "carry"),
+        ("watches", "watch"),
+        ("goes", "go"),
+        ("loses", "lose"),
+        ("lost", "lost"),
+        ("cannot", "cannot"),
+    ],
+)
 def test_verbs_are_turned_both_ways(single: str, plural: str) -> None:
     """What "she" does, "they" do."""
     assert (plural, single) == (bare(single), third(plural))

@@ -22,9 +22,23 @@ ENTRIES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "description
 WISH = Wish(description="a shy fox detective of six named Marl, afraid of geese, with a brass whistle", seed=7)
 AIM = 0.95
 SAID_OTHERWISE = {
-    *small().function, *small().numbers, *small().decades, *small().stages, *people().titles, *people().women, *people().men,
-    *people().nonbinary, "pronouns", "hundred", "thousand", "majesty", "barely", "pushing", "turned", "years",
-}  # fmt: skip
+    *small().function,
+    *small().numbers,
+    *small().decades,
+    *small().stages,
+    *people().titles,
+    *people().women,
+    *people().men,
+    *people().nonbinary,
+    "pronouns",
+    "hundred",
+    "thousand",
+    "majesty",
+    "barely",
+    "pushing",
+    "turned",
+    "years",
+}
 """Words of gender, age and address, which come back as figures and in other words."""
 
 
@@ -49,7 +63,7 @@ def test_it_is_a_maker_and_says_that_it_is_a_grammar(maker: GrammarMaker) -> Non
 
 
 def test_what_a_hundred_people_state_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """All sheets are valid, and name, species, gender and age agree in at least 95 of 100 cases where they are stated."""
+    """All sheets are valid, and each field agrees in at least 95 of 100 cases where it is stated."""
     faults = {number: invalid(made(entry)) for number, entry in enumerate(ENTRIES)}
     met = agreement(ENTRIES)
     with capsys.disabled():

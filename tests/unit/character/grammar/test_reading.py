@@ -13,12 +13,14 @@ from services.character.grammar.history import tell
 from services.character.grammar.naming import find_name
 from services.character.grammar.reading import read
 from services.character.grammar.sheet import make
+from services.character.grammar.table import read_table
 from tests.unit.character.grammar.measure import invalid
 
-WORDS = (
-    "a the elf who wants 40 years old , . ; : - ( ) Sir named called @ is and with of in her his they \n half- 's I you looks "
-    '" {they} [a|b] age name species: gender: dragon hundred thousand one Mina of the retired afraid lives from 99999999999'
-).split(" ")
+WORDS = [
+    *read_table("words").words("function"),
+    *'.,;:-()"\n@', "{they}", "[a|b]", "half-", "'s", "40", "99999999999", "Sir", "Mina", "years", "old", "named",
+    "name:", "age:", "species:", "dragon", "hundred", "thousand", "retired", "afraid", "lives",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,8 @@ def test_what_somebody_is_and_does_is_told_apart(description: str, species: str,
 def test_everything_said_of_somebody_is_taken_up() -> None:
     """Looks, belongings, home, fear and goal each find their place."""
     facts = read(
-        "a brave but lazy halfling cook with a wooden leg and a copper pan, afraid of geese, who lives in a barge on the "
+        "a brave but lazy halfling cook with a wooden leg and a copper pan, afraid of geese, who lives in "
+        "a barge on the "
         "Marrow and wants to win the great pie contest"
     )
 
@@ -148,10 +151,18 @@ def test_everything_said_of_somebody_is_taken_up() -> None:
 @pytest.mark.parametrize(
     ("description", "gender"),
     [
-        ("a waitress", "f"), ("a widower", "m"), ("non-binary dragon", "nb"), ("a genderless robot", "none"), ("a nurse. He sings.", "m"),
-        ("sam, they/them, 22", "nb"), ("King Otto", "m"), ("a fox who lost her tail", "f"), ("34F, pilot", "f"), ("a thief", ""),
+        ("a waitress", "f"),
+        ("a widower", "m"),
+        ("non-binary dragon", "nb"),
+        ("a genderless robot", "none"),
+        ("a nurse. He sings.", "m"),
+        ("sam, they/them, 22", "nb"),
+        ("King Otto", "m"),
+        ("a fox who lost her tail", "f"),
+        ("34F, pilot", "f"),
+        ("a thief", ""),
     ],
-)  # fmt: skip
+)
 def test_gender_is_read_from_whatever_states_it(description: str, gender: str) -> None:
     """Words, titles, pronouns and kinship tell; where nothing does, nothing is guessed."""
     assert gender == read(description).gender
