@@ -21,7 +21,8 @@ def check() -> None:
     Raises:
         LexiconInvalid: a data file is not as it must be; the message names file and entry.
     """
-    people(), traits(), small(), first_names(), check_lists()
+    check_lists()
+    people(), traits(), small(), first_names()
     _check_names(read_table("names"))
     sheet = read_table("sheet")
     for group in ("homes", "faces", "colours", "styles", "character"):
