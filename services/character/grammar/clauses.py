@@ -7,7 +7,7 @@ import re
 from services.character.grammar.english import bare, is_adverb, third
 from services.character.grammar.facts import Facts
 from services.character.grammar.lists import listed_in
-from services.character.grammar.phrases import adjectives_only, read_noun, sort_adjectives, split_phrase
+from services.character.grammar.phrases import adjectives_only, read_noun, singular, sort_adjectives, split_phrase
 from services.character.grammar.words import small, traits
 
 _ADVERBS = (
@@ -329,7 +329,10 @@ def _place(tail: str, facts: Facts) -> bool:
 def add_told(part: str, facts: Facts) -> None:
     """Keep a predicate to be told after the name, its verb in the third person."""
     words = part.strip(" ,.;:-").split()
-    if not words or len(words) > 45:
+    if not words or len(words) > 45 or (len(words) == 1 and words[0] in {"is", "are", "was", "has", "have"}):
+        return
+    if words[0].endswith("s") and words[0] not in small().verbs and singular(words[0]) != words[0] and len(words) > 2:
+        facts.whole.append(" ".join(words))  # somebody else's doing: "squirrels owe me rent"
         return
     at = next((index for index, word in enumerate(words) if not is_adverb(word.lower())), 0)
     if facts.pronoun == "they" and words[at].islower():

@@ -71,8 +71,8 @@ class _Teller:
         order = random.choice(_table().table("orders").texts("rows")).split()
         if shape == "gift":
             order = [name for name in order if name != "treasure"]
-        told = self._stated()
         parts = {name: self._passage(name, shape) for name in dict.fromkeys(order) if name != "told"}
+        told = self._stated(" ".join(parts.values()))
         parts["told"] = self._fitted(told, sum(len(text.split()) for text in parts.values()))
         text = self._text(order, parts)
         for number, row in enumerate(self._fills(random, text)):
@@ -104,11 +104,13 @@ class _Teller:
         return render(random.choice(fit), random, self._person.pronouns, self._values)
 
     def _fills(self, random: Random, text: str) -> list[str]:
-        rows = [
-            row
-            for row in _table().table("banks").texts("fill")
-            if "{strength}" not in row or self._details.strength not in text
-        ]
+        told = {
+            "{strength}": self._details.strength in text,
+            "{fear}": self._details.fear in text,
+            "{good}": not self._values["good"],
+        }
+        barred = [slot for slot, holds in told.items() if holds]
+        rows = [row for row in _table().table("banks").texts("fill") if not any(slot in row for slot in barred)]
         random.shuffle(rows)
         return [render(row, random, self._person.pronouns, self._values) for row in rows]
 
@@ -136,7 +138,7 @@ class _Teller:
         joined = (" ".join(piece for piece in paragraph if piece) for paragraph in paragraphs)
         return "\n\n".join(paragraph for paragraph in joined if paragraph)
 
-    def _stated(self) -> list[str]:
+    def _stated(self, text: str) -> list[str]:
         """Tell what the description states and the sheet does not hold, a sentence each."""
         facts, name, random = self._person.facts, self._details.first_name, self._person.chance("told")
         told: list[str] = []
@@ -152,7 +154,11 @@ class _Teller:
         if facts.name is not None and facts.name.nick:
             told.append(self._said("nick", facts.name.nick, random))
         title = facts.name.title if facts.name else ""
-        if title and title.lower().replace(".", "") not in {"mr", "mrs", "miss", "ms"}:
+        if (
+            title
+            and self._values["full"] not in text
+            and title.lower().replace(".", "") not in {"mr", "mrs", "miss", "ms"}
+        ):
             told.append(self._said("title", self._values["full"], random))
         told += [
             self._said("have", spoken(self._person, thing, name), random)

@@ -85,7 +85,7 @@ def _first(person: Person, features: list[str], known: str) -> str:
     random = person.chance("build")
     looks = list(person.facts.looks)
     things = [feature for feature in features if not feature.startswith("wearing ")]
-    if person.species.cover not in {"skin", "pallor", "glow", "alien"}:
+    if not person.species.person or person.species.cover not in {"skin", "pallor", "glow", "alien"}:
         told = listed(looks) if looks else ""
         parts = f"{they} {is_} {told}" if told else ""
         had = f"{they} {_has(person)} {listed(things)}" if things else ""
@@ -139,7 +139,8 @@ def _second(person: Person, features: list[str], known: str) -> list[str]:
     cover = person.species.cover
     if person.species.name in listed_in("bodiless"):
         return [*told, f"There is little to see of {person.pronouns.them} but a small amber light that dims in thought"]
-    if cover != "skin" and not _OUTSIDE.search(known):
+    covered = cover != "skin" or not person.species.person
+    if covered and person.species.name not in listed_in("bare_bones") and not _OUTSIDE.search(known):
         told.append(_row(person, cover, random))
     if person.species.person:
         if not worn and not _CLOTHES.search(known) and cover in {"skin", "pallor"} and person.species.names != "fae":

@@ -100,6 +100,8 @@ def _is_adjective(word: str) -> bool:
         or word in listed_in("said")
     ):
         return True
+    if word.endswith("ly"):  # those that are no adverbs are all listed
+        return False
     if word in kinds().words or word in people().professions or word in people().kin or word in people().agents:
         return bool(people_of(word))
     return bool(people_of(word)) or bool(_ADJECTIVE.search(word) and not _NOT_ADJECTIVE.search(word) and len(word) > 3)
@@ -254,7 +256,10 @@ def _adjectival(word: str, words: list[str], end: int) -> bool:
 
 def _species(word: str, start: int, end: int, used: list[bool], facts: Facts) -> bool:
     named = kinds().words[word]
-    if facts.species and named.species != facts.species and facts.species not in kinds().general:
+    broad = facts.species in kinds().general or (
+        facts.species in listed_in("broad_animals") and kinds().of(named.species).kind == "animal"
+    )
+    if facts.species and named.species != facts.species and not broad:
         return False
     facts.species = named.species
     facts.gender = facts.gender or named.gender

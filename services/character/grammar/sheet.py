@@ -147,7 +147,7 @@ def _profession(person: Person) -> str:
     if kind == "animal":
         key = "animal"
     elif kind in {"creature", "plant"}:
-        key = "wild"
+        key = "plant" if kind == "plant" else "wild"
     elif kind in {"machine", "thing"}:
         key = "space" if person.setting == "space" and kind == "machine" else "machine"
     elif person.stage == "child":

@@ -242,4 +242,7 @@ def _sayable(clause: str) -> bool:
     words = re.findall(r"[a-z]+(?:'[a-z]+)?", clause.lower())
     known = sum(word in small().function or word in small().verbs for word in words)
     odd = re.search(r"[^\w\s'\",.!?%&/-]|\w{25}|\d{5}", clause)
-    return bool(words) and not odd and known >= 1 and 2 <= len(words) <= 30
+    plain = len(words) <= 5 and all(
+        re.fullmatch(r"(?=.*[aeiouy])[a-z'-]{3,16}", word) for word in clause.lower().split()
+    )
+    return not odd and 2 <= len(words) <= 30 and (known >= 1 or plain)

@@ -8,6 +8,7 @@ _WORKS = (
     (r"drives (?:an?|the) (?:[\w-]+ )?(\w+)", "{} driver"),
     (r"teaches (\w+)", "{} teacher"),
     (r"keeps bees", "beekeeper"),
+    (r"on \w+ first day as an? ([\w-]+)", "{}"),
     (r"(?:tends|looks after) (?:an?|the) (?:[\w-]+ )?garden", "gardener"),
     (r"grows ([a-z]{3,}s)\b", "grower of {}"),
     (r"plays the (piano|violin|cello|flute|organ|harp|guitar)", "{} player"),
