@@ -102,7 +102,7 @@ def decide(wish: Wish) -> Person:
     setting = _setting(wish, facts, species, Random(f"{key}/setting"))
     mood = next((moods()[word] for word in _words(wish.style) if word in moods()), "")
     infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature"}
-    flags = {species.kind, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
+    flags = {species.kind, species.cover, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
     return Person(
         facts,
         species,

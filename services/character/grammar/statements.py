@@ -50,7 +50,7 @@ def _speaks_of_others(sentence: str, lead: str, facts: Facts) -> bool:
     if lead in listed_in("other_subjects"):
         return (
             bool(re.search(r"\b(?:is|are|was|were|has|have|had|can|could|will|does|did|\w+ed|\w+s)\b", sentence))
-            and len(sentence.split()) > 3
+            and len(sentence.split()) >= 3
         )
     return (
         lead == "the"
