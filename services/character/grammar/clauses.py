@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from services.character.grammar.adjectives import adjectives_only, sort_adjectives
 from services.character.grammar.english import bare, is_adverb, third
 from services.character.grammar.facts import Facts
 from services.character.grammar.lists import listed_in
-from services.character.grammar.phrases import adjectives_only, read_noun, singular, sort_adjectives, split_phrase
+from services.character.grammar.phrases import read_noun, singular, split_phrase
 from services.character.grammar.words import small, traits
 
 _ADVERBS = (

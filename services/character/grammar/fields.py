@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from services.character.grammar.adjectives import adjectives_only, sort_adjectives
 from services.character.grammar.clauses import add_told
 from services.character.grammar.facts import Facts
-from services.character.grammar.phrases import adjectives_only, read_noun, sort_adjectives, split_phrase
+from services.character.grammar.phrases import read_noun, split_phrase
 from services.character.grammar.words import people
 
 _FIELD = re.compile(

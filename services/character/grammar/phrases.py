@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 
+from services.character.grammar.adjectives import is_adjective, people_of, take_adjective
 from services.character.grammar.english import with_article
 from services.character.grammar.facts import Facts
 from services.character.grammar.lists import listed_in
 from services.character.grammar.species import kinds
-from services.character.grammar.table import read_table
 from services.character.grammar.words import people, small, traits
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’.-]+[^\W\d_]+)*|\d+|@|\S")
-_ADJECTIVE = re.compile(
-    r"(?:ful|less|ous|ish|ic|ical|ive|able|ible|ed|ing|al|ary|ant|ent|y|ly|some|esque|est|like|proof|worn|born)$"
-)
-_NOT_ADJECTIVE = re.compile(r"(?:ity|ment|ary|key|ogy|phy|ony|ery|ory|boy|city|day|way)$")
 _LONGEST = 4
 
 
@@ -28,17 +23,6 @@ class Split:
     words: tuple[str, ...]
     tail: str
     determined: bool
-
-
-@cache
-def _peoples() -> dict[str, str]:
-    table = read_table("names").table("peoples")
-    return {word: key for key in table.names() for word in table.table(key).words("words")}
-
-
-def people_of(word: str) -> str:
-    """Return the people that an adjective or a place belongs to; empty if it is of none that is known."""
-    return _peoples().get(word.lower(), "")
 
 
 def split_phrase(phrase: str) -> Split:
@@ -54,8 +38,8 @@ def split_phrase(phrase: str) -> Split:
             determined = determined or lower in listed_in("determiners")
             continue
         ends = lower in listed_in("tails") or not (token[0][0].isalpha() or token[0] in {"@", "&"})
-        joined = lower in {"but", "and"} and words and _is_adjective(words[-1].lower()) and index + 1 < len(tokens)
-        if joined and (_is_adjective(tokens[index + 1][0].lower())):
+        joined = lower in {"but", "and"} and words and is_adjective(words[-1].lower()) and index + 1 < len(tokens)
+        if joined and (is_adjective(tokens[index + 1][0].lower())):
             continue
         if lower in {"yet", "very", "too", "rather"} and words:
             continue
@@ -68,7 +52,7 @@ def split_phrase(phrase: str) -> Split:
 def _is_head(words: list[str]) -> bool:
     """Tell whether the words so far end in a noun that may be somebody."""
     last = words[-1].lower()
-    return last in kinds().words or last in people().professions or last in people().kin or not _is_adjective(last)
+    return last in kinds().words or last in people().professions or last in people().kin or not is_adjective(last)
 
 
 def _verbish(lower: str, tokens: list[re.Match[str]], index: int) -> bool:
@@ -88,23 +72,6 @@ def _before_noun(tokens: list[re.Match[str]], index: int) -> bool:
     """Tell whether what follows is somebody, so that the participle is an adjective or part of a name for them."""
     after = tokens[index + 1][0].lower()
     return after in kinds().words or after in people().professions or after in people().kin
-
-
-def _is_adjective(word: str) -> bool:
-    known = traits()
-    if (
-        word in known.all
-        or word in known.looks
-        or word in small().stages
-        or word in people().qualifiers
-        or word in listed_in("said")
-    ):
-        return True
-    if word.endswith("ly"):  # those that are no adverbs are all listed
-        return False
-    if word in kinds().words or word in people().professions or word in people().kin or word in people().agents:
-        return bool(people_of(word))
-    return bool(people_of(word)) or bool(_ADJECTIVE.search(word) and not _NOT_ADJECTIVE.search(word) and len(word) > 3)
 
 
 def singular(word: str) -> str:
@@ -149,14 +116,14 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
             )
         elif (
             index + 1 < len(words)
-            and not _is_adjective(word)
+            and not is_adjective(word)
             and word not in small().function
             and re.fullmatch(r"[a-z][a-z'-]+", word)
             and word not in listed_in("said")
         ):
             facts.told.append(f"is {with_article(' '.join(lowers[index:]))}")
         else:
-            _adjective(words[index], word, facts)
+            take_adjective(words[index], word, facts)
     return heads
 
 
@@ -184,7 +151,7 @@ def _foreign_adjective(word: str, index: int, facts: Facts) -> bool:
         or lower in kinds().words
         or lower in people().professions
         or lower in people().kin
-        or _is_adjective(lower)
+        or is_adjective(lower)
     ):
         return False
     facts.origin = facts.origin or word
@@ -331,7 +298,7 @@ def _goes_before(word: str) -> bool:
         plain
         and free
         and word not in traits().all | traits().looks
-        and (not _is_adjective(word) or word in listed_in("before_professions"))
+        and (not is_adjective(word) or word in listed_in("before_professions"))
     )
 
 
@@ -341,7 +308,7 @@ def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts
     if (
         not (determined or len(words) <= 2)
         or not re.fullmatch(r"[^\W\d_][\w'’-]{1,29}", words[last])
-        or _is_adjective(lowers[last])
+        or is_adjective(lowers[last])
     ):
         return False
     if (
@@ -355,7 +322,7 @@ def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts
     begin = last
     while (
         begin > 0
-        and not _is_adjective(lowers[begin - 1])
+        and not is_adjective(lowers[begin - 1])
         and lowers[begin - 1] not in small().function
         and last - begin < 2
     ):
@@ -367,37 +334,3 @@ def _unknown(words: list[str], lowers: list[str], used: list[bool], facts: Facts
     else:
         facts.species = name
     return True
-
-
-def _adjective(written: str, word: str, facts: Facts) -> None:
-    """Take up an adjective for what it tells of: age, looks, origin or character."""
-    known = traits()
-    if word in small().stages:
-        if word in {"immortal", "semi-retired", "ageless"}:
-            _add(facts.traits, word)
-        facts.stage = small().stages[word] if facts.stage in {"", "adult"} else facts.stage
-    elif people_of(word):
-        facts.people = facts.people or people_of(word)
-        facts.origin = facts.origin or (written if written[:1].isupper() else written.capitalize())
-    elif word in known.looks:
-        _add(facts.looks, word)
-    elif word in known.all or (_is_adjective(word) and word not in listed_in("said") and len(word) < 25):
-        _add(facts.traits, word)
-
-
-def _add(where: list[str], word: str) -> None:
-    if word not in where:
-        where.append(word)
-
-
-def adjectives_only(phrase: str) -> tuple[str, ...]:
-    """Return the adjectives of a phrase that consists of nothing else ("brave but lazy"); empty if it does not."""
-    words = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", phrase.lower())
-    plain = [word for word in words if word not in listed_in("adverbs")]
-    return tuple(plain) if plain and all(_is_adjective(word) for word in plain) else ()
-
-
-def sort_adjectives(words: tuple[str, ...], facts: Facts) -> None:
-    """Take up adjectives of a predicate."""
-    for word in words:
-        _adjective(word, word, facts)

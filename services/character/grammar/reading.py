@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from services.character.grammar.adjectives import people_of
 from services.character.grammar.ages import find_age
 from services.character.grammar.cleaning import is_foreign, is_spoken, normal, third_person, without_request
 from services.character.grammar.facts import Facts
 from services.character.grammar.fields import read_fields
 from services.character.grammar.naming import Name, find_name, first_names
-from services.character.grammar.phrases import people_of
 from services.character.grammar.species import kinds
 from services.character.grammar.statements import read_sentence, sentences_of
 from services.character.grammar.trades import trade_of

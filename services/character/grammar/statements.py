@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from services.character.grammar.adjectives import adjectives_only, sort_adjectives
 from services.character.grammar.clauses import add_told, read_clause, read_tail
 from services.character.grammar.english import is_past
 from services.character.grammar.facts import Facts
 from services.character.grammar.lists import listed_in
-from services.character.grammar.phrases import adjectives_only, read_noun, sort_adjectives, split_phrase
+from services.character.grammar.phrases import read_noun, split_phrase
 from services.character.grammar.species import kinds
 from services.character.grammar.words import people, small, traits
 
@@ -178,8 +179,9 @@ def _verb_first(clause: str) -> bool:
     if is_past(plain) and len(words) > 1 and words[1] in listed_in("after_pasts"):
         return True
     noun = plain in kinds().words or plain in people().professions or plain in people().kin
+    adverb = word != words[0] and len(words) > 2
     looks_like = plain.endswith("s") and not plain.endswith(("ss", "us", "'s", "is")) and len(words) > 1 and not noun
-    return looks_like and words[1] in listed_in("after_verbs")
+    return looks_like and (adverb or words[1] in listed_in("after_verbs"))
 
 
 def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
