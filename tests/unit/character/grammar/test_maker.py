@@ -214,6 +214,7 @@ def test_ages_fit_species_and_work(seed: int) -> None:
     mouse = make(Wish(description="an old mouse", seed=seed))
 
     assert general.age >= 35
+    assert make(Wish(description="a retired baker", seed=seed)).age >= 60
     assert child.age <= 13
     assert child.gender == "girl"
     assert elf.age > 500
