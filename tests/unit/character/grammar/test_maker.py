@@ -77,7 +77,7 @@ def test_what_a_hundred_people_state_comes_back(capsys: pytest.CaptureFixture[st
 
 
 def test_what_forty_more_state_comes_back() -> None:
-    """Descriptions written when the grammar was done: two faults that they showed at their first run were mended since."""
+    """Descriptions written when the grammar was done; two faults that they showed at first were mended since."""
     met = agreement(LATER)
 
     assert [] == [field for field in FIELDS if met[field][0] < AIM * met[field][1]]
