@@ -144,8 +144,8 @@ async def _kill(
             for _ in range(wishes.company):
                 company.append(await _begin(api, system, wishes, chance, tasks))
                 await asyncio.sleep(chance.uniform(0, wishes.life_seconds / (wishes.company + 1)))
-            pid = await asyncio.to_thread(victim.pid, system)
             aimed_at = await _begin(api, system, wishes, chance, tasks)
+            pid = await asyncio.to_thread(victim.pid, system)  # only now: a model that nobody needs is not loaded
             await _until_moment(aimed_at.observers[0], wishes.life_seconds, chance)
             death = _Death(time.monotonic(), time.time())
             os.kill(pid, signal.SIGKILL)
