@@ -96,7 +96,7 @@ def _decoded(image: Image.Image) -> Image.Image:
     image.load()
     _check_size(image.width, image.height)  # what a decoder makes of a damaged header may be another size
     upright = _upright(image)
-    flat = _flattened(upright)
+    flat = flattened(upright)
     kept = _kept_size(flat.width, flat.height)
     return flat if kept == flat.size else flat.resize(kept, Image.Resampling.LANCZOS)
 
@@ -116,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _flattened(image: Image.Image) -> Image.Image:
+def flattened(image: Image.Image) -> Image.Image:
     """Return the picture's colours on white, with nothing else that its file held."""
     if image.mode.startswith("I"):  # sixteen bits of grey
         image = image.convert("I").point(lambda value: value / 256).convert("L")

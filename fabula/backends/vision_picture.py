@@ -9,6 +9,7 @@ import math
 from PIL import Image
 
 from fabula.errors import InvalidRequest
+from fabula.pictures import flattened
 
 MOST_PIXELS = 1024 * 1024
 """A larger picture is made smaller before it is sent: models look no closer, and requests have bounds."""
@@ -24,11 +25,7 @@ def opened(picture: bytes) -> Image.Image:
     Raises:
         InvalidRequest: it cannot be read.
     """
-    image = _decoded(picture)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return flattened(_decoded(picture))
 
 
 def data_url(picture: bytes) -> str:

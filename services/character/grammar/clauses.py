@@ -149,9 +149,7 @@ def _home(part: str, facts: Facts) -> bool:
     match = _LIVE.match(part)
     if match is None or facts.home:
         return False
-    home = _END.sub("", match["home"]).strip(" ,")
-    facts.home = home
-    rest = match["home"][len(home) :].strip(" ,")
+    facts.home, rest = _without_tail(match["home"])
     rest = re.sub(r"^(?:and|but)\s+", "", rest)
     if rest.startswith(("who ", "which ", "while ", "when ", "because ")):
         add_told(part, facts)
@@ -164,13 +162,17 @@ def _comes(part: str, facts: Facts) -> bool:
     match = _COMES.match(part)
     if match is None or facts.comes:
         return False
-    place = _END.sub("", match["place"]).strip(" ,")
-    facts.comes = place
-    rest = match["place"][len(place) :].strip(" ,")
+    facts.comes, rest = _without_tail(match["place"])
     rest = re.sub(r"^(?:and|but|who)\s+", "", rest)
     if rest:
         read_clause(rest, facts)
     return True
+
+
+def _without_tail(text: str) -> tuple[str, str]:
+    """Cut what is told of somebody from the place that it follows."""
+    place = _END.sub("", text).strip(" ,")
+    return place, text[len(place) :].strip(" ,")
 
 
 def _wear(part: str, facts: Facts) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -22,13 +22,16 @@ from tests.tiny_pipelines import TinyPipelines
 # One child serves the whole file: importing torch takes seconds.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
+WAIT_SECONDS = 0.5
+"""For company in a batch that is expected."""
+
 SCHEDULERS = ("euler", "euler-ancestral", "ddim", "dpm++2m", "unipc", "lcm")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def model(tiny: TinyPipelines) -> AsyncIterator[DiffusersImage]:
     """A tiny SDXL with its refiner, which takes encoders and decoder from its base."""
-    model = new_model(tiny.sdxl, tiny.refiner, batch=4, batch_wait_seconds=0.2)
+    model = new_model(tiny.sdxl, tiny.refiner, batch=4, batch_wait_seconds=WAIT_SECONDS)
     yield model
     await model.close()
 
@@ -159,6 +162,29 @@ async def test_requests_that_fit_share_a_batch(model: DiffusersImage) -> None:
 
     assert [(3, 0), (3, 1), (1, 0)] == [(whole[-1].batch.size, whole[-1].batch.slot) for whole in found]
     assert [6, 6, 6] == [len(whole) for whole in found]
+
+
+async def test_only_who_is_expected_is_waited_for(model: DiffusersImage) -> None:
+    """A request whose prompt was read comes any moment; without one, a request begins at once."""
+    specs = [like(prompt="a blue house", steps=12), like(seeds=(3,), steps=12)]
+    await asyncio.sleep(WAIT_SECONDS)  # whom other tests have let expect are late by now
+    alone = await in_turn(model, specs)
+    for spec in specs:
+        await model.encode(spec)
+    together = await in_turn(model, specs)
+
+    assert [1, 1] == [whole[-1].batch.size for whole in alone]
+    assert [2, 2] == [whole[-1].batch.size for whole in together]
+
+
+async def in_turn(model: DiffusersImage, specs: Sequence[PictureSpec]) -> list[list[Step]]:
+    """Denoise each, one beginning a moment after the other."""
+    async with asyncio.TaskGroup() as tasks:
+        painting = []
+        for spec in specs:
+            painting.append(tasks.create_task(steps(model, spec)))
+            await asyncio.sleep(0.02)
+    return [task.result() for task in painting]
 
 
 async def test_who_leaves_a_batch_changes_nothing_for_the_others(model: DiffusersImage) -> None:
