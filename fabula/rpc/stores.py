@@ -14,6 +14,11 @@ from fabula.engine.ports import Address, Blobs, EventLog, GenerationId, Records
 from fabula.errors import NotFound
 from fabula.rpc.codec import ProtoCodec
 
+RACES = 20
+"""How often a command is tried again because somebody else wrote first."""
+
+CHANGES_TOO_FAST = "the generation is changing too fast: try again"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
