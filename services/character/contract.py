@@ -17,8 +17,9 @@ from fabula.rpc.kinds import CHARACTER, Kind
 from fabula.rpc.stores import Stores, StreamMethod, UnaryMethod
 from services.character.codec import CharacterCodec
 from services.character.library import Library
-from services.character.orders import order_from_message, plain_line, says_something
+from services.character.orders import order_from_message
 from services.character.sheet import Order, PictureRef
+from services.character.texts import plain_line, says_something
 
 PICTURES_AT_ONCE = 2
 """Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""

@@ -23,9 +23,9 @@ from fabula.rpc.stores import Call, Stores, address_of_own
 from services.character import avatars, bounds
 from services.character.codec import character_to_message, details_from_message
 from services.character.domain import Details
-from services.character.orders import plain, plain_line
 from services.character.sheet import Avatar, Character
 from services.character.shelf import Shelf
+from services.character.texts import plain, plain_line
 
 DEFAULT_PAGE = 20
 LARGEST_PAGE = 100

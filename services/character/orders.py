@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from unicodedata import category
-
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.api.generation.v1 import generation_pb2
 from fabula.engine.ports import BlobInfo
 from services.character.domain import Wish
 from services.character.sheet import Order, PictureRef
+from services.character.texts import plain, plain_line
 
 DEFAULT_LANGUAGE = Wish().language
 """In which a character is written where the request says nothing."""
@@ -45,21 +44,6 @@ def order_from_message(message: pb.CharacterRequest, *, seed: int) -> Order:
         picture=_picture_from_message(message.picture) if message.picture.HasField("stored") else None,
         generate_avatar=message.generate_avatar if message.HasField("generate_avatar") else True,
     )
-
-
-def plain(text: str) -> str:
-    """Return a text without control characters: it comes back in lists, and on people's terminals."""
-    return "".join(one for one in text if one in "\n\t" or category(one) != "Cc").strip()
-
-
-def plain_line(text: str) -> str:
-    """Return a text as one line without control characters."""
-    return " ".join(plain(text).split())
-
-
-def says_something(text: str) -> bool:
-    """Whether anything is left of a text without white space, in whatever sense of the word."""
-    return any(one.isprintable() and not one.isspace() for one in text)
 
 
 def _picture_to_message(picture: PictureRef) -> pb.Source:

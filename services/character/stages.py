@@ -17,11 +17,11 @@ from services.character import avatars
 from services.character.bounds import LONGEST_HISTORY
 from services.character.domain import Details, Looks, Wish
 from services.character.maker import CharacterMaker
-from services.character.orders import plain
 from services.character.reader import Analysis, PictureReader
 from services.character.results import ANALYSE, CREATE, DETAILS, EXTRACT, character_of
 from services.character.sheet import Avatar, AvatarState, Character, History, Order, PictureRef
 from services.character.shelf import Shelf
+from services.character.texts import plain
 
 T = TypeVar("T")
 
