@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest_asyncio
 from PIL import Image
 
 from fabula.backends.text import Message, Sampling
+from fabula.backends.text_request import LanguageModelConfig
 from fabula.backends.text_settings import TransformersSettings
 from fabula.backends.transformers_vision import TransformersVision
 from fabula.errors import InvalidRequest, ModelUnavailable
+from services.character.prompted_reader import HEADINGS, PromptedReader
 from tests.tiny_vision import build_tiny_vision_model
 from tests.unit.backends.pictures import encoded, plain
 
@@ -29,7 +32,7 @@ GREEDY = Sampling(max_tokens=40, temperature=0)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny model that looks at pictures."""
-    return build_tiny_vision_model(tmp_path_factory.mktemp("models") / "seer", fond_of='"')
+    return build_tiny_vision_model(tmp_path_factory.mktemp("models") / "seer", window=4096, fond_of='"')
 
 
 def new_model(folder: Path) -> TransformersVision:
@@ -110,8 +113,8 @@ async def test_an_answer_satisfies_its_schema_whatever_the_model_would_say(model
 async def test_places_for_a_picture_in_a_text_are_text(model: TransformersVision) -> None:
     """Each character of such a word is a token, none a place that wants a picture; the window's bound has numbers."""
     said = "<image>" * 60
-    with pytest.raises(InvalidRequest, match=r"has 42[0-9] tokens and the answer may have 500 more"):
-        async for _ in model.stream(plain(), [Message("user", said)], Sampling(max_tokens=500)):
+    with pytest.raises(InvalidRequest, match=r"has 42[0-9] tokens and the answer may have 4000 more"):
+        async for _ in model.stream(plain(), [Message("user", said)], Sampling(max_tokens=4000)):
             pass
 
 
@@ -150,6 +153,35 @@ async def test_a_model_without_a_chat_template_is_asked_in_plain_text(folder: Pa
     assert said.startswith("<image>" * 4 + "\nYou look at pictures.\n\nUser: What is there?")
     assert (1, 3, 32, 32) == tuple(pixels["pixel_values"].shape)
     assert ("\nUser:",) == prompt.stops
+
+
+async def test_a_reader_gets_findings_and_looks_from_it(model: TransformersVision) -> None:
+    """From prompts to what is stored, with a model that writes noise of the right form."""
+    reader = PromptedReader(model)
+    analysis = await reader.analyse(plain())
+    looks = await reader.extract(plain(), analysis)
+
+    assert HEADINGS == tuple(heading for heading, _ in analysis.facts)
+    assert all(text for _, text in analysis.facts)
+    assert looks.physical_description
+    assert looks.visual_style
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+async def test_a_model_that_needs_torchvision_says_so(tmp_path: Path, folder: Path) -> None:
+    """Its processor takes videos as well, and the library has none for these without it."""
+    from fabula.backends.transformers_vision_child import PictureModel  # noqa: PLC0415 - imports torch
+
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    processor = {"image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2_5_VLProcessor"}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
+    config = LanguageModelConfig(
+        str(tmp_path), is_folder=True, revision=None, device="cpu", dtype="auto", allow_download=False, setting="X"
+    )
+    with pytest.raises(ModelUnavailable, match="needs torchvision, which Fabula does not bring"):
+        await asyncio.to_thread(PictureModel, config)
 
 
 async def test_a_model_that_cannot_see_is_refused(tiny_text_model: Path) -> None:

@@ -49,3 +49,8 @@ def test_the_parents_side_never_imports_a_model_library() -> None:
 def test_who_paints_imports_numpy_for_previews_and_no_more() -> None:
     """Pillow and numpy are small; what paints is in the child."""
     assert "['numpy']" == imported_with(PAINTING_MODULES)
+
+
+def test_who_measures_pictures_imports_numpy_and_no_more() -> None:
+    """The looker is no model."""
+    assert "['numpy']" == imported_with(("looker",))
