@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from fabula.settings.parts import (
+    CharacterBindSettings,
+    CharacterWorkerOnlySettings,
     ConnectedSettings,
     HttpSettings,
     ImageBindSettings,
@@ -64,6 +66,18 @@ class StorySettings(ServerSettings, WorkerSettings):
     """Settings of a story server and a worker in one process."""
 
 
+class CharacterServerSettings(JournalSettings, CharacterBindSettings):
+    """Settings of a character server."""
+
+
+class CharacterWorkerSettings(JournalSettings, CharacterWorkerOnlySettings):
+    """Settings of a character worker."""
+
+
+class CharacterSettings(CharacterServerSettings, CharacterWorkerSettings):
+    """Settings of a character server and a worker in one process."""
+
+
 class ImageServerSettings(JournalSettings, ImageBindSettings):
     """Settings of an image server."""
 
@@ -83,8 +97,10 @@ class GatewaySettings(HttpSettings, GeneratorsSettings):
 class UpSettings(
     ConnectedSettings,
     StoryWorkerOnlySettings,
+    CharacterWorkerOnlySettings,
     ImageWorkerOnlySettings,
     StoryBindSettings,
+    CharacterBindSettings,
     ImageBindSettings,
     HttpSettings,
     GeneratorsSettings,
