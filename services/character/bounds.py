@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from services.character.domain import MOST_YEARS, Details
 
-HISTORY_WORDS = 180
+HISTORY_WORDS = 200
 """About how long a history is."""
 
 LONGEST_HISTORY = 20_000
@@ -51,3 +54,18 @@ def problems(details: Details) -> list[tuple[str, str]]:
     if any(not 0 < len(trait) <= LONGEST_TRAIT for trait in details.traits):
         found.append(("traits", f"each trait must have from 1 to {LONGEST_TRAIT} characters"))
     return found
+
+
+def fitted(details: Details) -> Details:
+    """Return the details with each text cut where it is too long: makers take up what a wish says."""
+    changes: dict[str, Any] = {name: _cut(getattr(details, name), longest) for name, longest in LONGEST.items()}
+    traits = [_cut(trait, LONGEST_TRAIT) for trait in details.traits if trait]
+    return replace(details, traits=tuple(traits[:MOST_TRAITS]), age=min(details.age, MOST_YEARS), **changes)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return the beginning of a text, up to the end of a word where there is one."""
+    if len(text) <= longest:
+        return text
+    head, _, _ = text[:longest].rpartition(" ")
+    return f"{(head or text)[: longest - 1]}…"

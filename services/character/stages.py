@@ -14,7 +14,7 @@ from fabula.engine.pipeline import Outputs, StageContext
 from fabula.engine.ports import Records
 from fabula.errors import Conflict, ModelOutputInvalid
 from services.character import avatars
-from services.character.bounds import LONGEST_HISTORY
+from services.character.bounds import LONGEST_HISTORY, fitted
 from services.character.domain import Details, Looks, Wish
 from services.character.maker import CharacterMaker
 from services.character.reader import Analysis, PictureReader
@@ -71,7 +71,7 @@ class Work:
     async def details(self, _context: StageContext, outputs: Outputs) -> Details:
         """Have the maker decide who it is."""
         self.tools.maker.load()
-        return await self.tools.maker.details(self._wish(outputs))
+        return fitted(await self.tools.maker.details(self._wish(outputs)))
 
     async def history(self, context: StageContext, outputs: Outputs) -> History:
         """Have the maker tell where the character comes from, going on from what is written."""

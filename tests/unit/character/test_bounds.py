@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.errors import InvalidRequest
 from fabula.rpc.validation import validate
-from services.character.bounds import LONGEST, LONGEST_HISTORY, LONGEST_TRAIT, MOST_TRAITS, problems
+from services.character.bounds import LONGEST, LONGEST_HISTORY, LONGEST_TRAIT, MOST_TRAITS, fitted, problems
 from services.character.codec import details_to_message
 from services.character.domain import MOST_YEARS, Details
 from tests.unit.character.samples import DETAILS
@@ -56,3 +56,26 @@ def test_every_text_has_a_bound() -> None:
     assert set() == _refused(request)
     request.history += "x"
     assert {"history"} == _refused(request)
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_text_that_is_too_long_is_cut_at_a_word(name: str) -> None:
+    """Or in the middle of one where there is none; what fits stays as it is."""
+    longest = LONGEST[name]
+    words, one = "wort " * longest, "ü" * (longest + 1)
+
+    kept = [getattr(fitted(replace(DETAILS, **{name: text})), name) for text in (words, one, one[1:])]  # type: ignore[arg-type]
+
+    assert {"wort"} == set(kept[0].removesuffix("…").split())
+    assert longest - 10 < len(kept[0]) <= longest
+    assert [f"{one[: longest - 1]}…", one[1:]] == kept[1:]
+
+
+@given(st.integers(0, 2**40), st.lists(st.sampled_from(["", "calm", "x" * 61, "two words " * 9]), max_size=20))
+def test_what_is_made_to_fit_is_within_bounds(age: int, traits: list[str]) -> None:
+    """And stays as it is from then on."""
+    kept = fitted(replace(DETAILS, age=age, traits=tuple(traits)))
+
+    assert [] == problems(kept)
+    assert kept == fitted(kept)
+    assert DETAILS == fitted(DETAILS)

@@ -235,7 +235,7 @@ async def test_a_history_is_streamed() -> None:
 
     assert ["Mara ", "rowed", "."] == pieces
     _, sampling, schema, prefix = model.asked[0]
-    assert ("Once ", None, 560) == (prefix, schema, sampling.max_tokens)
+    assert ("Once ", None, 600) == (prefix, schema, sampling.max_tokens)
 
 
 async def test_every_answer_has_a_seed_of_its_own_and_each_time_the_same() -> None:
