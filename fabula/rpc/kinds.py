@@ -57,7 +57,7 @@ CHARACTER = Kind("character", character_pb2, "fabula.api.character.v1.CharacterS
 
 IMAGE = Kind("image", image_pb2, "fabula.api.image.v1.ImageService", 50053, has_previews=True)
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY, IMAGE)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY, CHARACTER, IMAGE)}
 """All generators, by name."""
 
 

@@ -232,7 +232,7 @@ class ImageWorkerOnlySettings(ImageModelSettings, WorkerHealthSettings):
     """Denoising steps from one checkpoint to the next: what a killed worker costs at most."""
 
 
-class HttpSettings(StoryClientSettings, ImageClientSettings, AuthSettings):
+class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings, AuthSettings):
     """What the gateway is told, apart from what every process is."""
 
     http_host: BindHost = "127.0.0.1"

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from fabula.settings.parts import (
     CharacterBindSettings,
+    CharacterClientSettings,
     CharacterWorkerOnlySettings,
     ConnectedSettings,
     HttpSettings,
@@ -24,12 +25,12 @@ from fabula.settings.parts import (
 from fabula.settings.values import NatsUrl, home_of_data
 
 
-class GeneratorsSettings(StoryClientSettings, ImageClientSettings):
+class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings):
     """Which generators there are in this installation, and where."""
 
     generators: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators of this installation, with commas between, e.g. `story`: the gateway has doors for these, `fabula up`
-    runs these. Not set: all there are (`story,image`)."""
+    runs these. Not set: all there are (`story,character,image`)."""
 
     @field_validator("generators", mode="before")
     @classmethod
