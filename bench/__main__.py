@@ -41,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "generate": generating.watched,
     "cancel": cancelling.cancel,
     "paint": painting.painted,
+    "paint-previews": painting.previewed,
     "paint-together": painting.together,
     "paint-begin": painting.begun,
     "forecast": forecasting.time_left,

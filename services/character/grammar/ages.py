@@ -10,14 +10,20 @@ from services.character.domain import MOST_YEARS
 from services.character.grammar.words import small
 
 _UNIT = r"(?:years?|yrs?\.?)"
-_END = r"(?=\s*(?:$|[,.;:!?)\]/|\n]|-\s|(?:and|but|who|with|when|if|she|he|they|or so|still|now|or thereabouts)\b))"
+_END = (
+    r"(?=\s*(?:$|[,.;:!?()\]/|\n@]|-\s|(?:and|but|who|with|when|if|named|called|that|from|she|he|they|"
+    r"or so|still|now|or thereabouts)\b))"
+)
+
 _ABOUT = (
     r"(?:(?P<hedge>about|around|roughly|approximately|nearly|almost|over|well over|more than|at least|past|well past|"
     r"barely|just|only|some|maybe|probably|perhaps|exactly|pushing|approaching|close to|going on|not yet|under|"
     r"at most|turning|turned|just turned|about to turn|about to be|a sprightly|a youthful)\s+)?"
 )
 _LATER = frozenset({"over", "well over", "more than", "past", "well past"})
-_EARLIER = frozenset({"nearly", "almost", "pushing", "approaching", "close to", "going on", "not yet", "under", "about to turn", "about to be"})  # fmt: skip
+_EARLIER = frozenset(
+    {"nearly", "almost", "pushing", "approaching", "close to", "going on", "not yet", "under", "about to turn"}
+)
 _PARTS = {"early": (1, 3), "mid": (4, 6), "late": (7, 9)}
 
 
@@ -54,25 +60,73 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     decades = "|".join(small().decades)
     sources = (
         ("field", rf"\bage\s*(?:[:=]|is)?\s*{_ABOUT}(?P<n>{n})\b(?:\s*{_UNIT}(?:\s*old)?)?"),
-        ("months", rf"\b(?P<hedge>just|only|barely|a few)?\s*(?:{n}|a few|several)?[\s-]*(?:days?|weeks?|hours?|minutes?)[- ]old\b"),
+        (
+            "months",
+            (
+                rf"\b(?P<hedge>just|only|barely|a few)?\s*(?:{n}|a few|several)?"
+                r"[\s-]*(?:days?|weeks?|hours?|minutes?)[- ]old\b"
+            ),
+        ),
         ("month", rf"(?P<n>{n})[\s-]*(?:months?)(?:[- ]+olds?)\b"),
-        ("years", rf"\b{_ABOUT}(?P<n>{n})[\s-]*(?:{_UNIT}[\s-]*(?:old|of age|young)s?|y\.?/?o\.?\b|yrs?\b(?! of| in| ago))"),
-        ("centuries", rf"\b{_ABOUT}(?P<n>{n}|several|many|a few)?\s*(?P<u>centur(?:y|ies)|millenni(?:a|um)|decades?|eons?|aeons?)[- ]old\b"),
-        ("range", rf"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?(?:\s+to\s+(?:mid|late))?[\s-]*(?P<d>{decades})\b(?! century|-century)"),
-        ("figures", r"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?[\s-]*(?P<n>[2-9]0)'?s\b"),
+        (
+            "years",
+            (
+                rf"\b{_ABOUT}(?P<n>{n})[\s-]*(?:{_UNIT}[\s-]*(?:old|of age|young)s?|y\.?/?o\.?\b|yrs?\b(?! of| in|"
+                rf" ago))"
+            ),
+        ),
+        (
+            "centuries",
+            (
+                rf"\b{_ABOUT}(?P<n>{n}|several|many|a few)?\s*(?P<u>centur(?:y|ies)|millenni(?:a|um)|decades?|eons?|"
+                rf"aeons?)[- ]old\b"
+            ),
+        ),
+        ("teens", r"\b(?:barely |just |hardly )?out of (?:her|his|their) teens\b"),
+        (
+            "range",
+            (
+                rf"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?"
+                rf"(?:\s+to\s+(?:mid|late))?[\s-]*(?P<d>{decades})\b(?! century|-century)"
+            ),
+        ),
+        (
+            "figures",
+            r"\b(?:in )?(?:(?:her|his|their|its|my|your|the)\s+)?(?P<p>early|mid|late)?[\s-]*(?P<n>[2-9]0)'?s\b",
+        ),
         ("something", rf"\b(?P<n>{n})[- ]?(?:something|odd|ish)\b"),
         ("aged", rf"\b(?:aged?|of age)\s+{_ABOUT}(?P<n>{n})\b"),
-        ("turned", rf"\b(?P<hedge>just turned|turned|turns|turning|about to turn|will be|will turn|'ll be|'ll turn)\s+(?P<n>{n})\b(?!\s+(?:to|into|pages?|heads?))"),
-        ("birthday", r"\b(?:on|after|before|since|by)\s+(?:her|his|their|its|my)\s+(?P<o>[a-z]+(?:-[a-z]+)?)\s+birthday\b"),
-        ("teens", r"\b(?:barely |just |hardly )?out of (?:her|his|their) teens\b"),
+        (
+            "turned",
+            (
+                r"\b(?P<hedge>just turned|turned|turns|turning|about to turn|will be|will turn|'ll be|'ll turn)"
+                rf"\s+(?P<n>{n})\b(?!\s+(?:to|into|pages?|heads?))"
+            ),
+        ),
+        (
+            "birthday",
+            r"\b(?:on|after|before|since|by)\s+(?:her|his|their|its|my)\s+(?P<o>[a-z]+(?:-[a-z]+)?)\s+birthday\b",
+        ),
         ("of", rf"\bof\s+{_ABOUT}(?P<n>{n}){_END}"),
         ("at", rf"(?:^|[.;]\s+)at\s+(?P<n>{n}){_END}"),
         ("is", rf"\b(?:is|she's|he's|they're|am|are|I'm|now|only|looks)\s+{_ABOUT}(?P<n>{n})\b(?:\s+{_UNIT})?{_END}"),
-        ("bare", rf"(?:^|[,.;:(|\n]|\s-)\s*(?:now |still |maybe |perhaps )?{_ABOUT}(?P<n>{n})(?:\s*{_UNIT})?(?:\?|{_END})"),
+        (
+            "bare",
+            (
+                rf"(?:^|[,.;:(|\n]|\s-)\s*(?:now |still |maybe |perhaps )?{_ABOUT}(?P<n>{n})(?:\s*{_UNIT})?(?:\?|"
+                rf"{_END})"
+            ),
+        ),
         ("sex", r"\b(?P<n>\d{1,4})\s*/?\s*(?:f|m|nb|female|male)\b"),
         ("sexed", r"\b(?:f|m|nb|female|male|woman|man|girl|boy)\s*[/,]?\s*(?P<n>\d{1,4})\b"),
-        ("hedged", rf"\b(?P<hedge>well over|well past|pushing|at least|over|more than|nearly|almost|approaching)\s+(?P<n>{n}){_END}"),
-    )  # fmt: skip
+        (
+            "hedged",
+            (
+                r"\b(?P<hedge>well over|well past|pushing|at least|over|more than|nearly|almost|approaching)"
+                rf"\s+(?P<n>{n}){_END}"
+            ),
+        ),
+    )
     return tuple((key, re.compile(source, re.IGNORECASE)) for key, source in sources)
 
 
@@ -111,12 +165,14 @@ def _of_another(text: str, at: int, key: str) -> bool:
     """Tell whether the words before say that this is somebody else's age, or of another time."""
     before = text[max(0, at - 30) : at].lower()
     if re.search(
-        r"\b(?:died|orphaned|widowed|killed|crowned|since|until|before|ago|married|looks|looking|appears|seems)(?: \w+)?\s*$",
+        r"\b(?:died|orphaned|widowed|killed|crowned|since|until|before|ago|married|looks|looking|appears|"
+        r"seems)(?: \w+)?\s*$",
         before,
     ):
-        return True  # fmt: skip
+        return True
     if key == "of" and re.search(
-        r"\b(?:mother|father|mum|mom|dad|parent|mama|papa|grandmother|grandfather|one|out|all|each|any|widow|leader|captain|head|half|master|keeper|owner)\s*$",
+        r"\b(?:mother|father|mum|mom|dad|parent|mama|papa|grandmother|grandfather|one|out|all|each|any|widow|"
+        r"leader|captain|head|half|master|keeper|owner)\s*$",
         before,
     ):
         return True
@@ -131,7 +187,7 @@ def _years(key: str, match: re.Match[str]) -> tuple[int, int] | None:
         return years, years
     if key == "teens":
         return 20, 21
-    if key == "range" or key == "figures":
+    if key in {"range", "figures"}:
         return _decade(key, match)
     if key == "centuries":
         return _long(match)

@@ -1,19 +1,16 @@
-"""Checks the lexicons where no reading of a single file can: slots, lists that must not be empty, kinds without names."""
+"""Checks the lexicons as a whole: slots, lists that must not be empty, kinds without names."""
 
 from __future__ import annotations
 
 from functools import cache
 
+from services.character.grammar.lists import check_lists, listed_in
 from services.character.grammar.naming import first_names
 from services.character.grammar.species import kinds
 from services.character.grammar.table import LexiconInvalid, Table, read_table
 from services.character.grammar.template import TemplateInvalid, check_row
 from services.character.grammar.words import people, small, traits
 
-_SLOTS = frozenset(
-    "name full species profession aprofession home goal fear fear_short habit treasure strength flaw good bad aged_at ago place "
-    "animalplace elder elder_the season comes origin outside what".split()
-)
 _MOVES = frozenset({"event", "cost", "end", "told"})
 
 
@@ -24,16 +21,17 @@ def check() -> None:
     Raises:
         LexiconInvalid: a data file is not as it must be; the message names file and entry.
     """
+    check_lists()
     people(), traits(), small(), first_names()
     _check_names(read_table("names"))
     sheet = read_table("sheet")
-    for group in ("homes", "faces", "styles", "character"):
-        check_rows(sheet.table(group), frozenset())
+    for group in ("homes", "faces", "colours", "styles", "character"):
+        check_rows(sheet.table(group), frozenset({"colour"}))
     history = read_table("history")
     for group in ("banks", "told", "decks"):
-        check_rows(history.table(group), _SLOTS)
+        check_rows(history.table(group), listed_in("slots"))
     for shape in history.table("shapes").names():
-        check_rows(history.table("shapes").table(shape), _SLOTS)
+        check_rows(history.table("shapes").table(shape), listed_in("slots"))
         _check_shape(history.table("shapes").table(shape))
     _check_orders(history)
 
@@ -69,6 +67,5 @@ def _check_orders(history: Table) -> None:
     for row in history.table("orders").texts("rows"):
         unknown = set(row.split()) - banks
         if unknown or not {"event", "cost", "end"} <= set(row.split()):
-            raise LexiconInvalid(
-                f"{history.where}.orders: {row!r}: unknown or missing: {', '.join(sorted(unknown)) or 'event, cost, end'}."
-            )
+            wrong = ", ".join(sorted(unknown)) or "event, cost, end"
+            raise LexiconInvalid(f"{history.where}.orders: {row!r}: unknown or missing: {wrong}.")

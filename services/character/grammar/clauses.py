@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from services.character.grammar.adjectives import adjectives_only, sort_adjectives
 from services.character.grammar.english import bare, is_adverb, third
 from services.character.grammar.facts import Facts
-from services.character.grammar.phrases import adjectives_only, read_noun, sort_adjectives, split_phrase
+from services.character.grammar.lists import listed_in
+from services.character.grammar.phrases import read_noun, singular, split_phrase
 from services.character.grammar.words import small, traits
 
 _ADVERBS = (
@@ -14,7 +16,8 @@ _ADVERBS = (
 )
 _WANT = re.compile(
     rf"^{_ADVERBS}(?:wants?|wanted|hopes?|longs?|wish(?:es)?|yearns?|aims?|plans?|intends?|aspires?|needs?|vowed|swore|"
-    rf"(?:is |are )?(?:determined|desperate|sworn|hoping|longing|wanting|wishing|trying|yearning|out|eager)) (?P<goal>to \w.*|for \w.*)$",
+    rf"(?:is |are )?(?:determined|desperate|sworn|hoping|longing|wanting|wishing|trying|yearning|out|"
+    rf"eager)) (?P<goal>to \w.*|for \w.*)$",
     re.IGNORECASE,
 )
 _WANT_THING = re.compile(rf"^{_ADVERBS}wants? (?P<goal>\w.*)$", re.IGNORECASE)
@@ -22,27 +25,37 @@ _DREAM = re.compile(
     rf"^{_ADVERBS}(?:dream(?:s|ing)? (?:of|about)|(?:is )?bent on|fantasi[sz]es about) (?P<goal>.+)$", re.IGNORECASE
 )
 _SEEK = re.compile(
-    rf"^{_ADVERBS}(?:(?:is |are )?(?:looking|searching|hunting) for|(?:is |are )?seek(?:s|ing)?|(?:look|search|hunt)(?:s|es)? for|in search of) (?P<goal>.+)$",
+    rf"^{_ADVERBS}(?:(?:is |are )?(?:looking|searching|hunting) for|(?:is |are )?seek(?:s|ing)?|(?:look|"
+    rf"search|hunt)(?:s|es)? for|in search of) (?P<goal>.+)$",
     re.IGNORECASE,
 )
 _QUEST = re.compile(r"^(?:is |are )?on an? (?:\w+ )?(?:quest|mission|journey) (?P<goal>to .+)$", re.IGNORECASE)
 _FEAR = re.compile(
-    r"^(?:is |are |but |secretly |still |very |really |deathly |terribly |a bit )*(?:afraid|scared|terrified|frightened|fearful|petrified) of (?P<fear>.+)$|"
+    r"^(?:is |are |but |secretly |still |very |really |deathly |terribly |a bit )*(?:afraid|scared|terrified|"
+    r"frightened|fearful|petrified) of (?P<fear>.+)$|"
     r"^(?:secretly |still )?fears? (?P<fears>.+)$|^(?:has |with |have )?an? (?:\w+ )?fear of (?P<had>.+)$",
     re.IGNORECASE,
 )
 _LIVE = re.compile(
-    r"^(?:(?:still|now|currently|alone|quietly) )*(?:lives?|lived|living|dwells?|dwelling|resid(?:es?|ing)|stays?) (?:(?:alone|quietly|happily|together|secretly|peacefully) )?"
-    r"(?P<home>(?:in|at|on|under|underneath|near|by|above|inside|behind|among|aboard|beneath|below|beside|between|deep|high|down|up|outside|beyond|with|off|next|across|over)\b.+)$",
+    r"^(?:(?:still|now|currently|alone|quietly) )*(?:lives?|lived|living|dwells?|dwelling|resid(?:es?|"
+    r"ing)|stays?) (?:(?:alone|quietly|happily|together|secretly|peacefully) )?"
+    r"(?P<home>(?:in|at|on|under|underneath|near|by|above|inside|behind|among|aboard|beneath|below|beside|"
+    r"between|deep|high|down|up|outside|beyond|with|off|next|across|over)\b.+)$",
     re.IGNORECASE,
 )
 _COMES = re.compile(r"^(?:(?:comes?|hails?|coming|hailing|originally|is|are) )*from (?P<place>.+)$", re.IGNORECASE)
 _HAVE = re.compile(
-    r"^(?:(?:always|still|never) )?(?:has|have|having|with|owns?|carries|carry|carrying|holding|holds|armed with|bears?|possesses|keeps|equipped with|accompanied by) "
-    r"(?P<thing>(?:an?|the|his|her|their|its|no|one|two|three|four|five|six|seven|eight|nine|ten|a|many|some|several|long|short|big|large|huge|small|enormous|\w+(?:ed|y|en)|\w+-\w+|" + "{}" + r")\b.*)$",
+    r"^(?:(?:always|still|never) )?(?:has|have|having|with|owns?|carries|carry|carrying|holding|armed "
+    r"with|bears?|possesses|equipped with|accompanied by) "
+    r"(?P<thing>(?:an?|the|his|her|their|its|no|one|two|three|four|five|six|seven|eight|nine|ten|a|many|"
+    r"some|several|long|short|big|large|huge|small|enormous|\w+(?:ed|y|en)|\w+-\w+)\b.*)$",
     re.IGNORECASE,
-)  # fmt: skip
-_WEAR = re.compile(r"^(?:(?:always|usually) )?(?:wears?|wearing|dressed in|clad in|in) (?P<thing>(?:an?|the|his|her|their|its|\w+) ?.*)$", re.IGNORECASE)  # fmt: skip
+)
+_WEAR = re.compile(
+    r"^(?:(?:always|usually) )?(?:wears?|wearing|dressed in|clad in|in) (?P<thing>(?:an?|the|his|her|"
+    r"their|its|\w+) ?.*)$",
+    re.IGNORECASE,
+)
 _WORK = re.compile(
     r"^(?:still |now )?(?:works?|working|serves|serving|employed|trained|training) (?:\w+ly )?as (?P<job>.+)$",
     re.IGNORECASE,
@@ -53,13 +66,6 @@ _BE = re.compile(
 _END = re.compile(r"\s+(?:and (?:she|he|they)|who|which|while|when|because|but|and (?=\w+s\b(?! and)))\b.*$")
 _THINGS = re.compile(
     r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*"
-)
-_ABSTRACT = frozenset(
-    "conscience secret tongue wit temper heart sense love passion fear knack gift talent dream curse grudge memory memories debt reputation habit problem past mind soul voice name obsession plan taste eye ear hatred weakness appetite laugh smile way "
-    "regrets regret stutter lisp accent limp need will vow mission power powers ability magic disease illness allergy addiction problem problems feelings understanding fondness penchant soft attitude personality curiosity nature spirit humour humor idea ideas opinion opinions family".split()
-)
-_BEINGS = frozenset(
-    "son daughter children child kids brother sister brothers sisters twin mother father wife husband friend friends mentor family grandmother grandfather niece nephew".split()
 )
 
 
@@ -79,7 +85,9 @@ def _parts(clause: str) -> list[str]:
         clause,
     ):
         word = match[2].lower()
-        verb = word in small().verbs and word not in {"that", "which", "who", "fell", "found", "lost", "hunts", "dances", "fights", "plays", "works", "dreams"} or word in {"wants", "cannot", "can't", "afraid", "dreams", "hates", "plays", "works"}  # fmt: skip
+        verb = (word in small().verbs and word not in listed_in("not_second_verbs")) or word in listed_in(
+            "second_verbs"
+        )
         if (verb or match["who"]) and re.match(r"\s+\w", clause[match.end() :]):
             parts.append(clause[start : match.start()])
             lead = match.start("who") + len(match["who"]) if match["who"] else 0
@@ -111,12 +119,16 @@ def _want(part: str, facts: Facts) -> bool:
 def _gerund(goal: str) -> str:
     """Turn "opening a restaurant" into "to open a restaurant"; another noun stays."""
     match = re.match(r"(\w{2,}?)ing\b(.*)$", goal)
-    if match is None or match[1] in {"k", "r", "th", "noth", "someth", "everyth", "str", "spr", "w"}:
+    if match is None or match[1] in listed_in("not_gerunds"):
         return goal
     stem = match[1]
     if re.search(r"([bdgmnprt])\1$", stem):
         stem = stem[:-1]
-    elif re.search(r"(?:[^aeiou](?:[aiu][cdgkmnprstvz]|o[kmpsv])|[cv]|[^n]g|[bdgpt]l|ur|u|ang|eng|ouse?|iev|as|riz|is)$", stem) and stem not in {"visit", "open", "edit", "enter", "happen", "learn", "gain", "explain", "turn", "win", "begin", "run", "sit", "vanish", "finish", "publish", "show", "retir"}:  # fmt: skip
+    elif re.search(
+        r"(?:[^aeiou](?:[aiu][cdgkmnprstvz]|o[kmpsv])|[cv]|[^n]g|[bdgpt]l|ur|u|ang|eng|ouse?|iev|as|riz|"
+        r"is)$",
+        stem,
+    ) and stem not in listed_in("no_silent_e"):
         stem += "e"
     return f"to {'retire' if stem == 'retir' else stem}{match[2]}"
 
@@ -163,25 +175,14 @@ def _comes(part: str, facts: Facts) -> bool:
 
 def _wear(part: str, facts: Facts) -> bool:
     match = _WEAR.match(part)
-    if match is None or part.lower().startswith("in ") and not _looks(match["thing"]):
+    if match is None or (part.lower().startswith("in ") and not _looks(match["thing"])):
         return False
     facts.features.append(f"wearing {match['thing'].strip()}")
     return True
 
 
 def _have(part: str, facts: Facts) -> bool:
-    match = re.match(
-        _HAVE.pattern.replace("{}", "|".join(sorted(traits().looks_nouns)[:0]) or r"(?!x)x"), part, re.IGNORECASE
-    )
-    if match is None:
-        match = re.match(r"^with (?P<thing>.+)$", part, re.IGNORECASE)
-    if match is None:
-        words = part.split()
-        match = (
-            re.match(r"^ha(?:s|ve) (?P<thing>.+)$", part)
-            if len(words) > 1 and _looks(part) and not re.search(r"(?:ed|en|ost)$", words[1])
-            else None
-        )
+    match = _HAVE.match(part) or re.match(r"with (?P<thing>.+)$", part, re.IGNORECASE) or _seen(part)
     if match is None:
         return False
     verb = part[: match.start("thing")].strip().lower()
@@ -193,6 +194,13 @@ def _have(part: str, facts: Facts) -> bool:
     if whose:
         read_tail(match["thing"][whose.end() :], facts)
     return True
+
+
+def _seen(part: str) -> re.Match[str] | None:
+    """Match "has braided black hair", where what is had is to be seen, and "has lost an eye" does not count."""
+    words = part.split()
+    plain = len(words) > 1 and not re.search(r"(?:ed|en|ost)$", words[1])
+    return re.match(r"ha(?:s|ve) (?P<thing>.+)$", part) if plain and _looks(part) else None
 
 
 def _looks(phrase: str) -> bool:
@@ -215,7 +223,12 @@ def _thing(item: str, verb: str, facts: Facts) -> None:
         facts.fears.append(fear[1])
     elif _looks(item) and not verb.startswith(("carr", "hold", "armed", "own", "never")):
         facts.features.append(item)
-    elif words and not (set(words[:4]) & (_ABSTRACT | _BEINGS)) and words[0] in {"a", "an", "the", "his", "her", "their", "its", "one", "two", "three"} and verb not in {"has", "have", "bears", "bear"}:  # fmt: skip
+    elif (
+        words
+        and not (set(words[:4]) & (listed_in("abstract") | listed_in("beings")))
+        and words[0] in listed_in("belonging_words")
+        and verb not in {"has", "have", "bears", "bear"}
+    ):
         facts.belongings.append(item)
     else:
         add_told(f"has {item}", facts)
@@ -254,63 +267,73 @@ def _is(part: str, facts: Facts) -> bool:
 
 def read_tail(tail: str, facts: Facts) -> None:
     """Take up what follows a noun: a relative clause, something had, a place, a participle."""
-    joined = re.match(r"(?:and|but)\s+", tail.strip())
+    if _joined(tail, facts):
+        return
     tail = re.sub(r"^(?:and|but|so|or|yet|then|,)\s+", "", tail.strip(" ,.;:"))
-    if joined:
-        split = split_phrase(tail)
-        if (
-            split.words
-            and split.words[-1][0].islower()
-            and (split.determined or len(split.words) > 1 or not split.tail)
-            and read_noun(split, facts, first=False)
-        ):
-            read_tail(split.tail, facts)
-            return
     if tail.startswith("whose "):
         facts.whole.append(f"@'s {tail[6:]}")
         return
     tail = re.sub(r"^(?:who|that|which)(?:\s+|(?='))", "", tail)
     tail = re.sub(r"^(?:'s|’s)\s+", "is ", tail)
-    if not tail or tail in {"@", "is", "was", "are", "who"}:
+    tail = re.sub(r"^(?:she|he|they)(?:\s+|$)", "", tail)
+    if not tail or tail in {"@", "is", "was", "are", "who"} or _place(tail, facts):
         return
     first = tail.split()[0].lower()
-    if first in {"she", "he", "they"}:
-        tail = tail.split(maxsplit=1)[1] if " " in tail else ""
-        first = tail.split()[0].lower() if tail else ""
-    if not tail:
-        return
-    led = re.match(
-        r"(?:in|on|at|under|near|by|aboard|above|inside|among|beside|behind|beneath)\s+(?:an?|the|its|her|his|their|(?P<proper>[A-Z]\w+))",
-        tail,
-    )
-    if led and not facts.home and (led["proper"] or (len(tail.split()) > 2 and re.search(r"\b(?:village|town|city|island|castle|tower|forest|wood|woods|farm|cottage|lighthouse|house|cave|swamp|station|ship|mountain|mountains|valley|desert|bridge|sea|lake|river|moon|planet|kingdom|garden|attic|cellar|library|bakery|inn|palace|monastery|harbour|harbor|coast|hill|hills|market|museum|hotel|school|meadow|marsh|jungle|space|suburb|countryside|temple|ruins|sewers|barn|street|port|freighter|aquarium|zoo|circus|hospital|theatre|pond|hut|caravan|apartment|flat|basement|abbey|manor)\b", tail))):  # fmt: skip
-        facts.home = _END.sub("", tail).strip(" ,")
-        rest = re.sub(r"^(?:and|but|who|which|while|when|because)\s+", "", tail[len(facts.home) :].strip(" ,"))
-        if rest:
-            read_clause(rest, facts)
-        return
     if re.match(r"with\b|wearing\b|from\b|in search\b|on an? (?:quest|mission)|dressed\b|carrying\b|armed\b", tail):
         read_clause(tail, facts)
     elif first.endswith("ing") and first not in {"during", "king"}:
-        if not _want(tail, facts) and not _home(tail, facts) and not _have(tail, facts) and not _work(tail, facts):
+        if not any(take(tail, facts) for take in (_want, _home, _have, _work)):
             add_told(f"is {tail}", facts)
-    elif re.match(
-        r"(?:of|for|by|to|in|on|at|without|under|near|out|off|about|like|as|made|raised|born|found|cursed|trapped|stuck|forced|sent|hired|known|haunted|separated|abandoned|built|created|sworn|lost in|exiled|banished|bound|obsessed|allergic|addicted|torn)\b",
-        tail,
-    ):
-        past = re.match(
-            r"(?:made|raised|born|found|cursed|forced|sent|hired|separated|built|created|exiled|banished|raised|abandoned)\b",
-            tail,
-        )
-        add_told(f"{'was' if past and not tail.startswith('made of') else 'is'} {tail}", facts)
+    elif first in listed_in("tail_prepositions") or tail.startswith("lost in "):
+        past = first in listed_in("done_to") and not tail.startswith("made of")
+        add_told(f"{'was' if past else 'is'} {tail}", facts)
     else:
         read_clause(tail, facts)
+
+
+def _joined(tail: str, facts: Facts) -> bool:
+    """Take up what is joined by "and": a thing of theirs, or what somebody is as well."""
+    match = re.match(r"(?:and|but)\s+", tail.strip())
+    if match is None:
+        return False
+    rest = tail.strip(" ,.;:")[match.end() :]
+    if re.match(r"(?:his|her|their|its)\s", rest) and not re.search(r"\s(?:is|are|was|were|has|have|\w+s)\s", rest):
+        _thing(rest, "with", facts)
+        return True
+    split = split_phrase(rest)
+    noun = split.words and split.words[-1][0].islower() and (split.determined or len(split.words) > 1 or not split.tail)
+    if not noun or not read_noun(split, facts, first=False):
+        return False
+    read_tail(split.tail, facts)
+    return True
+
+
+def _place(tail: str, facts: Facts) -> bool:
+    """Take up where somebody is ("on an abandoned space station") for where it lives."""
+    led = re.match(
+        r"(?:in|on|at|under|near|by|aboard|above|inside|among|beside|behind|beneath)\s+"
+        r"(?:an?|the|its|her|his|their|(?P<proper>[A-Z]\w+))",
+        tail,
+    )
+    if led is None or facts.home:
+        return False
+    words = re.findall(r"[a-z]+", tail.lower())
+    if not led["proper"] and (len(words) < 3 or not listed_in("places") & set(words)):
+        return False
+    facts.home = _END.sub("", tail).strip(" ,")
+    rest = re.sub(r"^(?:and|but|who|which|while|when|because)\s+", "", tail[len(facts.home) :].strip(" ,"))
+    if rest:
+        read_clause(rest, facts)
+    return True
 
 
 def add_told(part: str, facts: Facts) -> None:
     """Keep a predicate to be told after the name, its verb in the third person."""
     words = part.strip(" ,.;:-").split()
-    if not words or len(words) > 45:
+    if not words or len(words) > 45 or (len(words) == 1 and words[0] in {"is", "are", "was", "has", "have"}):
+        return
+    if words[0].endswith("s") and words[0] not in small().verbs and singular(words[0]) != words[0] and len(words) > 2:
+        facts.whole.append(" ".join(words))  # somebody else's doing: "squirrels owe me rent"
         return
     at = next((index for index, word in enumerate(words) if not is_adverb(word.lower())), 0)
     if facts.pronoun == "they" and words[at].islower():

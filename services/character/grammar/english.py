@@ -1,9 +1,11 @@
-"""The rules of English the grammar needs: articles, verbs after pronouns, possessives, capitals. Knows no characters."""
+"""The rules of English the grammar needs: articles, verbs after pronouns, capitals. Knows no characters."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from services.character.grammar.lists import listed_in
 
 _AN = re.compile(r"^(?:hours?|hourly|honest|honou?r|heir|heirloom|8|11(?!\d)|18(?!\d)|x-ray|[FHLMNRSX][A-Z0-9])")
 _A = re.compile(
@@ -13,16 +15,10 @@ _ARTICLE = re.compile(r"\b([Aa])n?(\s+)([A-Za-zÀ-ÿ0-9][\w'’-]*)")
 _END = re.compile(
     r"(?<!\bMr\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?:(?<=[.!?…])|(?<=[.!?…][\"”]))\s+(?=[\"“]?[A-ZÀ-Þ0-9])"
 )
-_MODAL = frozenset(
-    "can could will would shall should may might must cannot can't couldn't won't wouldn't shouldn't mustn't didn't did had hadn't "
-    "was were ought used never always only still also often sometimes just now once rarely secretly quietly usually mostly".split()
-)
-_PAST = frozenset(
-    "lost found fell got went came stole sold made kept told taught thought fought brought bought caught built left met ran sang sat saw said sent slept spent stood swam took "
-    "threw woke won wore wrote grew became began broke chose drew drank drove ate flew forgot froze gave hid held knew led lay let lit paid put read rode rose shot shut spoke swore "
-    "tore understood fled bit bent bled bred blew dug drank dealt fed felt forgave heard hurt hit cost cut set hung kept knelt laid learnt burnt dreamt meant rang sank shook shone slid sought".split()
-)
-_THIRD = {"are": "is", "have": "has", "do": "does", "were": "was", "aren't": "isn't", "haven't": "hasn't", "don't": "doesn't", "weren't": "wasn't", "'re": "'s", "'ve": "'s"}  # fmt: skip
+_THIRD = {
+    "are": "is", "have": "has", "do": "does", "were": "was", "aren't": "isn't", "haven't": "hasn't", "don't": "doesn't",
+    "weren't": "wasn't", "'re": "'s", "'ve": "'s",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def third(verb: str) -> str:
     """Return the verb as it stands after "she": "walk" becomes "walks", "were" "was"; a past stays."""
     if verb in _THIRD:
         return _THIRD[verb]
-    if verb in _MODAL or verb in _PAST or verb.endswith("ed"):
+    if verb in listed_in("modal_verbs") or verb in listed_in("irregular_pasts") or verb.endswith("ed"):
         return verb
     if re.search(r"(?:s|x|z|ch|sh|o)$", verb):
         return verb + "es"
@@ -90,7 +86,12 @@ def bare(verb: str) -> str:
     for plural, single in _THIRD.items():
         if verb == single and not plural.startswith("'"):
             return plural
-    if verb in _MODAL or verb in _PAST or not verb.endswith("s") or verb.endswith(("ss", "us")):
+    if (
+        verb in listed_in("modal_verbs")
+        or verb in listed_in("irregular_pasts")
+        or not verb.endswith("s")
+        or verb.endswith(("ss", "us"))
+    ):
         return verb
     if verb.endswith("ies") and len(verb) > 4:
         return verb[:-3] + "y"
@@ -99,24 +100,12 @@ def bare(verb: str) -> str:
 
 def is_adverb(word: str) -> bool:
     """Tell whether a word may stand between a subject and its verb without being the verb."""
-    return word in {
-        "always",
-        "never",
-        "still",
-        "now",
-        "only",
-        "also",
-        "often",
-        "sometimes",
-        "just",
-        "once",
-        "rarely",
-    } or word.endswith("ly")
+    return word in listed_in("verb_adverbs") or word.endswith("ly")
 
 
-def possessive(name: str) -> str:
-    """Return the genitive of a name."""
-    return name + "'s"
+def is_past(word: str) -> bool:
+    """Tell whether a word is the past of an irregular verb."""
+    return word in listed_in("irregular_pasts")
 
 
 def sentences(text: str) -> list[str]:

@@ -13,7 +13,8 @@ from random import Random
 
 from services.character.domain import Details, Wish
 from services.character.grammar.english import indefinite, sentences, tidy
-from services.character.grammar.setting import Person, decide
+from services.character.grammar.lists import listed_in
+from services.character.grammar.setting import Person, decide, in_water, is_big
 from services.character.grammar.sheet import is_alive, spoken
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
@@ -22,16 +23,16 @@ from services.character.grammar.words import traits
 LEAST, MOST = 190, 340
 """Words that a history has; a long description may need the most."""
 
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ONES = "nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_KIN = re.compile(r"\b(?:mother|father|parents?|brothers?|sisters?|family|orphan\w*|raised|foundling|son|daughter|grandmother|grandfather|aunt|uncle|grew up|born|made|built|created|twin|abandoned)\b", re.IGNORECASE)  # fmt: skip
-_DEAD = frozenset(
-    {"ghost", "wraith", "banshee", "skeleton", "spirit", "headless horseman", "zombie", "ghoul", "mummy", "lich"}
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ONES = (
+    *("nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_PLAIN_RANKS = frozenset(
-    "girl boy woman man lady gentleman guy dude bloke chap lad lass kid child human pupil fellow gal person stranger toddler tween youngster maiden schoolgirl schoolboy princess prince king queen dame duke duchess lassie laddie fella gent twin character antagonist survivor hero heroine geezer".split()
+_KIN = re.compile(
+    r"\b(?:mother|father|parents?|brothers?|sisters?|family|orphan\w*|raised|foundling|son|daughter|"
+    r"grandmother|grandfather|aunt|uncle|grew up|born|made|built|created|twin|abandoned)\b",
+    re.IGNORECASE,
 )
-_NARROW = frozenset({"beginning"})
 
 
 @cache
@@ -70,8 +71,8 @@ class _Teller:
         order = random.choice(_table().table("orders").texts("rows")).split()
         if shape == "gift":
             order = [name for name in order if name != "treasure"]
-        told = self._stated()
         parts = {name: self._passage(name, shape) for name in dict.fromkeys(order) if name != "told"}
+        told = self._stated(" ".join(parts.values()))
         parts["told"] = self._fitted(told, sum(len(text.split()) for text in parts.values()))
         text = self._text(order, parts)
         for number, row in enumerate(self._fills(random, text)):
@@ -84,13 +85,13 @@ class _Teller:
         return text
 
     def _shapes(self) -> list[str]:
-        barred = set(_NARROW)
+        barred = set(listed_in("narrow"))
         if self._person.facts.belongings:
             barred.add("gift")
         if self._person.species.kind in {"plant", "thing"}:
-            barred |= {"journey", "mistake", "rivalry", "unfair", "secret"}
+            barred |= listed_in("barred_of_things")
         if self._person.stage == "child":
-            barred |= {"rivalry", "unfair", "journey"}
+            barred |= {"rivalry", "unfair", "journey", "name"}
         return [name for name in _table().table("shapes").names() if name not in barred]
 
     def _passage(self, name: str, shape: str) -> str:
@@ -103,11 +104,13 @@ class _Teller:
         return render(random.choice(fit), random, self._person.pronouns, self._values)
 
     def _fills(self, random: Random, text: str) -> list[str]:
-        rows = [
-            row
-            for row in _table().table("banks").texts("fill")
-            if "{strength}" not in row or self._details.strength not in text
-        ]
+        told = {
+            "{strength}": self._details.strength in text,
+            "{fear}": self._details.fear in text,
+            "{good}": not self._values["good"],
+        }
+        barred = [slot for slot, holds in told.items() if holds]
+        rows = [row for row in _table().table("banks").texts("fill") if not any(slot in row for slot in barred)]
         random.shuffle(rows)
         return [render(row, random, self._person.pronouns, self._values) for row in rows]
 
@@ -124,7 +127,10 @@ class _Teller:
         paragraphs: list[list[str]] = [[]]
         seen: set[str] = set()
         for name in order:
-            if name in {"event", "want", "told", "treasure"} and sum(len(text.split()) for text in paragraphs[-1]) > 22:
+            new = name in {"event", "want", "told", "treasure", "end"} or (
+                name == "work" and "cost" in order[: order.index(name)]
+            )
+            if new and sum(len(text.split()) for text in paragraphs[-1]) > 22:
                 paragraphs.append([])
             fresh = [sentence for sentence in sentences(parts[name]) if sentence.lower() not in seen]
             seen.update(sentence.lower() for sentence in fresh)
@@ -132,21 +138,37 @@ class _Teller:
         joined = (" ".join(piece for piece in paragraph if piece) for paragraph in paragraphs)
         return "\n\n".join(paragraph for paragraph in joined if paragraph)
 
-    def _stated(self) -> list[str]:
+    def _stated(self, text: str) -> list[str]:
         """Tell what the description states and the sheet does not hold, a sentence each."""
         facts, name, random = self._person.facts, self._details.first_name, self._person.chance("told")
         told: list[str] = []
         if facts.origin:
             told.append(self._said("lead", facts.origin, random, bank="banks"))
-        rank = facts.rank if facts.rank not in _PLAIN_RANKS and facts.rank not in self._details.profession else ""
+        rank = (
+            facts.rank
+            if facts.rank not in listed_in("plain_ranks") and facts.rank not in self._details.profession
+            else ""
+        )
         if rank and not any(f" {rank} " in f" {item} " for item in facts.told):
             told.append(self._said("rank", f"{indefinite(rank)} {rank}", random))
         if facts.name is not None and facts.name.nick:
             told.append(self._said("nick", facts.name.nick, random))
-        told += [self._said("have", spoken(self._person, thing, name), random) for thing in facts.belongings if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure]  # fmt: skip
+        title = facts.name.title if facts.name else ""
+        if (
+            title
+            and self._values["full"] not in text
+            and title.lower().replace(".", "") not in {"mr", "mrs", "miss", "ms"}
+        ):
+            told.append(self._said("title", self._values["full"], random))
+        told += [
+            self._said("have", spoken(self._person, thing, name), random)
+            for thing in facts.belongings
+            if is_alive(thing) or spoken(self._person, thing, name) != self._details.treasure
+        ]
         told += [tidy(_closed(spoken(self._person, sentence, name))) for sentence in facts.whole]
         habits = [item for item in facts.told if spoken(self._person, item, name) != self._details.habit]
-        nexts = list(_table().table("told").texts("next"))
+        nexts = fitting(_table().table("told").texts("next"), self._flags)
+        nexts = list(dict.fromkeys(nexts))
         random.shuffle(nexts)
         for number, item in enumerate(habits):
             said = spoken(self._person, item, name)
@@ -183,9 +205,10 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
     }
     flags = {
         "comes": bool(facts.comes),
+        "plural": person.pronouns.plural,
         "origin": bool(facts.origin),
         "kin": bool(_KIN.search(told)),
-        "dead": person.species.name in _DEAD,
+        "dead": person.species.name in listed_in("dead"),
         "glow": person.species.cover == "glow",
         "made": person.species.kind in {"machine", "thing"},
         "folk": person.species.person and person.species.name != "human",
@@ -204,33 +227,36 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
     )
     place = f"{person.setting}_place" if f"{person.setting}_place" in decks.names() else "place"
     good, bad = _two(details.traits)
-    name = (
-        f"{title} {details.first_name}"
-        if title and person.facts.name and not person.facts.name.last
-        else details.first_name
-    )
     return {
         "name": details.first_name,
-        "full": f"{title if details.last_name else ''} {name} {details.last_name}".strip().replace("  ", " "),
+        "full": " ".join(part for part in (title, details.first_name, details.last_name) if part),
         "species": details.species,
         "profession": details.profession,
         "aprofession": f"{indefinite(details.profession)} {details.profession}",
         "home": details.home,
         "goal": details.goal,
         "fear": details.fear,
-        "fear_short": details.fear.split(",")[0],
+        "dread": details.fear.split(",")[0],
         "habit": details.habit,
         "treasure": details.treasure,
         "strength": details.strength,
         "flaw": details.flaw,
         "good": good,
         "bad": bad,
-        "aged_at": number_words(details.age),
+        "agewords": number_words(details.age),
         "ago": _ago(details.age, person, random),
         "place": random.choice(decks.texts(place)),
-        "animalplace": random.choice(decks.texts("water_animalplace" if person.setting == "sea" else "animalplace")),
+        "animalplace": random.choice(
+            decks.texts(
+                "water_animalplace"
+                if in_water(person.species)
+                else "big_animalplace"
+                if is_big(person.species)
+                else "animalplace"
+            )
+        ),
         "elder": elder,
-        "elder_the": re.sub(r"^an? ", "the ", elder),
+        "theelder": re.sub(r"^an? ", "the ", elder),
         "season": random.choice(decks.texts("season")),
         "comes": person.facts.comes,
         "origin": person.facts.origin,

@@ -8,28 +8,26 @@ from random import Random
 
 from services.character.domain import Wish
 from services.character.grammar.english import listed, tidy
+from services.character.grammar.lists import listed_in
 from services.character.grammar.setting import Person
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
 
 _HAIR = re.compile(
-    r"hair|bald|wig|mohawk|braid|plait|ponytail|pigtail|curls|dreadlocks|blond|brunette|redhead|ginger|hooded|turban|helmet|mane|beard"
+    r"hair|bald|wig|mohawk|braid|plait|ponytail|pigtail|curls|dreadlocks|blond|brunette|redhead|ginger|"
+    r"hooded|turban|helmet|mane|beard"
 )
 _EYES = re.compile(
     r"\beyes?\b|eyed|blind|glasses|spectacles|goggles|monocle|eyepatch|mask|faceless|headless|gaze|stare"
 )
-_BUILD = frozenset(
-    "tall short small tiny big large huge enormous giant gigantic massive thin slim slender skinny lean lanky gaunt wiry stocky stout plump fat chubby round burly muscular brawny sturdy broad broad-shouldered petite bony heavyset athletic hulking towering diminutive curvy frail obese overweight rotund scrawny strapping dainty willowy".split()
-)
 _CLOTHES = re.compile(
-    r"^wearing |coat|cloak|robe|dress|jacket|apron|uniform|suit|armou?r|shirt|cape|gown|overalls|hoodie|sweater|waistcoat|tunic"
+    r"^wearing |coat|cloak|robe|dress|jacket|apron|uniform|suit|armou?r|shirt|cape|gown|overalls|hoodie|"
+    r"sweater|waistcoat|tunic"
 )
 _OUTSIDE = re.compile(
-    r"fur|coat|feather|plumage|scale|skin|shell|spot|stripe|casing|plating|chassis|dent|rust|hide|fleece|petal|leaves|bark"
+    r"fur|coat|feather|plumage|scale|skin|shell|spot|stripe|casing|plating|chassis|dent|rust|hide|fleece|"
+    r"petal|leaves|bark"
 )
-_DARK = frozenset({"japanese", "chinese", "korean", "indian", "arabic", "persian", "westafrican", "eastafrican"})
-_BODILESS = frozenset({"AI", "computer", "hologram"})
-_BARE_BONES = frozenset({"skeleton", "mummy", "grim reaper", "death", "spirit", "shadow", "will-o'-the-wisp"})
 
 
 def physical(person: Person, wish: Wish, voice: str) -> str:
@@ -64,12 +62,19 @@ def _sheet() -> Table:
     return read_table("sheet")
 
 
+def _colour(person: Person, random: Random) -> str:
+    """Return the colour of fur, feathers or scales."""
+    table = _sheet().table("colours")
+    known = next((key for key in (person.species.name, person.species.cover) if key in table.names()), "fur")
+    return random.choice(table.texts(known))
+
+
 def _row(person: Person, key: str, random: Random) -> str:
     return render(
         random.choice(fitting(_sheet().table("faces").texts(key), person.flags)),
         random,
         person.pronouns,
-        {},
+        {"colour": _colour(person, random)},
         whole=False,
     )
 
@@ -80,19 +85,19 @@ def _first(person: Person, features: list[str], known: str) -> str:
     random = person.chance("build")
     looks = list(person.facts.looks)
     things = [feature for feature in features if not feature.startswith("wearing ")]
-    if person.species.cover not in {"skin", "pallor", "glow", "alien"}:
+    if not person.species.person or person.species.cover not in {"skin", "pallor", "glow", "alien"}:
         told = listed(looks) if looks else ""
         parts = f"{they} {is_} {told}" if told else ""
         had = f"{they} {_has(person)} {listed(things)}" if things else ""
         return " and ".join(part for part in (parts, had) if part)
-    if not set(looks) & _BUILD and not any(look in known for look in ("legged", "build", "frame")):
+    if not set(looks) & listed_in("build") and not any(look in known for look in ("legged", "build", "frame")):
         looks.append(_row(person, _build(person), random))
     with_ = list(things)
-    if person.species.cover in {"skin", "pallor"} and person.species.name not in _BARE_BONES:
+    if person.species.cover in {"skin", "pallor"} and person.species.name not in listed_in("bare_bones"):
         if not _HAIR.search(known):
             with_.append(_row(person, _hair(person), random))
         if not _EYES.search(known):
-            dark = person.facts.people in _DARK
+            dark = person.facts.people in listed_in("dark")
             with_.append(
                 _row(person, "dark_eyes" if dark else "eyes" if person.species.name == "human" else "fey_eyes", random)
             )
@@ -105,7 +110,7 @@ def _first(person: Person, features: list[str], known: str) -> str:
 def _hair(person: Person) -> str:
     if person.stage == "old" and person.species.name in {"human", "dwarf"}:
         return "old_hair"
-    return "dark_hair" if person.facts.people in _DARK else "hair"
+    return "dark_hair" if person.facts.people in listed_in("dark") else "hair"
 
 
 def _has(person: Person) -> str:
@@ -114,9 +119,9 @@ def _has(person: Person) -> str:
 
 def _build(person: Person) -> str:
     name, names = person.species.name, person.species.names
-    if name in {"pixie", "fairy", "sprite", "tooth fairy", "brownie", "leprechaun", "imp", "gremlin"}:
+    if name in listed_in("tiny_folk"):
         return "small_build"
-    if name in {"giant", "troll", "ogre", "cyclops", "titan", "yeti", "half-giant", "minotaur", "oni", "goliath"}:
+    if name in listed_in("big_folk"):
         return "big_build"
     if names == "elf" and person.stage != "child":
         return "elf_build"
@@ -132,17 +137,13 @@ def _second(person: Person, features: list[str], known: str) -> list[str]:
     wears = "wear" if person.pronouns.plural else "wears"
     told = [f"{they} {wears} {listed(worn)}"] if worn else []
     cover = person.species.cover
-    if person.species.name in _BODILESS:
+    if person.species.name in listed_in("bodiless"):
         return [*told, f"There is little to see of {person.pronouns.them} but a small amber light that dims in thought"]
-    if cover not in {"skin"} and not (_OUTSIDE.search(known)):
+    covered = cover != "skin" or not person.species.person
+    if covered and person.species.name not in listed_in("bare_bones") and not _OUTSIDE.search(known):
         told.append(_row(person, cover, random))
     if person.species.person:
-        if (
-            not worn
-            and not _CLOTHES.search(known)
-            and cover in {"skin", "pallor"}
-            and person.species.names not in {"fae"}
-        ):
+        if not worn and not _CLOTHES.search(known) and cover in {"skin", "pallor"} and person.species.names != "fae":
             told.append(f"{they} {wears} {_row(person, 'clothes', random)}")
         told.append(_row(person, "tell", random) if random.random() < 0.5 or not features else "")
     elif cover == "metal":
@@ -171,7 +172,7 @@ def drawn(person: Person, wish: Wish) -> str:
     if not parts:
         parts.append(random.choice(table.texts("base")))
     key = person.mood or (
-        person.species.kind if person.species.kind == "machine" and person.setting not in {"space"} else person.setting
+        person.species.kind if person.species.kind == "machine" and person.setting != "space" else person.setting
     )
     if sum(len(part) for part in parts) < 160:
         parts.append(random.choice(table.texts(key)))

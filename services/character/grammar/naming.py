@@ -6,42 +6,31 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from services.character.grammar.lists import listed_in
 from services.character.grammar.species import kinds
 from services.character.grammar.table import read_table
 from services.character.grammar.words import people, small, traits
 
 _TOKEN = re.compile(r"[^\W\d_][\w'’.-]*[\w'’]|[^\W_]+|\S", re.UNICODE)
 _SAID = re.compile(
-    r"\b(?:(?:full |first |real |his |her |their |its |my )?name(?:\s*(?:is|was|[:=])|'s|\s+of)|(?:re)?named|called|known(?: to \w+)? as|goes by(?: the name(?: of)?)?|"
-    r"going by(?: the name(?: of)?)?|by the name of|answers to(?: the name(?: of)?)?|answering to(?: the name(?: of)?)?|christened|nicknamed|dubbed|designated|designation:?|"
+    r"\b(?:(?:full |first |real |his |her |their |its |my )?name(?:\s*(?:is|was|[:=])|'s|\s+of)|(?:re)?named|"
+    r"called|known(?: to \w+)? as|goes by(?: the name(?: of)?)?|"
+    r"going by(?: the name(?: of)?)?|by the name of|answers to(?: the name(?: of)?)?|answering to(?: "
+    r"the name(?: of)?)?|christened|nicknamed|dubbed|designated|designation:?|"
     r"calls? (?:her|him|them|it|me)(?:self|selves)?|call (?:her|him|them|it|me)|say hello to|meet)\s+(?=\S)",
     re.IGNORECASE,
 )
 _OTHERS = re.compile(
-    r"(?:\b(?:with|and|has|have|had|owns?|rides?|of|for|by|from|to|in|on|at|loves?|hates?|misses|wants|against|protects|seeking|finds?|find)\s+(?:an?|the|his|her|their|its|my|your|one|two)|"
+    r"(?:\b(?:with|and|has|have|had|owns?|rides?|of|for|by|from|to|in|on|at|loves?|hates?|misses|wants|"
+    r"against|protects|seeking|finds?|find)\s+(?:an?|the|his|her|their|its|my|your|one|two)|"
     r"\b(?:his|her|their|its|whose))\s+(?:[\w'’-]+\s+){1,4}$",
     re.IGNORECASE,
 )
-_PARTICLES = frozenset({"of", "the", "de", "da", "di", "del", "della", "du", "des", "von", "van", "der", "den", "zu", "bin", "bint", "ibn", "al", "el", "la", "le", "ap", "y", "ben", "ter", "af", "av", "dos", "das"})  # fmt: skip
-_NUMBERED = frozenset(
-    {
-        "Unit",
-        "Model",
-        "Number",
-        "Subject",
-        "Agent",
-        "Project",
-        "Mark",
-        "Type",
-        "Series",
-        "Bot",
-        "Mk",
-        "Patient",
-        "Experiment",
-    }
+_STYLES = re.compile(
+    r"\b(?:his|her|their)\s+(?:royal\s+)?(?:majesty|highness|grace|excellency|holiness|lordship|ladyship)\b[, "
+    r"]*",
+    re.IGNORECASE,
 )
-_AFTER = frozenset({",", ".", ":", ";", "-", "(", "|", "!", "?"})
-_STYLES = re.compile(r"\b(?:his|her|their)\s+(?:royal\s+)?(?:majesty|highness|grace|excellency|holiness|lordship|ladyship)\b[, ]*", re.IGNORECASE)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +110,7 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
     for match in _SAID.finditer(text):
         index = next((i for i, token in enumerate(tokens) if token.start >= match.end()), -1)
         said = match[0].lower().strip()
-        if index < 0 or (
-            said not in {"name:"} and _OTHERS.search(text[max(0, match.start() - 60) : match.start()].lstrip())
-        ):
+        if index < 0 or (said != "name:" and _of_others(text[max(0, match.start() - 60) : match.start()].lstrip())):
             continue
         name = _run(tokens, index, match.start(), loose=True)
         if name is None and said not in {"meet", "say hello to"} and not said.startswith(("call ", "calls ")):
@@ -131,6 +118,12 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
         if name is not None and tokens[index].lower not in {"after", "by", "in", "at", "to"}:
             found.append((120 if said.startswith("name") else 100, name))
     return found
+
+
+def _of_others(before: str) -> bool:
+    """Tell whether the words before a name say that it is somebody else's: "with a dog (named)"."""
+    plain = re.sub(r"\bin (?:his|her|their|its) (?:early |mid |late |mid-)?\w+(?:ies|teens|s)\b", "", before)
+    return bool(_OTHERS.search(plain))
 
 
 def _small_name(tokens: list[_Token], index: int, start: int, text: str) -> Name | None:
@@ -157,7 +150,11 @@ def _standing(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
     index = 0
     while index < len(tokens):
         before = tokens[index - 1] if index else None
-        opens = before is None or before.text in _AFTER or text[before.end : tokens[index].start].count("\n") > 0
+        opens = (
+            before is None
+            or before.text in listed_in("after")
+            or text[before.end : tokens[index].start].count("\n") > 0
+        )
         name = _run(tokens, index, tokens[index].start, loose=False) if tokens[index].capital else None
         if name is None:
             small_one = _small_alone(text, tokens, index) if opens else None
@@ -192,8 +189,15 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
         return 80 if followed or name.title or name.last or " " in name.first or after[:1].islower() else 0
     if opens and (followed or name.title):
         return 60 if sentence else 45 if re.match(r"[,.;:(]|$", after) or followed else 0
+    if (
+        before in {"am", "is", "are"}
+        and index == 2
+        and tokens[0].lower in {"i", "you", "they", "she", "he"}
+        and (not known_word(name.first) or re.match(r",\s+(?:an?|the)\b", after))
+    ):
+        return 65
     noun = before in kinds().words or before in people().professions or before in people().kin
-    mine = not _OTHERS.search(text[max(0, tokens[index].start - 60) : tokens[index].start])
+    mine = not _of_others(text[max(0, tokens[index].start - 60) : tokens[index].start])
     if noun and mine and before not in {"in", "at"}:
         return 70 if name.title else 55
     return 40 if name.title and before in {"is", "am", "are", "a", "the", "old"} and mine else 0
@@ -233,7 +237,7 @@ def _run(tokens: list[_Token], index: int, start: int, *, loose: bool) -> Name |
     end = first
     while end < len(tokens) and _belongs(tokens, first, end):
         end += 1
-    while end > first and tokens[end - 1].lower in _PARTICLES:
+    while end > first and tokens[end - 1].lower in listed_in("particles"):
         end -= 1
     words = [token.text for token in tokens[first:end]]
     title = " ".join(token.text for token in tokens[index:titles] if token.text != ".")
@@ -257,27 +261,34 @@ def _belongs(tokens: list[_Token], first: int, at: int) -> bool:
     if token.text in {'"', "“", "”"}:
         return at > first and at + 1 < len(tokens)
     inner = at > first
-    if token.lower in small().never_names or (token.lower in small().function and token.lower not in _PARTICLES):
+    if re.search(r"-(?:(?:year|month|week|day)s?-old|ish|something|odd)$", token.lower):
         return False
-    if token.capital or (inner and token.text.isdigit() and tokens[at - 1].text in _NUMBERED):
+    epithet = token.text in {"Old", "Young", "Little", "Big"} and at + 1 < len(tokens) and tokens[at + 1].capital
+    if epithet:
+        return True
+    if token.lower in small().never_names or (
+        token.lower in small().function and token.lower not in listed_in("particles")
+    ):
+        return False
+    if token.capital or (inner and token.text.isdigit() and tokens[at - 1].text in listed_in("numbered")):
         sentence = inner and tokens[at - 1].text.endswith(".") and len(tokens[at - 1].text) > 3
         return not sentence
-    if not inner or token.lower not in _PARTICLES:
+    if not inner or token.lower not in listed_in("particles"):
         return False
-    ahead = next((other for other in tokens[at + 1 : at + 3] if other.lower not in _PARTICLES), None)
+    ahead = next((other for other in tokens[at + 1 : at + 3] if other.lower not in listed_in("particles")), None)
     return ahead is not None and ahead.capital and ahead.lower not in small().never_names
 
 
 def _named(written: str, title: str, start: int, end: int) -> Name | None:
     nick = re.search(r'["“]\s*([^"“”]{1,40}?)\s*["”]', written)
     plain = re.sub(r'\s*["“][^"“”]*["”]\s*', " ", written).replace('"', " ").split()
-    plain = [word.rstrip(".,") if len(word) > 2 or word.endswith(".") and len(plain) == 1 else word for word in plain]
+    plain = [word.rstrip(".,") if len(word) > 2 or (word.endswith(".") and len(plain) == 1) else word for word in plain]
     plain = [re.sub(r"['’]s$", "", word) for word in plain]
     if not plain or not plain[0]:
         return None
     if plain[0] == "The" and len(plain) > 2:  # "The Great Mandolini"
         return Name(" ".join(plain)[:60], "", title, "", start, end)
-    count = 2 if len(plain) > 1 and (plain[0] in {"Old", "Little", "Young", "Big", *_NUMBERED}) else 1
+    count = 2 if len(plain) > 1 and (plain[0] in {"Old", "Little", "Young", "Big", *listed_in("numbered")}) else 1
     return Name(" ".join(plain[:count])[:60], " ".join(plain[count:])[:60], title, nick[1] if nick else "", start, end)
 
 

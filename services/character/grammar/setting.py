@@ -9,6 +9,7 @@ from random import Random
 from services.character.domain import Wish
 from services.character.grammar.english import HE, IT, SHE, THEY, Pronouns
 from services.character.grammar.facts import Facts
+from services.character.grammar.lists import listed_in
 from services.character.grammar.naming import first_names
 from services.character.grammar.reading import read
 from services.character.grammar.species import Species, kinds
@@ -16,22 +17,33 @@ from services.character.grammar.table import read_table
 from services.character.grammar.words import people
 
 _STAGES = {
-    "newborn": (0.0, 0.0), "infant": (0.0, 0.06), "toddler": (0.06, 0.17), "child": (0.34, 0.62), "tween": (0.56, 0.68), "teen": (0.73, 1.0),
-}  # fmt: skip
-_GROWN = {"young": (0.02, 0.22), "adult": (0.1, 0.75), "middle": (0.45, 0.68), "older": (0.7, 0.95), "old": (0.93, 1.15), "ancient": (1.2, 1.35)}  # fmt: skip
+    "newborn": (0.0, 0.0),
+    "infant": (0.0, 0.06),
+    "toddler": (0.06, 0.17),
+    "child": (0.34, 0.62),
+    "tween": (0.56, 0.68),
+    "teen": (0.73, 1.0),
+}
+_GROWN = {
+    "young": (0.02, 0.22),
+    "adult": (0.1, 0.75),
+    "middle": (0.45, 0.68),
+    "older": (0.7, 0.95),
+    "old": (0.93, 1.15),
+    "ancient": (1.2, 1.35),
+}
 _TENS = {"sixties": (61, 69), "seventies": (71, 79), "eighties": (81, 89), "nineties": (91, 98), "hundred": (100, 104)}
-_WATER = frozenset(
-    "whale dolphin shark octopus squid seal crab lobster fish eel carp koi salmon trout goldfish jellyfish starfish seahorse orca porpoise narwhal kraken leviathan clam nautilus cuttlefish shrimp prawn mermaid merman merfolk triton siren".split()
-)
-_PETS = frozenset(
-    "dog cat hamster canary budgie goldfish guinea_pig parrot poodle corgi beagle labrador terrier".split()
-)
 _SETTINGS = {
-    "sea": "sea ship sailor captain pirate lighthouse harbour harbor fisher fisherman whaler island shore coast boat submarine diver navigator tide ocean",
-    "space": "space star starship planet moon mars galaxy station orbit asteroid astronaut cosmonaut alien robot android cyborg spaceship freighter colony",
-    "fantasy": "knight wizard witch dragon elf dwarf castle kingdom magic sword quest sorceress warlock bard paladin mage archer ranger warrior druid prince princess king queen realm tower alchemist squire rogue potion",
+    "sea": "sea ship sailor captain pirate lighthouse harbour harbor fisher fisherman whaler island shore coast "
+    "boat submarine diver navigator tide ocean",
+    "space": "space star starship planet moon mars galaxy station orbit asteroid astronaut cosmonaut alien robot "
+    "android cyborg spaceship freighter colony",
+    "fantasy": "knight wizard witch dragon elf dwarf castle kingdom magic sword quest sorceress warlock bard paladin "
+    "mage archer ranger warrior druid prince princess king queen realm tower alchemist squire rogue "
+    "potion",
     "country": "farm farmer shepherd village miller gardener beekeeper orchard cottage meadow barn herd sheep fields",
-    "town": "detective nurse teacher police taxi tram office city street flat shop baker accountant librarian journalist lawyer student school engineer scientist museum hotel factory spy restaurant",
+    "town": "detective nurse teacher police taxi tram office city street flat shop baker accountant librarian "
+    "journalist lawyer student school engineer scientist museum hotel factory spy restaurant",
 }
 
 
@@ -90,7 +102,7 @@ def decide(wish: Wish) -> Person:
     setting = _setting(wish, facts, species, Random(f"{key}/setting"))
     mood = next((moods()[word] for word in _words(wish.style) if word in moods()), "")
     infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature"}
-    flags = {species.kind, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
+    flags = {species.kind, species.cover, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
     return Person(
         facts,
         species,
@@ -186,7 +198,7 @@ def _pronouns(facts: Facts, sex: str) -> Pronouns:
 
 def _setting(wish: Wish, facts: Facts, species: Species, random: Random) -> str:
     if species.kind == "animal" and not facts.profession:
-        return "sea" if species.name in _WATER else "wild"
+        return "sea" if species.name in listed_in("water") else "wild"
     words = set(_words(f"{wish.description} {wish.style} {facts.profession} {species.name}"))
     scores = {key: len(words & set(listed.split())) for key, listed in _SETTINGS.items()}
     best = max(scores.values())
@@ -205,9 +217,15 @@ def _setting(wish: Wish, facts: Facts, species: Species, random: Random) -> str:
 
 def is_pet(species: Species) -> bool:
     """Tell whether an animal lives with people."""
-    return species.name in _PETS
+    return species.name in listed_in("pets")
+
+
+def is_big(species: Species) -> bool:
+    """Tell whether an animal is too large for hedges and hollows."""
+    large = species.cover in {"fur", "skin"} and species.old >= 16
+    return species.kind == "animal" and large and species.name not in listed_in("small") and not in_water(species)
 
 
 def in_water(species: Species) -> bool:
     """Tell whether it lives in water."""
-    return species.name in _WATER
+    return species.name in listed_in("water")

@@ -8,22 +8,28 @@ from random import Random
 
 from services.character.domain import Details, Wish
 from services.character.grammar.english import Pronouns, bare, listed, third, tidy
+from services.character.grammar.lists import listed_in
 from services.character.grammar.looks import drawn, physical
 from services.character.grammar.phrases import singular
-from services.character.grammar.setting import Person, decide, in_water, is_pet
+from services.character.grammar.setting import Person, decide, in_water, is_big, is_pet
 from services.character.grammar.species import kinds
 from services.character.grammar.table import Table, read_table
 from services.character.grammar.template import fitting, render
 from services.character.grammar.words import people, traits
 
 ANIMALS_HAD = re.compile(
-    r"\b(?:cat|dog|crow|raven|owl|parrot|horse|donkey|mouse|rat|fox|wolf|dragon|snake|toad|frog|bird|hawk|falcon|pony|goat|monkey|ferret|lizard|companion|sidekick|apprentice|servant)s?\b"
+    r"\b(?:cat|dog|crow|raven|owl|parrot|horse|donkey|mouse|rat|fox|wolf|dragon|snake|toad|frog|bird|"
+    r"hawk|falcon|pony|goat|monkey|ferret|lizard|companion|sidekick|apprentice|servant)s?\b"
 )
 _HABITS = re.compile(
-    r"^(?:(?:always|never|often|secretly|constantly) )?(?:collects|talks|sings|hums|plays|tells|counts|smells|whistles|argues|apologises|writes|bakes|winces|forgets|judges|steals|knits|drinks|smokes|sleeps|dances|laughs|asks|keeps)\b"
+    r"^(?:(?:always|never|often|secretly|constantly) )?(?:collects|talks|sings|hums|plays|tells|counts|"
+    r"smells|whistles|argues|apologises|writes|bakes|winces|forgets|judges|steals|knits|drinks|smokes|"
+    r"sleeps|dances|laughs|asks|keeps)\b"
 )
+_MANNERS = {"machine": "machine_manner", "animal": "animal_manner"}
 _ON = re.compile(
-    r"\b(?:isles?|islands?|coast|moon|planet|farm|station|mountain|hill|plains?|steppes?|mars|venus|ship|shore|cliffs?|border|outskirts|tundra|prairie)\b",
+    r"\b(?:isles?|islands?|coast|moon|planet|farm|station|mountain|hill|plains?|steppes?|mars|venus|"
+    r"ship|shore|cliffs?|border|outskirts|tundra|prairie)\b",
     re.IGNORECASE,
 )
 
@@ -138,10 +144,10 @@ def _profession(person: Person) -> str:
         return (
             "newcomer to the world" if person.age == 0 or species.kind != "person" else "explorer of the kitchen floor"
         )
-    if kind in {"animal"}:
+    if kind == "animal":
         key = "animal"
     elif kind in {"creature", "plant"}:
-        key = "wild"
+        key = "plant" if kind == "plant" else "wild"
     elif kind in {"machine", "thing"}:
         key = "space" if person.setting == "space" and kind == "machine" else "machine"
     elif person.stage == "child":
@@ -171,6 +177,8 @@ def _home(person: Person) -> str:
             if in_water(species)
             else "pets"
             if is_pet(species)
+            else "plains"
+            if is_big(species)
             else "wild"
             if species.kind == "animal"
             else "lair"
@@ -178,7 +186,11 @@ def _home(person: Person) -> str:
     elif species.kind == "machine":
         key = "space" if person.setting == "space" else "machine"
     elif species.kind in {"thing", "plant", "creature"}:
-        key = {"thing": "household", "plant": "ground", "creature": "lair"}[species.kind]
+        key = {
+            "thing": "household" if species.old > 1 and species.name not in listed_in("outdoors") else "ground",
+            "plant": "ground",
+            "creature": "lair",
+        }[species.kind]
     elif species.names == "divine":
         key = "heaven"
     elif species.name in {"mermaid", "merman", "merfolk", "siren", "triton"}:
@@ -195,24 +207,7 @@ def _traits(person: Person) -> tuple[str, ...]:
     random, known = person.chance("traits"), traits()
     chosen = list(stated)
     good = [word for word in known.good if word not in {"noble", "heroic", "studious"}][:48]
-    bad = [
-        word
-        for word in known.bad
-        if word
-        not in {
-            "cursed",
-            "haunted",
-            "evil",
-            "wicked",
-            "sinister",
-            "cruel",
-            "ruthless",
-            "hopeless",
-            "burnt-out",
-            "theatrical",
-            "dramatic",
-        }
-    ][:44]
+    bad = [word for word in known.bad if word not in listed_in("too_dark")][:44]
     wanted = (
         [good, bad, good]
         if len(stated) < 2
@@ -237,9 +232,8 @@ def _personality(person: Person, words: tuple[str, ...]) -> str:
     good = [word for word in words if word not in known.bad]
     bad = [word for word in words if word in known.bad]
     both = f"{listed(good)} but {listed(bad)}" if good and bad and len(words) <= 4 else listed(list(words))
-    kind = {"machine": "machine_manner", "animal": "animal_manner"}.get(
-        person.species.kind, "child_manner" if person.stage == "child" else "manner"
-    )
+    young = "infant" in person.flags or (person.species.person and person.stage == "child")
+    kind = "child_manner" if young else _MANNERS.get(person.species.kind, "manner")
     rows = fitting(_tables()[0].table("character").texts(kind), person.flags)
     manner = render(_agreeing(rows, words, random), random, person.pronouns, {})
     return tidy(f"{they} {is_} {both}. {manner}")
@@ -247,6 +241,22 @@ def _personality(person: Person, words: tuple[str, ...]) -> str:
 
 def _agreeing(rows: list[str], words: tuple[str, ...], random: Random) -> str:
     """Choose a manner that does not contradict the traits."""
-    against = {"quiet": {"loud", "chatty", "talkative", "boastful", "outspoken", "boisterous"}, "trusts": {"gullible", "paranoid", "suspicious"}, "laughs": {"gloomy", "serious", "solemn"}, "forgives": {"vengeful", "bitter", "jealous"}, "promise": {"dishonest", "deceitful", "lazy"}, "says what": {"secretive", "deceitful", "shy", "timid", "polite"}, "help": {"selfish", "cruel", "evil"}, "never": {"loud", "boisterous", "quarrelsome"}, "plans": {"careful", "disciplined", "methodical"}, "listens": {"impatient", "bossy"}, "secrets": {"gossipy", "chatty"}, "shares": {"greedy", "selfish"}, "best when": {"anxious", "nervous"}, "useful": {"lazy"}, "soft spot": {"cruel", "evil", "ruthless"}}  # fmt: skip
+    against = {
+        "quiet": {"loud", "chatty", "talkative", "boastful", "outspoken", "boisterous"},
+        "trusts": {"gullible", "paranoid", "suspicious"},
+        "laughs": {"gloomy", "serious", "solemn"},
+        "forgives": {"vengeful", "bitter", "jealous"},
+        "promise": {"dishonest", "deceitful", "lazy"},
+        "says what": {"secretive", "deceitful", "shy", "timid", "polite"},
+        "help": {"selfish", "cruel", "evil"},
+        "never": {"loud", "boisterous", "quarrelsome"},
+        "plans": {"careful", "disciplined", "methodical"},
+        "listens": {"impatient", "bossy"},
+        "secrets": {"gossipy", "chatty"},
+        "shares": {"greedy", "selfish"},
+        "best when": {"anxious", "nervous"},
+        "useful": {"lazy"},
+        "soft spot": {"cruel", "evil", "ruthless"},
+    }
     fit = [row for row in rows if not any(word in row and set(words) & clashing for word, clashing in against.items())]
     return random.choice(fit or rows)

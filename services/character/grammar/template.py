@@ -3,8 +3,8 @@
     <person,!child> {Name} {v:keeps} [one|two] {treasure} in {their} room.
 
 A row may begin with conditions in angle brackets: all flags named must hold, those with "!" must not. Choices nest.
-`{they}`, `{them}`, `{their}`, `{theirs}` and `{themself}` are the character's pronouns, with a capital where the slot has
-one; `{v:keeps}` is a verb that follows `{they}`. All other slots are values.
+`{they}`, `{them}`, `{their}`, `{theirs}` and `{themself}` are the character's pronouns, with a capital where the slot
+has one; `{v:keeps}` is a verb that follows `{they}`. All other slots are values.
 """
 
 from __future__ import annotations

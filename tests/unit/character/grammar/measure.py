@@ -1,4 +1,4 @@
-"""What can be measured of made-up characters: whether what is stated came back, and what is wrong with a text's form."""
+"""What can be measured of made-up characters: whether what is stated came back, and a text's form."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ _GENDERS = {"woman": "female", "girl": "female", "female": "female", "man": "mal
 _KNOWN = frozenset({"woman", "man", "girl", "boy", "nonbinary", "female", "male", "none"})
 _ARTICLE = re.compile(r"\b(an?) ([\w'’-]+)", re.IGNORECASE)
 _TWO_ARTICLES = re.compile(r"\b(?:a|an|the|his|their|my|your|its) (?:a|an|the|his|their|my|your|its)\b", re.IGNORECASE)
-_BAD_SPACE = re.compile(r"  | [,.;:!?]|\n\n\n|[,;:][.!?]|[.!?]"[.,]|\.\.|\b(?!had|that|her)(\w+) \1\b(?!-)")
-_AGREEMENT = re.compile(r"\b(?:she|he|it) (?:are|were|have|want|know|keep|live|say|like|need|think)\b|\bthey (?:is|was|has|wants|knows|keeps|lives|says|likes|thinks)\b", re.IGNORECASE)  # fmt: skip
+_BAD_SPACE = re.compile(r"  | [,.;:!?]|\n\n\n|[,;:][.!?]|[.!?]\"[.,]|\.\.|\b(?!had|that|her)(\w+) \1\b(?!-)")
+_AGREEMENT = re.compile(
+    r"(?<!as if )(?<!forgot, as )\b(?:she|he|it) (?:are|were|have|want|know|keep|live|say|need|think)\b|"
+    r"\bthey (?:is|was|has|wants|knows|keeps|lives|says|likes|thinks)\b",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -35,11 +39,11 @@ def made(entry: Mapping[str, Any], seed: int = 0) -> Details:
 def agrees(field: str, wanted: Any, details: Details) -> bool:
     """Tell whether one field came out as stated."""
     if field == "name":
-        return f"{details.first_name} {details.last_name}".strip() == wanted
+        return bool(f"{details.first_name} {details.last_name}".strip() == wanted)
     if field == "species":
         return details.species.lower() == str(wanted).lower()
     if field == "gender":
-        return _GENDERS.get(details.gender, details.gender) == wanted
+        return bool(_GENDERS.get(details.gender, details.gender) == wanted)
     low, high = wanted if isinstance(wanted, list) else (wanted, wanted)
     return bool(low <= details.age <= high)
 
