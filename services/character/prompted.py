@@ -1,8 +1,4 @@
-"""The maker with a language model: prompts in, characters out. Implements `services.character.maker.CharacterMaker`.
-
-The prompts are the Jinja2 files in `prompts/`; they are rendered in a sandbox, with values and never with templates
-from users.
-"""
+"""The maker with a language model: prompts in, characters out. Implements `services.character.maker.CharacterMaker`."""
 
 from __future__ import annotations
 
@@ -11,17 +7,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import structlog
-from jinja2 import FunctionLoader, StrictUndefined, Template
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from fabula.backends.text import JsonSchema, Message, Sampling, TextModel
 from fabula.errors import ModelOutputInvalid
 from services.character.bounds import HISTORY_WORDS, LONGEST, LONGEST_TRAIT, problems
 from services.character.domain import MOST_YEARS, Details, Wish
+from services.character.prompt_files import rendered, template
 from services.character.texts import plain_line
 
 DETAILS_TOKENS = 1200
@@ -69,7 +63,7 @@ class PromptedMaker:
     def load(self) -> None:
         """Read and compile the prompts."""
         for name in PROMPTS:
-            _template(name)
+            template(name)
 
     async def details(self, wish: Wish) -> Details:
         """Have the model decide who it is."""
@@ -81,7 +75,7 @@ class PromptedMaker:
                 return _details(answer)
             except _Unusable as error:
                 wrong = error.problems
-                mend = Message("user", _template("repair").render(problems=wrong).strip())
+                mend = Message("user", rendered("repair", problems=wrong))
                 messages = [*asked, Message("assistant", error.answer), mend]
             except ModelOutputInvalid as error:
                 if number == TRIES:
@@ -141,24 +135,9 @@ def _whole(number: object) -> int:
 
 def _conversation(prompt: str, wish: Wish, **values: object) -> list[Message]:
     return [
-        Message("system", _template("system").render(wish=wish).strip()),
-        Message("user", _template(prompt).render(wish=wish, **values).strip()),
+        Message("system", rendered("system", wish=wish)),
+        Message("user", rendered(prompt, wish=wish, **values)),
     ]
-
-
-@cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    folder = files("services.character") / "prompts"
-    return ImmutableSandboxedEnvironment(
-        loader=FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
-        undefined=StrictUndefined,
-        autoescape=False,
-    )
-
-
-@cache
-def _template(name: str) -> Template:
-    return _environment().get_template(f"{name}.j2")
 
 
 def _sampling(wish: Wish, max_tokens: int, *, salt: int) -> Sampling:

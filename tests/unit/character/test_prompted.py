@@ -15,7 +15,8 @@ from fabula.backends.text import JsonSchema, Message, Sampling
 from fabula.errors import ModelCrashed, ModelOutputInvalid
 from services.character.bounds import LONGEST, LONGEST_TRAIT, MOST_TRAITS, NEVER_EMPTY
 from services.character.domain import MOST_YEARS, Looks, Wish
-from services.character.prompted import MAY_BE_EMPTY, PROMPTS, TRIES, PromptedMaker, _conversation, _schema, _template
+from services.character.prompt_files import rendered
+from services.character.prompted import MAY_BE_EMPTY, PROMPTS, TRIES, PromptedMaker, _conversation, _schema
 from services.character.texts import says_something
 from tests.unit.character.samples import DETAILS, LOOKS
 
@@ -133,7 +134,7 @@ def test_what_users_write_is_text_and_never_a_template(code: str, text: str) -> 
     system, user = prompt("details", wish)
 
     assert (1, 3) == (system.count(hostile), user.count(hostile))
-    assert hostile in _template("repair").render(problems=[hostile])
+    assert hostile in rendered("repair", problems=[hostile])
 
 
 async def test_details_are_what_the_model_answers() -> None:
