@@ -1,4 +1,4 @@
-"""A character by a real language model of random weights: nonsense, but by all parts that a sensible one goes through."""
+"""A character by a real language model of random weights: nonsense, but by all parts that a sensible one goes by."""
 
 from __future__ import annotations
 
