@@ -111,6 +111,7 @@ class _Teller:
         }
         barred = [slot for slot, holds in told.items() if holds]
         rows = [row for row in _table().table("banks").texts("fill") if not any(slot in row for slot in barred)]
+        rows = list(dict.fromkeys(fitting(rows, self._flags)))
         random.shuffle(rows)
         return [render(row, random, self._person.pronouns, self._values) for row in rows]
 
@@ -214,6 +215,7 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
         "folk": person.species.person and person.species.name != "human",
         "infant": infant,
         "lone": infant,
+        "retired": bool(re.match(r"(?:semi-)?(?:retired|former|ex|disgraced|fallen|deposed)\b", details.profession)),
     }
     return frozenset(name for name, holds in flags.items() if holds)
 

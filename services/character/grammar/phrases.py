@@ -279,7 +279,7 @@ def _profession(word: str, words: list[str], start: int, used: list[bool], facts
     full = " ".join([*(words[at] for at in qualified), *words[begin : start + len(word.split())]])
     if word in folk.women or word in folk.men:
         facts.gender = facts.gender or ("f" if word in folk.women else "m")
-    if "retired" in words[:begin] or word in folk.old:
+    if "retired" in full.split() or word in folk.old:
         facts.stage = facts.stage or "old"
     if word in folk.children:
         facts.stage = facts.stage or "child"
