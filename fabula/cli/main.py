@@ -12,6 +12,7 @@ import typer
 
 from fabula.cli import character_options as character_with
 from fabula.cli import image_options as image_with
+from fabula.cli import library
 from fabula.cli import story_options as story_with
 from fabula.cli import up_options as up_with
 from fabula.cli.exits import Exit, exit_of, lines_of
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 RUNNING, CONTROL, SYSTEM = "Stories, characters and pictures", "Control", "System"
+app.add_typer(library.app, name="characters", rich_help_panel=RUNNING)
 
 
 def main() -> NoReturn:
