@@ -55,11 +55,11 @@ class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClie
         return address
 
 
-class ServerSettings(JournalSettings, StoryBindSettings):
+class ServerSettings(JournalSettings, StoryBindSettings, CharacterClientSettings):
     """Settings of a story server."""
 
 
-class WorkerSettings(JournalSettings, StoryWorkerOnlySettings):
+class WorkerSettings(JournalSettings, StoryWorkerOnlySettings, CharacterClientSettings):
     """Settings of a story worker."""
 
 
@@ -67,11 +67,11 @@ class StorySettings(ServerSettings, WorkerSettings):
     """Settings of a story server and a worker in one process."""
 
 
-class CharacterServerSettings(JournalSettings, CharacterBindSettings):
+class CharacterServerSettings(JournalSettings, CharacterBindSettings, ImageClientSettings):
     """Settings of a character server."""
 
 
-class CharacterWorkerSettings(JournalSettings, CharacterWorkerOnlySettings):
+class CharacterWorkerSettings(JournalSettings, CharacterWorkerOnlySettings, ImageClientSettings):
     """Settings of a character worker."""
 
 

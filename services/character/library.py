@@ -106,20 +106,12 @@ class Library:
             await removal.remove(self._stores, self._codec, address)
         except NotFound:
             raise _not_found(request.character_id) from None
-        await self._drop_avatar(address)
-        await self._shelf.discard(address)
-        return pb.DiscardCharacterResponse()
-
-    async def _drop_avatar(self, address: Address) -> None:
-        """Note durably that nothing is to be painted any more, and what was painted is to be removed."""
         character = None
         with suppress(LogCorrupted):  # what cannot be read is good for nothing but to be removed
             character = await self._shelf.get(address)
-        avatar = character.avatar if character else Avatar()
-        painted = dict.fromkeys(one for one in (avatar.generation_id, avatar.ready_generation_id) if one)
-        if painted:
-            task = avatars.AvatarTask(address.owner, address.id, remove=tuple(painted))
-            await avatars.queue(self._stores.records, task)
+        await avatars.queue_removal(self._stores.records, address, character.avatar if character else Avatar())
+        await self._shelf.discard(address)
+        return pb.DiscardCharacterResponse()
 
 
 def _address(call: Call, request: Any) -> Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -10,13 +11,17 @@ from google.protobuf.message import DecodeError
 
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.engine.ids import owner_token
-from fabula.engine.ports import Address, Records, Stored
+from fabula.engine.ports import Address, GenerationId, Records, Stored
 from fabula.errors import LogCorrupted, Superseded, Unavailable
+from fabula.rpc.kinds import CHARACTER
 from services.character.codec import character_from_message, character_to_message
 from services.character.sheet import Character
 
 CHARACTERS = "characters"
 """What all keys begin with; then come the owner's token and the character's id."""
+
+OWNERS = "character-owners"
+"""What the keys begin with that tell the owner of each token."""
 
 RACES = 20
 """How often a change is made again because somebody else wrote first."""
@@ -43,7 +48,8 @@ class Shelf:
             LogCorrupted: what is kept cannot be read.
         """
         stored = await self._records.get(key_of(address))
-        return None if stored is None else _character_of(stored)
+        character = None if stored is None else _character_of(stored)
+        return None if character is None or character.details is None else character
 
     async def all(self, owner: str) -> list[Character]:
         """Return the owner's characters. What cannot be read is left out: all the others still can."""
@@ -53,7 +59,32 @@ class Shelf:
                 found.append(_character_of(stored))
             except LogCorrupted as error:
                 _log.error("character_corrupted", key=key, reason=error.message)
+        return [one for one in found if one.details is not None]
+
+    async def everybodys(self) -> list[tuple[Address, Character]]:
+        """Return all characters there are, and those that are being dropped; what cannot be read is left out."""
+        stored_owners = (await self._records.all(OWNERS)).items()
+        owners = {key.rpartition(".")[2]: stored.value.decode() for key, stored in stored_owners}
+        found: list[tuple[Address, Character]] = []
+        for key, stored in (await self._records.all(CHARACTERS)).items():
+            _, token, id_ = key.split(".")
+            with suppress(LogCorrupted):
+                if token in owners:
+                    address = Address(CHARACTER.name, owners[token], GenerationId(id_))
+                    found.append((address, _character_of(stored)))
         return found
+
+    async def note_owner(self, owner: str) -> None:
+        """Keep who has characters: their keys do not tell."""
+        await self._records.put(f"{OWNERS}.{owner_token(owner)}", owner.encode())
+
+    async def begin_to_drop(self, address: Address, character: Character) -> Character:
+        """Leave of a character only what it takes to remove the rest: nobody finds it any more.
+
+        Raises:
+            Superseded: it has changed meanwhile: it may have been saved.
+        """
+        return await self.put(address, Character(character.id, avatar=character.avatar), after=character.etag)
 
     async def put(self, address: Address, character: Character, *, after: str) -> Character:
         """Keep a character in the place of the one with the etag `after` (empty: there is none); return it as kept.

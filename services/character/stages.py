@@ -26,6 +26,10 @@ from services.character.texts import plain
 T = TypeVar("T")
 
 
+def _nobody_waits() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What all orders are worked at with.
@@ -35,12 +39,14 @@ class Tools:
         reader: Looks at pictures.
         records: Where characters are kept.
         keep: How long an unsaved character is kept.
+        queued: Called when something is to be done for an avatar, so that nobody need look for it.
     """
 
     maker: CharacterMaker
     reader: PictureReader
     records: Records
     keep: timedelta
+    queued: Callable[[], None] = _nobody_waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,9 @@ class Work:
             made_at = before.create_time
             return replace(made, avatar=before.avatar, etag=before.etag, create_time=made_at, update_time=made_at)
 
-        kept = await Shelf(self.tools.records).change(context.address, put)
+        shelf = Shelf(self.tools.records)
+        await shelf.note_owner(context.address.owner)
+        kept = await shelf.change(context.address, put)
         if (kept.details, kept.history) != (made.details, made.history):
             context.log("the character has been changed since it was first made: it stays as it is", LogLevel.WARNING)
         return kept
@@ -113,7 +121,7 @@ class Work:
     async def queue_avatar(self, context: StageContext, outputs: Outputs) -> Character:
         """Note durably that an avatar is to be painted, and link its generation in the character."""
         _output(outputs, CREATE, Character)
-        task = avatars.painting(context.address, attempt=1)
+        task = avatars.painting(context.address)
 
         def link(before: Character | None) -> Character:
             if before is None:
@@ -125,6 +133,7 @@ class Work:
         kept = await Shelf(self.tools.records).change(context.address, link)
         if kept.avatar == Avatar(AvatarState.PENDING, task.generation_id):
             await avatars.queue(self.tools.records, task)
+            self.tools.queued()
         return kept
 
     def _wish(self, outputs: Outputs) -> Wish:

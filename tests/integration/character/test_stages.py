@@ -145,7 +145,7 @@ async def test_avatar_is_queued_durably_and_linked(house: House, ida: Customer) 
     )
     assert character == await ida.kept(character.id)
     (task,) = await house.tasks(character.id)
-    assert avatars.painting(address_of(ida, character.id), 1) == task
+    assert avatars.painting(address_of(ida, character.id)) == task
     assert (generation_id, ida.owner, ()) == (task.generation_id, task.owner, task.remove)
 
 

@@ -1,0 +1,100 @@
+"""Characters and pictures side by side for tests: two real servers and workers, a keeper, one NATS server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fabula.journal import Journal
+from fabula.rpc.client import Client, open_channel
+from fabula.rpc.issuer import Issuer
+from fabula.rpc.kinds import IMAGE
+from fabula.rpc.stores import Stores
+from fabula.runtime import Stop
+from services.character.contract import CharacterContract
+from services.character.janitor import Janitor
+from services.character.keeper import AvatarKeeper, keeping
+from tests.integration.character.house import PATIENCE_SECONDS, Customer, House
+from tests.integration.image import house as image_house
+from tests.integration.story.house import SECRET, running
+from tests.unit.image.sketches import Sketcher
+
+LOOK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Studio:
+    """Where faces are painted.
+
+    Attributes:
+        house: Where characters are made.
+        images: Where pictures are painted.
+        model: What they are painted with.
+    """
+
+    house: House
+    images: image_house.House
+    model: Sketcher
+
+    def keeper(self, secret: str = SECRET) -> Any:
+        """Run one more keeper while the block lasts."""
+        return running(keeper_part(self.images.port, secret), self.house.settings)
+
+    def viewer(self, ida: Customer) -> image_house.Customer:
+        """Return a character's owner, as the image service knows them."""
+        return image_house.Customer(Client(IMAGE, self.images.channel), ida.caller, ida.owner)
+
+    def janitor(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Janitor:
+        """Return a janitor with a clock of its own."""
+        return Janitor(stores_of(self.house.journal), CharacterContract().codec, clock)
+
+    async def avatar(self, ida: Customer, id_: str, *states: int) -> Any:
+        """Wait until a character's avatar is in one of these states; return it."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                avatar = (await ida.kept(id_)).avatar
+                if avatar.state in states:
+                    return avatar
+                await asyncio.sleep(0.02)
+
+    async def settled(self, id_: str) -> None:
+        """Wait until nothing is to be done any more for a character's avatar."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                if all(task.settled for task in await self.house.tasks(id_)):
+                    return
+                await asyncio.sleep(0.02)
+
+
+def stores_of(journal: Journal) -> Stores:
+    """Return the stores of a journal."""
+    return Stores(journal.events, journal.blobs, journal.records)
+
+
+def keeper_part(port: int, secret: str = SECRET) -> Any:
+    """Return a keeper that calls the image service at this port."""
+
+    async def part(journal: Journal, stop: Stop) -> None:
+        codec = CharacterContract().codec
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            keeper = AvatarKeeper(stores_of(journal), codec, Client(IMAGE, channel), Issuer(secret), LOOK_SECONDS)
+            async with keeping(keeper):
+                await stop.wait()
+
+    return part
+
+
+@asynccontextmanager
+async def open_studio(nats_url: str, house: House) -> AsyncIterator[Studio]:
+    """Run an image service with a double of a model beside a house of characters, and a keeper."""
+    async with AsyncExitStack() as stack:
+        model = Sketcher()
+        images = await stack.enter_async_context(image_house.open_house(nats_url, model))
+        studio = Studio(house, images, model)
+        await stack.enter_async_context(studio.keeper())
+        yield studio
+        model.go.set()
