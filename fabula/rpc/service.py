@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
@@ -74,6 +74,15 @@ class Contract(Protocol):
         ...
 
 
+@runtime_checkable
+class Relaying(Protocol):
+    """A contract with streams that pass on what the common rpcs tell."""
+
+    def relaying(self, stores: Stores, watch: StreamMethod) -> Mapping[str, StreamMethod]:
+        """Return such streams; `watch` is WatchProgress."""
+        ...
+
+
 class GenerationService:
     """Answers the rpcs of one kind.
 
@@ -86,7 +95,9 @@ class GenerationService:
     def __init__(self, contract: Contract, stores: Stores, tails: Tails) -> None:
         self.kind = contract.kind
         self.unary = contract.unary(stores)
-        self.streaming = contract.streaming(stores)
+        self.streaming = {**contract.streaming(stores)}
+        if isinstance(contract, Relaying):
+            self.streaming |= contract.relaying(stores, self.watch)
         self._contract = contract
         self._codec = contract.codec
         self._stores = stores

@@ -22,7 +22,13 @@ from services.character.contract import CharacterContract
 def character_server(settings: CharacterServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.character_host, settings.character_port, settings.drain_seconds)
-    return server(CharacterContract(), listen, authenticator_of(settings))
+
+    async def part(journal: Journal, stop: Stop) -> None:
+        async with open_channel(settings.image_address) as images:
+            contract = CharacterContract(Client(IMAGE, images))
+            await server(contract, listen, authenticator_of(settings))(journal, stop)
+
+    return part
 
 
 def character_worker(settings: CharacterWorkerSettings) -> Part:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -23,6 +22,12 @@ AVATARS = "avatars"
 
 FIRST = "1"
 """Names the first attempt to paint a character; later ones are named by the request that asks for them."""
+
+ASKED = "avatar-requests"
+"""What the keys begin with that tell which avatars were asked for."""
+
+ASKED_SECONDS = 86_400
+"""How long that is known."""
 
 SETTLED_SECONDS = 5
 """How long a task that is done stays, marked as such: no record is deleted that somebody else may just have written."""
@@ -78,13 +83,8 @@ def attempt_of(request_id: str) -> str:
     return hashlib.sha256(request_id.encode()).hexdigest()[:16]
 
 
-async def queue(records: Records, task: AvatarTask, keep: Collection[str] = ()) -> None:
+async def queue(records: Records, task: AvatarTask) -> None:
     """Keep a task in the place of the one before, and take over what that one leaves to be removed.
-
-    Args:
-        records: Where.
-        task: What is to be done from now on.
-        keep: Generations of the image service that are not to be removed.
 
     Raises:
         Unavailable: somebody else wrote first each time.
@@ -96,13 +96,23 @@ async def queue(records: Records, task: AvatarTask, keep: Collection[str] = ()) 
         with suppress(LogCorrupted):  # what cannot be read is good for nothing but to be replaced
             before = task_of(stored.value) if stored else before
         ids = dict.fromkeys((*task.remove, *before.remove, before.generation_id))
-        remove = tuple(id_ for id_ in ids if id_ and id_ != task.generation_id and id_ not in keep)
+        remove = tuple(id_ for id_ in ids if id_ and id_ != task.generation_id)
         try:
             await records.put(key, _value(replace(task, remove=remove)), after=stored.revision if stored else 0)
         except Superseded:
             continue
         return
     raise Unavailable("the avatar is changing too fast: try again")
+
+
+async def was_asked(records: Records, task: AvatarTask) -> bool:
+    """Say whether this very task has been queued lately."""
+    return await records.get(_asked_key(task)) is not None
+
+
+async def note_asked(records: Records, task: AvatarTask) -> None:
+    """Keep for a day that this task was queued: a call that is repeated late must not undo what came after it."""
+    await records.put(_asked_key(task), task.generation_id.encode(), ttl_seconds=ASKED_SECONDS)
 
 
 async def queue_removal(records: Records, character: Address, avatar: Avatar) -> None:
@@ -118,6 +128,10 @@ async def settle(records: Records, task: AvatarTask, revision: int) -> None:
     with suppress(Superseded):
         key = key_of(task.owner, task.character_id)
         await records.put(key, _value(done), after=revision, ttl_seconds=SETTLED_SECONDS)
+
+
+def _asked_key(task: AvatarTask) -> str:
+    return f"{ASKED}.{owner_token(task.owner)}.{task.character_id}.{attempt_of(task.request_id)}"
 
 
 def key_of(owner: str, character_id: str) -> str:

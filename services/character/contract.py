@@ -12,6 +12,7 @@ from fabula.api.character.v1 import character_pb2 as pb
 from fabula.engine.ports import Address, BlobInfo, own_blobs
 from fabula.errors import InvalidRequest
 from fabula.pictures import PNG_TYPE, CleanPicture, clean
+from fabula.rpc.client import Client
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER, Kind
 from fabula.rpc.stores import Stores, StreamMethod, UnaryMethod
@@ -20,15 +21,21 @@ from services.character.library import Library
 from services.character.orders import order_from_message
 from services.character.sheet import Order, PictureRef
 from services.character.texts import plain_line, says_something
+from services.character.watching import CharacterWatch
 
 PICTURES_AT_ONCE = 2
 """Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""
 
 
 class CharacterContract:
-    """Accepts characters. Implements `fabula.rpc.service.Contract`."""
+    """Accepts characters. Implements `fabula.rpc.service.Contract` and `Relaying`.
 
-    def __init__(self) -> None:
+    Args:
+        images: To the image service; None: avatars cannot be watched from here.
+    """
+
+    def __init__(self, images: Client | None = None) -> None:
+        self._images = images
         self._codec = ProtoCodec(CHARACTER, CharacterCodec())
         self._decoding = asyncio.Semaphore(PICTURES_AT_ONCE)
 
@@ -64,11 +71,18 @@ class CharacterContract:
             "UpdateCharacter": library.update,
             "SaveCharacter": library.save,
             "DiscardCharacter": library.discard,
+            "RegenerateAvatar": library.regenerate_avatar,
         }
 
     def streaming(self, _stores: Stores) -> Mapping[str, StreamMethod]:
-        """Return nothing: the common ones are all there are."""
+        """Return nothing: all others pass on what the common ones tell."""
         return {}
+
+    def relaying(self, stores: Stores, watch: StreamMethod) -> Mapping[str, StreamMethod]:
+        """Return WatchCharacter."""
+        if self._images is None:
+            return {}
+        return {"WatchCharacter": CharacterWatch(stores, watch, self._images).watch}
 
     async def _cleaned(self, picture: pb.Source) -> CleanPicture:
         try:

@@ -7,6 +7,7 @@ removes both.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,9 +24,11 @@ from fabula.rpc.stores import Call, Stores, address_of_own
 from services.character import avatars, bounds
 from services.character.codec import character_to_message, details_from_message
 from services.character.domain import Details
-from services.character.sheet import Avatar, Character
+from services.character.sheet import Avatar, AvatarState, Character
 from services.character.shelf import Shelf
 from services.character.texts import plain, plain_line
+
+PENDING = AvatarState.PENDING
 
 DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
@@ -112,6 +115,31 @@ class Library:
         await avatars.queue_removal(self._stores.records, address, character.avatar if character else Avatar())
         await self._shelf.discard(address)
         return pb.DiscardCharacterResponse()
+
+    async def regenerate_avatar(self, call: Call, request: Any) -> pb.RegenerateAvatarResponse:
+        """RegenerateAvatar."""
+        address, records = _address(call, request), self._stores.records
+        attempt = avatars.attempt_of(request.request_id or str(uuid.uuid4()))
+        task = avatars.painting(address, attempt, call.trace_id)
+        replaced = Avatar()
+
+        def link(before: Character | None) -> Character:
+            nonlocal replaced
+            found = _found(before, request.character_id)
+            if found.avatar.generation_id == task.generation_id:
+                return found
+            replaced = found.avatar
+            return replace(found, avatar=replace(replaced, state=PENDING, generation_id=task.generation_id, failure=""))
+
+        if await avatars.was_asked(records, task):
+            kept = _found(await self._shelf.get(address), request.character_id)
+        else:
+            kept = await self._shelf.change(address, link)
+            if kept.avatar.state is PENDING:
+                remove = tuple(id_ for id_ in (replaced.generation_id, kept.avatar.ready_generation_id) if id_)
+                await avatars.queue(records, replace(task, remove=remove))
+            await avatars.note_asked(records, task)
+        return pb.RegenerateAvatarResponse(character=character_to_message(kept))
 
 
 def _address(call: Call, request: Any) -> Address:

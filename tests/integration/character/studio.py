@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from fabula.api.character.v1 import character_pb2 as pb
 from fabula.journal import Journal
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.issuer import Issuer
@@ -18,7 +19,7 @@ from fabula.runtime import Stop
 from services.character.contract import CharacterContract
 from services.character.janitor import Janitor
 from services.character.keeper import AvatarKeeper, keeping
-from tests.integration.character.house import PATIENCE_SECONDS, Customer, House
+from tests.integration.character.house import PATIENCE_SECONDS, Customer, House, open_house
 from tests.integration.image import house as image_house
 from tests.integration.story.house import SECRET, running
 from tests.unit.image.sketches import Sketcher
@@ -61,6 +62,18 @@ class Studio:
                     return avatar
                 await asyncio.sleep(0.02)
 
+    async def watch(self, ida: Customer, id_: str, **cursors: Any) -> AsyncGenerator[Any, None]:
+        """Watch a character and its avatar on one connection."""
+        request = pb.WatchCharacterRequest(character_id=id_, **cursors)
+        async with aclosing(ida.client.stream("WatchCharacter", request, ida.caller)) as stream:
+            async for data in stream:
+                yield pb.WatchCharacterResponse.FromString(data)
+
+    async def watched(self, ida: Customer, id_: str, **cursors: Any) -> list[Any]:
+        """Watch to the end; return everything that came."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return [response async for response in self.watch(ida, id_, **cursors)]
+
     async def settled(self, id_: str) -> None:
         """Wait until nothing is to be done any more for a character's avatar."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -89,11 +102,12 @@ def keeper_part(port: int, secret: str = SECRET) -> Any:
 
 
 @asynccontextmanager
-async def open_studio(nats_url: str, house: House) -> AsyncIterator[Studio]:
-    """Run an image service with a double of a model beside a house of characters, and a keeper."""
+async def open_studio(nats_url: str) -> AsyncIterator[Studio]:
+    """Run an image service with a double of a model, a house of characters beside it, and a keeper."""
     async with AsyncExitStack() as stack:
         model = Sketcher()
         images = await stack.enter_async_context(image_house.open_house(nats_url, model))
+        house = await stack.enter_async_context(open_house(nats_url, images=Client(IMAGE, images.channel)))
         studio = Studio(house, images, model)
         await stack.enter_async_context(studio.keeper())
         yield studio

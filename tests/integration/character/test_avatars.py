@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.api.generation.v1 import generation_pb2 as gen
-from fabula.errors import NotFound
+from fabula.errors import InvalidRequest, NotFound
 from fabula.rpc.client import Caller
 from services.character.avatars import painting, queue
 from tests.integration.character.house import KEEP, Customer, House, address_of
@@ -22,14 +22,20 @@ from tests.unit.image.sketches import Sketcher
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-READY, FAILED = pb.AVATAR_STATE_READY, pb.AVATAR_STATE_FAILED
+READY, FAILED, PENDING = pb.AVATAR_STATE_READY, pb.AVATAR_STATE_FAILED, pb.AVATAR_STATE_PENDING
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(nats_url: str, house: House) -> AsyncIterator[Studio]:
+async def opened(nats_url: str) -> AsyncIterator[Studio]:
     """Both services, and a keeper."""
-    async with open_studio(nats_url, house) as studio:
+    async with open_studio(nats_url) as studio:
         yield studio
+
+
+@pytest.fixture(scope="module")
+def house(opened: Studio) -> House:
+    """The one of characters."""
+    return opened.house
 
 
 @pytest.fixture
@@ -142,3 +148,99 @@ async def test_unsaved_characters_are_dropped_in_time(studio: Studio, house: Hou
         await ida.get(old.id)
     await gone(studio.viewer(ida), old.avatar.generation_id)
     assert READY == (await ida.kept(saved.id)).avatar.state
+
+
+async def test_new_face_stands_once_it_is_there(studio: Studio, ida: Customer) -> None:
+    """Until then the old one does; asking twice with one request id is asking once, also much later."""
+    character = await ida.made()
+    first = await studio.avatar(ida, character.id, READY)
+    studio.model.hold_at = 1
+    ask = {"character_id": character.id, "request_id": "again-1"}
+    asked = (await ida.call("RegenerateAvatar", **ask)).character
+    await studio.viewer(ida).until(asked.avatar.generation_id, lambda _: True, wait_for_start=True)
+
+    assert (PENDING, first.generation_id) == (asked.avatar.state, asked.avatar.ready_generation_id)
+    assert await studio.viewer(ida).pictures(first.generation_id)
+    assert asked == (await ida.call("RegenerateAvatar", **ask)).character
+    studio.model.go.set()
+    second = await studio.avatar(ida, character.id, READY)
+    assert first.generation_id != second.generation_id == second.ready_generation_id == asked.avatar.generation_id
+    await gone(studio.viewer(ida), first.generation_id)
+
+    await ida.call("RegenerateAvatar", character_id=character.id, request_id="again-2")
+    third = await studio.avatar(ida, character.id, READY)
+    assert third == (await ida.call("RegenerateAvatar", **ask)).character.avatar
+    await gone(studio.viewer(ida), second.generation_id)
+
+
+async def test_face_is_painted_after_one_that_failed(studio: Studio, ida: Customer) -> None:
+    """Of what the character is by now; what had failed is removed."""
+    studio.model.failing = [(1, InvalidRequest("the picture came out black"))]
+    character = await ida.made()
+    failed = await studio.avatar(ida, character.id, FAILED)
+    kept = await ida.kept(character.id)
+    ann = pb.Details(first_name="Ann", gender="woman", species="human", profession="cook", age=30)
+    await ida.call("UpdateCharacter", character_id=character.id, etag=kept.etag, details=ann)
+    await ida.call("RegenerateAvatar", character_id=character.id)
+    ready = await studio.avatar(ida, character.id, READY)
+
+    image = await studio.viewer(ida).get(ready.generation_id)
+    assert ("the picture came out black", "") == (failed.failure, ready.failure)
+    assert "A portrait of Ann, a human woman, cook." == image.request.prompt
+    await gone(studio.viewer(ida), failed.generation_id)
+
+
+async def test_avatar_of_another_is_not_asked_for(studio: Studio, house: House, ida: Customer) -> None:
+    """Nor watched: the character is as unknown as none."""
+    character = await ida.made()
+    otto = house.customer()
+    with pytest.raises(NotFound, match="no such character"):
+        await otto.call("RegenerateAvatar", character_id=character.id)
+    for id_ in (character.id, "character-1", f"{character.id[:-4]}0000"):
+        with pytest.raises(NotFound, match="no such character"):
+            await studio.watched(otto, id_)
+
+
+async def test_watcher_sees_the_character_and_then_its_face(studio: Studio, ida: Customer) -> None:
+    """All events of both, in order, previews too, and in the end what the library has; the stream ends."""
+    studio.model.hold_at = 8
+    id_ = await ida.start()
+    watching = asyncio.create_task(studio.watched(ida, id_))
+    await asyncio.wait_for(studio.model.reached.wait(), 30)
+    await asyncio.sleep(0.2)
+    studio.model.go.set()
+    seen = await watching
+
+    kinds = [one.WhichOneof("happened") for one in seen]
+    avatar = seen[-1].changed.avatar
+    assert sorted(kinds, key=["character", "avatar", "changed"].index) == kinds
+    assert (1, READY, await ida.kept(id_)) == (kinds.count("changed"), avatar.state, seen[-1].changed)
+    assert list(range(1, 1 + kinds.count("character"))) == [
+        one.character.event.sequence for one in seen if one.HasField("character")
+    ]
+    painted = [one.avatar for one in seen if one.HasField("avatar")]
+    log = await studio.images.log(studio.viewer(ida), avatar.generation_id)
+    assert [event.sequence for event in log] == [event.sequence for event in painted if event.sequence]
+    assert "preview" in {event.WhichOneof("body") for event in painted}
+
+    cursor = {"after_sequence": kinds.count("character"), "avatar_generation_id": avatar.generation_id}
+    rest = await studio.watched(ida, id_, **cursor, avatar_after_sequence=log[-3].sequence)
+    assert [log[-2].sequence, log[-1].sequence] == [one.avatar.sequence for one in rest[:-1]]
+    assert seen[-1] == rest[-1]
+    other = {**cursor, "avatar_generation_id": "image-1", "avatar_after_sequence": 1000}
+    assert len(log) + 1 == len(await studio.watched(ida, id_, **other))
+
+
+async def test_watch_ends_where_no_face_comes(studio: Studio, house: House, ida: Customer) -> None:
+    """With none asked for, one that failed before it was begun, and a generation that is gone."""
+    plain = await ida.start(generate_avatar=False)
+    assert {"character"} == {one.WhichOneof("happened") for one in await studio.watched(ida, plain)}
+
+    character = await ida.made()
+    await studio.avatar(ida, character.id, READY)
+    await ida.call("DeleteGeneration", generation_id=character.id)
+    await studio.settled(character.id)
+    await studio.viewer(ida).call("DeleteGeneration", generation_id=character.avatar.generation_id)
+    assert ["changed"] == [one.WhichOneof("happened") for one in await studio.watched(ida, character.id)]
+    again = (await ida.call("RegenerateAvatar", character_id=character.id)).character
+    assert READY == (await studio.watched(ida, again.id))[-1].changed.avatar.state
