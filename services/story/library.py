@@ -77,13 +77,14 @@ def person_of(character: Any) -> Character:
     """Return a character of the library as a person of a story."""
     details = character.details
     human = details.species.casefold() == "human"
-    what = details.profession if human else f"{details.species}, {details.profession}"
+    what = details.profession if human else details.species
+    beside = "" if human else f", {details.profession}"
     article = "an" if what[:1].lower() in tuple("aeiou") else "a"
     traits = list(details.traits)
     manner = " and ".join([", ".join(traits[:-1]), traits[-1]] if len(traits) > 1 else traits)
     pronoun = _PRONOUNS.get(details.gender.casefold(), "They are")
     sentences = [
-        f"{article} {what}, {details.age} years old.",
+        f"{article} {what} of {details.age} years{beside}.",
         f"{pronoun} {manner}." if manner else "",
         f"Lives {details.home}." if details.home else "",
         f"Wants {details.goal}." if details.goal else "",

@@ -11,7 +11,7 @@ MOST_PORTRAITS = 3
 """More people than that are not introduced one after the other."""
 
 WORDS_FOR_EACH = 150
-"""A story has as many portraits as it has times so many words: a short one is no gallery."""
+"""A story has one portrait for each so many of its words: a short one is no gallery."""
 
 LONGEST_SENTENCE = 45
 """Words of the longest sentence that is taken."""
@@ -22,33 +22,61 @@ _PAST = {
 }  # fmt: skip
 _PRESENT_VERB = re.compile(rf"\b({'|'.join(_PAST)})\b")
 _PRESENT = re.compile(r"\b(?:is|are|has|have|does|do|lives|says|will|wants|knows|calls|now|today)\b")
-_BEGAN = re.compile(r"\b(?:was|were|grew|came|learned|began|arrived|left|spent)\b")
+_BEGAN = re.compile(r"\b(?:was born|were born|was made|was built|grew up|came|began|arrived)\b")
+_MORE_VERBS = re.compile(
+    r"\b(?:and|but|who|which|that|he|she|it)\s+(?:(?:\w+ly|never|always|often)\s+)?(?!was\b|his\b|its\b|this\b)\w+s\b"
+)
+"""Verbs in the present tense of which the past is not known here, most likely."""
+
 _PRONOUN = re.compile(r"^(?:He|She|They|It)\b")
 
 
 def with_portraits(text: str, brief: Brief) -> str:
-    """Return a first chapter with portraits behind its first paragraph: of those people of whom something is known."""
+    """Return a first chapter with portraits of those people of whom something is known.
+
+    Each stands behind the paragraph that names them first, or, where none does, behind the first.
+    """
     room = min(MOST_PORTRAITS, brief.words // WORDS_FOR_EACH)
-    told = [portrait for person in brief.characters if (portrait := portrait_of(person))][:room]
-    first, gap, rest = text.partition("\n\n")
-    return "\n\n".join([first, *told]) + gap + rest
+    known = [(person, portrait) for person in brief.characters if (portrait := portrait_of(person))][:room]
+    paragraphs = text.split("\n\n")
+    for person, portrait in reversed(known):
+        naming = (number for number, paragraph in enumerate(paragraphs) if _names(paragraph, person))
+        paragraphs.insert(next(naming, 0) + 1, portrait)
+    return "\n\n".join(paragraphs)
 
 
 def portrait_of(person: Character) -> str:
     """Return a paragraph of how somebody looked and came to be; empty where nothing is known that can be told so."""
-    name = person.name.split()[0] if person.name.split() else ""
-    looks, beginning = _looks(person.looks, name), _beginning(person.history, name)
-    if looks and beginning and (pronoun := _PRONOUN.match(person.looks.strip())):
-        beginning = re.sub(rf"^{re.escape(name)}\b", pronoun[0], beginning)
+    name = _first_name(person)
+    if not name:
+        return ""
+    looks, pronoun = _looks(person.looks, name)
+    beginning = _beginning(person.history, name)
+    if pronoun:
+        beginning = (
+            re.sub(rf"^{re.escape(name)} was\b", f"{pronoun} were", beginning) if pronoun == "They" else beginning
+        )
+        beginning = re.sub(rf"^{re.escape(name)}\b", pronoun, beginning)
     return " ".join(sentence for sentence in (looks, beginning) if sentence)
 
 
-def _looks(looks: str, name: str) -> str:
-    """Return the first sentence of somebody's looks in the past tense, by their name."""
-    found = next(iter(sentences(looks)), "")
-    if not _tells(found) or not _PRONOUN.match(found) or not _PRESENT_VERB.search(found):
-        return ""
-    return _PRONOUN.sub(lambda _: name, _PRESENT_VERB.sub(lambda verb: _PAST[verb[1]], found))
+def _first_name(person: Character) -> str:
+    return next(iter(person.name.split()), "")
+
+
+def _names(paragraph: str, person: Character) -> bool:
+    return bool(re.search(rf"\b{re.escape(_first_name(person))}\b", paragraph))
+
+
+def _looks(looks: str, name: str) -> tuple[str, str]:
+    """Return a sentence of somebody's looks in the past tense, by their name, and the pronoun it had; empty if none."""
+    for sentence in sentences(looks)[:3]:
+        pronoun = _PRONOUN.match(sentence)
+        told = _PRESENT_VERB.sub(lambda verb: _PAST[verb[1]], sentence)
+        if _tells(sentence) and pronoun and told != sentence and not _MORE_VERBS.search(told):
+            subject = _PRONOUN.sub(lambda _: name, told)
+            return re.sub(rf"^{re.escape(name)} were\b", f"{name} was", subject), pronoun[0]
+    return "", ""
 
 
 def _beginning(history: str, name: str) -> str:

@@ -23,6 +23,9 @@ SILAS = Character("Silas Varga", "a knight. He is brave.", "character-1", LOOKS,
         ),
         (LOOKS, "", "Silas was tall, with hair the colour of tea."),
         ("", HISTORY, "Silas was born on the border, where nobody drew maps."),
+        ("They are tall. ", HISTORY, "Silas was tall. They were born on the border, where nobody drew maps."),
+        ("His scales catch the light. He is larger than any door.", "", "Silas was larger than any door."),
+        ("He is late and never says why.", "", ""),
         ("", "Silas was born here and is here still.", ""),
         ("Grey.", "Born at sea", ""),
         ("He " + "is " * 60 + ".", "", ""),
@@ -35,11 +38,13 @@ def test_a_portrait_tells_looks_and_beginnings_as_what_is_past(looks: str, histo
 
 
 def test_portraits_stand_behind_the_first_paragraph() -> None:
-    """As many as a story of this length bears."""
+    """Or behind that which names them; as many as a story of this length bears."""
     portrait = portrait_of(SILAS)
 
     assert f"One.\n\n{portrait}\n\nTwo." == with_portraits("One.\n\nTwo.", Brief(characters=(SILAS,), words=300))
     assert f"One.\n\n{portrait}" == with_portraits("One.", Brief(characters=(SILAS,), words=300))
+    named = with_portraits("One.\n\nTwo Silas.\n\nThree Silas.", Brief(characters=(SILAS,), words=300))
+    assert f"One.\n\nTwo Silas.\n\n{portrait}\n\nThree Silas." == named
     assert "One.\n\nTwo." == with_portraits("One.\n\nTwo.", Brief(characters=(SILAS,), words=100))
     assert "One." == with_portraits("One.", Brief(characters=(Character("Ann"),), words=300))
 
