@@ -55,12 +55,7 @@ class Studio:
 
     async def avatar(self, ida: Customer, id_: str, *states: int) -> Any:
         """Wait until a character's avatar is in one of these states; return it."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                avatar = (await ida.kept(id_)).avatar
-                if avatar.state in states:
-                    return avatar
-                await asyncio.sleep(0.02)
+        return await until_avatar(ida, id_, *states)
 
     async def watch(self, ida: Customer, id_: str, **cursors: Any) -> AsyncGenerator[Any, None]:
         """Watch a character and its avatar on one connection."""
@@ -81,6 +76,16 @@ class Studio:
                 if all(task.settled for task in await self.house.tasks(id_)):
                     return
                 await asyncio.sleep(0.02)
+
+
+async def until_avatar(ida: Customer, id_: str, *states: int) -> Any:
+    """Wait until a character's avatar is in one of these states; return it."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            avatar = (await ida.kept(id_)).avatar
+            if avatar.state in states:
+                return avatar
+            await asyncio.sleep(0.02)
 
 
 def stores_of(journal: Journal) -> Stores:
