@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fabula.cli import library_options as library_with
-from fabula.cli.options import Address, Json, Token
+from fabula.cli.options import Address, Json, RequestId, Token
 
 if TYPE_CHECKING:
     from fabula.cli.library_calls import LibraryCommands
@@ -49,6 +49,19 @@ def show(id_: library_with.CharacterId, *, address: Address = None, token: Token
 def save(id_: library_with.CharacterId, *, address: Address = None, token: Token = None, as_json: Json = False) -> None:
     """Keep a character for good."""
     raise typer.Exit(_library(address, token, as_json=as_json).save(id_))
+
+
+@app.command()
+def repaint(
+    id_: library_with.CharacterId,
+    *,
+    request_id: RequestId = "",
+    address: Address = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Have a new avatar painted of a character, and print the id of the picture."""
+    raise typer.Exit(_library(address, token, as_json=as_json).repaint(id_, request_id))
 
 
 @app.command("set")

@@ -55,6 +55,17 @@ class LibraryCommands(Commands):
         put(to_json(answer.character) if self.as_json else f"{id_}\tsaved")
         return Exit.SUCCESS
 
+    def repaint(self, id_: str, request_id: str) -> Exit:
+        """Have a new avatar painted; print the generation that does."""
+        answer = self.ask(CHARACTER, "RegenerateAvatar", character_id=id_, request_id=request_id)
+        avatar = answer.character.avatar.generation_id
+        if self.as_json:
+            put(to_json(answer.character))
+        else:
+            put(avatar)
+            say(f"Watch it with: fabula watch {avatar}")
+        return Exit.SUCCESS
+
     def set(self, id_: str, changes: Sequence[str], history: Path | None, etag: str) -> Exit:
         """Change a character: what is not named stays as it is, whoever else changes it meanwhile."""
         fields: dict[str, Any] = {}

@@ -74,6 +74,13 @@ class Library:
             "POST", f"{path}:save", f"save{noun}", f"Keep a {name} for good.", self._save,
             errors=(gone, HTTPStatus.CONFLICT), **kept,
         )  # fmt: skip
+        if self.collection.has("RegenerateAvatar"):
+            yield Operation(
+                "POST", f"{path}:regenerateAvatar", "regenerateAvatar", f"Have a new avatar painted of a {name}.",
+                self._regenerate_avatar, body=kind.request("RegenerateAvatar"), elsewhere=(self._id_in_json,),
+                errors=(gone, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        HTTPStatus.UNSUPPORTED_MEDIA_TYPE), **kept,
+            )  # fmt: skip
         yield Operation(
             "DELETE", path, f"discard{noun}", f"Remove a {name}, and the generation that made it.", self._discard,
             status=HTTPStatus.NO_CONTENT, errors=(gone, HTTPStatus.CONFLICT),
@@ -101,13 +108,13 @@ class Library:
         return answer(await ask(self.house.clients[kind.name], self._list_rpc, message, visitor))
 
     async def _get(self, request: Request) -> Response:
-        return self._kept(await self._call("Get", request))
+        return self._kept(await self._call(f"Get{self.collection.noun}", request))
 
     async def _save(self, request: Request) -> Response:
-        return self._kept(await self._call("Save", request))
+        return self._kept(await self._call(f"Save{self.collection.noun}", request))
 
     async def _discard(self, request: Request) -> Response:
-        await self._call("Discard", request)
+        await self._call(f"Discard{self.collection.noun}", request)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _update(self, request: Request) -> Response:
@@ -115,26 +122,28 @@ class Library:
         let_in(self.house.authenticator, request.headers)
         etag = _etag(request)
         content = await read_json(request)
-        rpc = self.collection.kind.request(f"Update{self.collection.noun}").DESCRIPTOR
-        known = {name for field in rpc.fields for name in (field.name, field.json_name)}
-        known -= {self._id_field, self._id_in_json, "etag"}
-        if unknown := tuple((name, "there is no such field") for name in content if name not in known):
-            raise InvalidRequest(f"unknown field {unknown[0][0]!r}; there are: {', '.join(sorted(known))}", unknown)
         try:
-            return self._kept(await self._call("Update", request, content, etag=etag))
+            return self._kept(await self._call(f"Update{self.collection.noun}", request, content, etag=etag))
         except Superseded as error:
             # The same request again would fail again: what it was made for is no more.
             refused = replace(problem_of(error), http=HTTPStatus.PRECONDITION_FAILED, retryable=False)
             return refused.as_response()
 
-    async def _call(self, verb: str, request: Request, content: dict[str, Any] | None = None, **fields: str) -> Any:
+    async def _regenerate_avatar(self, request: Request) -> Response:
+        let_in(self.house.authenticator, request.headers)
+        return self._kept(await self._call("RegenerateAvatar", request, await read_json(request)))
+
+    async def _call(self, rpc: str, request: Request, content: dict[str, Any] | None = None, **fields: str) -> Any:
         visitor = let_in(self.house.authenticator, request.headers)
         only(request.query_params, ())
         kind, id_ = self.collection.kind, request.path_params["id"]
         if kind_of(id_) is not kind:
             raise NotFound(f"there is no such {kind.name}", id=id_, resource=kind.name)
-        rpc = f"{verb}{self.collection.noun}"
         message: Any = kind.request(rpc)(**{self._id_field: id_}, **fields)
+        elsewhere = {self._id_field, self._id_in_json, *fields}
+        known = {name for field in message.DESCRIPTOR.fields for name in (field.name, field.json_name)} - elsewhere
+        if unknown := tuple((name, "there is no such field") for name in content or () if name not in known):
+            raise InvalidRequest(f"unknown field {unknown[0][0]!r}; there are: {', '.join(sorted(known))}", unknown)
         fill(message, content or {})
         return await ask(self.house.clients[kind.name], rpc, message, visitor)
 

@@ -56,6 +56,18 @@ async def test_characters_are_listed_shown_kept_and_discarded(terminal: Terminal
     assert knight.id == json.loads(left)["id"]
 
 
+async def test_a_new_avatar_is_asked_for(terminal: Terminal, ida: Customer) -> None:
+    """What is printed is the generation that paints it."""
+    made = await ida.made()
+    out, said = await terminal.run("characters", "repaint", made.id, "--request-id", "r-1")
+    again, _ = await terminal.run("characters", "repaint", made.id, "--request-id", "r-1", "--json")
+
+    avatar = (await ida.kept(made.id)).avatar.generation_id
+    assert (f"{avatar}\n", True) == (out, avatar != made.avatar.generation_id)
+    assert f"fabula watch {avatar}" in said
+    assert avatar == json.loads(again)["avatar"]["generationId"]
+
+
 async def test_what_is_named_is_changed(terminal: Terminal, ida: Customer, tmp_path: Path) -> None:
     """And everything else is as it was."""
     made = await ida.made()

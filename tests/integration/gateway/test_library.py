@@ -94,6 +94,20 @@ async def test_a_character_is_read_changed_saved_and_discarded(gateway: Gateway,
     assert [404, 404] == [one.status_code for one in gone]
 
 
+async def test_a_new_avatar_is_asked_for_once(gateway: Gateway, ida: Customer) -> None:
+    """By the request's id; without a body, too."""
+    made = await ida.made()
+    path = f"/v1/characters/{made.id}:regenerateAvatar"
+    first, again = [await gateway.http.post(path, json={"requestId": "r-1"}, headers=headers(ida)) for _ in range(2)]
+    other = await gateway.http.post(path, headers=headers(ida))
+    refused = await gateway.http.post(path, json={"characterId": made.id}, headers=headers(ida))
+
+    assert [200, 200, 200, 400] == [one.status_code for one in (first, again, other, refused)]
+    avatars = [one.json()["avatar"]["generationId"] for one in (first, again, other)]
+    assert avatars[0] == avatars[1] != avatars[2]
+    assert "AVATAR_STATE_PENDING" == first.json()["avatar"]["state"]
+
+
 async def test_change_of_what_has_changed_fails_its_condition(gateway: Gateway, ida: Customer) -> None:
     """412 with the service's code; the change that was first stands."""
     made = await ida.made()
@@ -145,7 +159,7 @@ async def test_what_cannot_be_changed_is_named(
 async def test_anothers_character_is_as_unknown_as_none(gateway: Gateway, ida: Customer) -> None:
     """By each verb the answers are the same, and nothing happens to it; without a token nobody is let in."""
     made = await ida.made()
-    for method, more in (("GET", ""), ("PATCH", ""), ("POST", ":save"), ("DELETE", "")):
+    for method, more in (("GET", ""), ("PATCH", ""), ("POST", ":save"), ("POST", ":regenerateAvatar"), ("DELETE", "")):
         answers = set()
         for id_ in (made.id, UNKNOWN, f"story-{made.id[10:]}", "character-1", "ü", "library2"):
             body = {"history": "mine"} if method == "PATCH" else None
@@ -195,7 +209,7 @@ async def test_the_library_is_described(gateway: Gateway, ida: Customer) -> None
 
     assert {
         "startCharacter", "listCharacters", "listCharacterLibrary", "getCharacter", "updateCharacter",
-        "saveCharacter", "discardCharacter",
+        "saveCharacter", "discardCharacter", "regenerateAvatar",
     } <= names  # fmt: skip
     body = change["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert {"details", "history"} == set(body)
