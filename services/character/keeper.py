@@ -77,6 +77,7 @@ class AvatarKeeper:
         self._woken = asyncio.Event()
         self._calling = asyncio.Semaphore(CALLS_AT_ONCE)
         self._away = False
+        self._told: set[str] = set()
         self._jobs: dict[str, _Job] = {}
 
     def wake(self) -> None:
@@ -122,9 +123,15 @@ class AvatarKeeper:
             await settle(self._stores.records, task, revision)
         except FabulaError as error:
             self._away = self._away or error.retryable
-            _log.warning("avatar_waits", character_id=task.character_id, reason=error.message)
+            self._tell(task, error)
         except Exception:  # noqa: BLE001 - one avatar's fault must not end the others'
             _log.exception("avatar_failed", character_id=task.character_id)
+
+    def _tell(self, task: AvatarTask, error: FabulaError) -> None:
+        """Log why an avatar waits: once for each reason, until the image service answers again."""
+        if error.message not in self._told:
+            self._told.add(error.message)
+            _log.warning("avatar_waits", character_id=task.character_id, reason=error.message)
 
     async def _carry_out(self, task: AvatarTask) -> None:
         await self._remove(task, task.remove)
@@ -237,6 +244,7 @@ class AvatarKeeper:
             if self._away:
                 raise Unavailable("the image service is away")
             await self._images.call(rpc, request, self._issuer.caller(task.owner, trace_id))
+            self._told.clear()
 
     async def _wanting(self, task: AvatarTask) -> Character | None:
         """Return the character, if this is the avatar that it is to have, or has."""
@@ -248,9 +256,11 @@ class AvatarKeeper:
         return character if wanted else None
 
     async def _trace_id(self, task: AvatarTask) -> str:
-        """Return the trace of the character's own generation; empty where that is deleted."""
-        first = await self._stores.log.first(_address(task))
-        return self._codec.decode(first.entries[0]).trace_id if first else ""
+        """Return the trace of the character's own generation; empty where that is deleted or cannot be read."""
+        with suppress(LogCorrupted):
+            if (first := await self._stores.log.first(_address(task))) is not None:
+                return self._codec.decode(first.entries[0]).trace_id
+        return ""
 
 
 @asynccontextmanager

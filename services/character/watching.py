@@ -19,9 +19,12 @@ from services.character.sheet import AvatarState, Character
 from services.character.shelf import Shelf
 
 LOOK_SECONDS = 0.25
-"""How often the library is looked into while nothing comes from the image service."""
+"""How often the library is looked into when an avatar's generation has ended: a keeper notes that at once."""
 
-LOOKS_IN_VAIN = 8
+IDLE_LOOK_SECONDS = 1.0
+"""The same while nothing comes from the image service."""
+
+LOOKS_IN_VAIN = 3
 """After so many without an event, a failed avatar is taken for one that was never begun."""
 
 
@@ -92,7 +95,7 @@ class CharacterWatch:
                         yield response.event
             except NotFound:  # deleted, or waited for so long that the image service has lost its patience
                 if await self._pending(address, generation_id) is not None:
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(IDLE_LOOK_SECONDS)
                     continue
             return
 
@@ -104,7 +107,7 @@ class CharacterWatch:
         while True:
             coming = asyncio.ensure_future(anext(responses, None))
             try:
-                while not (await asyncio.wait({coming}, timeout=LOOK_SECONDS))[0]:
+                while not (await asyncio.wait({coming}, timeout=IDLE_LOOK_SECONDS))[0]:
                     character = await self._shelf.get(address)
                     looks = looks + 1 if _is_over(character, generation_id) else 0
                     if looks >= LOOKS_IN_VAIN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,9 +12,10 @@ import pytest_asyncio
 
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.api.generation.v1 import generation_pb2 as gen
-from fabula.errors import InvalidRequest, NotFound
+from fabula.errors import InvalidRequest, NotFound, Unavailable
 from fabula.rpc.client import Caller
 from services.character.avatars import painting, queue
+from services.character.shelf import Shelf, key_of
 from tests.integration.character.house import KEEP, Customer, House, address_of
 from tests.integration.character.studio import Studio, open_studio
 from tests.integration.image import house as image_house
@@ -148,6 +150,34 @@ async def test_unsaved_characters_are_dropped_in_time(studio: Studio, house: Hou
         await ida.get(old.id)
     await gone(studio.viewer(ida), old.avatar.generation_id)
     assert READY == (await ida.kept(saved.id)).avatar.state
+
+
+async def test_interrupted_drop_is_ended_by_the_next_sweep(studio: Studio, house: House, ida: Customer) -> None:
+    """From the moment that it has begun nobody finds the character."""
+    character = await ida.made()
+    await studio.avatar(ida, character.id, READY)
+    shelf, where = Shelf(house.journal.records), address_of(ida, character.id)
+    kept = await shelf.get(where)
+    assert kept is not None
+    await shelf.begin_to_drop(where, kept)
+    assert [] == await ida.listed()
+    with pytest.raises(NotFound):
+        await ida.kept(character.id)
+
+    await studio.janitor().sweep()
+    with pytest.raises(NotFound):
+        await ida.get(character.id)
+    await gone(studio.viewer(ida), character.avatar.generation_id)
+    assert await house.journal.records.get(key_of(where)) is None
+
+
+async def test_watcher_waits_no_longer_than_it_says(studio: Studio, house: House, ida: Customer) -> None:
+    """The deadline of a watch ends what was opened on its behalf."""
+    studio.model.hold_at = 1
+    character = await ida.made()
+    caller = replace(ida.caller, deadline=asyncio.get_running_loop().time() + 1.0)
+    with pytest.raises(Unavailable):
+        await studio.watched(replace(ida, caller=caller), character.id)
 
 
 async def test_new_face_stands_once_it_is_there(studio: Studio, ida: Customer) -> None:

@@ -6,7 +6,19 @@ import pytest
 
 from fabula.engine.ids import address_of
 from fabula.errors import LogCorrupted
-from services.character.avatars import AVATARS, AvatarTask, key_of, painting, queue, task_of
+from services.character.avatars import (
+    AVATARS,
+    SETTLED_SECONDS,
+    AvatarTask,
+    attempt_of,
+    key_of,
+    note_asked,
+    painting,
+    queue,
+    settle,
+    task_of,
+    was_asked,
+)
 from tests.records import MemoryRecords
 from tests.unit.character.samples import address
 
@@ -32,6 +44,53 @@ async def test_newest_task_of_a_character_is_all_that_is_kept() -> None:
     kept = await records.all(AVATARS)
     assert [painting(address(2)), gone] == [task_of(stored.value) for stored in kept.values()]
     assert [key_of("ida", address(2).id), key_of("ida", address().id)] == list(kept)
+
+
+async def test_task_that_is_done_goes_unless_another_has_come() -> None:
+    """It is marked first, and nothing is left of it after a moment."""
+    now = 0.0
+    records = MemoryRecords(clock=lambda: now)
+    key = key_of("ida", address().id)
+    await queue(records, painting(address()))
+    first = await records.get(key)
+    await queue(records, painting(address(), "2"))
+    second = await records.get(key)
+    assert first is not None
+    assert second is not None
+
+    await settle(records, painting(address()), first.revision)
+    assert second == await records.get(key)
+    await settle(records, painting(address(), "2"), second.revision)
+    marked = await records.get(key)
+    assert marked is not None
+    assert task_of(marked.value).settled
+    now = SETTLED_SECONDS + 1.0
+    assert await records.get(key) is None
+
+
+async def test_what_cannot_be_read_is_replaced() -> None:
+    """Nobody could ever carry it out."""
+    records = MemoryRecords()
+    await records.put(key_of("ida", address().id), b"\xff")
+    await queue(records, painting(address()))
+
+    stored = await records.get(key_of("ida", address().id))
+    assert stored is not None
+    assert painting(address()) == task_of(stored.value)
+
+
+async def test_request_is_known_for_a_day() -> None:
+    """Each by itself."""
+    now = 0.0
+    records = MemoryRecords(clock=lambda: now)
+    one, other = (painting(address(), attempt_of(name)) for name in ("one", "other"))
+    await note_asked(records, one)
+
+    assert (True, False) == (await was_asked(records, one), await was_asked(records, other))
+    now = 86_401.0
+    assert not await was_asked(records, one)
+    assert not one.first
+    assert painting(address()).first
 
 
 @pytest.mark.parametrize(
