@@ -15,6 +15,9 @@ from services.story.domain import Character
 CALL_SECONDS = 5.0
 """Deadline of a call: who asks for a story waits for it."""
 
+LONGEST_HISTORY = 6000
+"""Characters of a history that go into a story, as of one that a request brings: twelve must fit into one event."""
+
 SILENT = "the library of characters does not answer: try again"
 FOREIGN = "the library of characters does not know this service: FABULA_JWT_SECRET must be the same for both"
 
@@ -95,5 +98,9 @@ def person_of(character: Any) -> Character:
         description=" ".join(sentence for sentence in sentences if sentence),
         id=character.id,
         looks=details.physical_description,
-        history=character.history,
+        history=_beginning(character.history),
     )
+
+
+def _beginning(history: str) -> str:
+    return history if len(history) <= LONGEST_HISTORY else f"{history[: LONGEST_HISTORY - 1].rstrip()}…"
