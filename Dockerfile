@@ -1,9 +1,10 @@
 # syntax=docker/dockerfile:1
-# One target per process: story-server, story-worker, story-worker-torch, image-server, image-worker, gateway.
+# One target per process: story-server, story-worker, story-worker-torch, character-server, character-worker,
+# image-server, image-worker, gateway.
 #   docker build --target gateway -t fabula-gateway .
 #   docker build --target image-worker --build-arg TORCH_INDEX=<index of the CPU wheels> -t fabula-image-worker .
-# Only image-worker, which paints, and story-worker-torch hold torch. The other story images run the bundled author or a
-# model behind an HTTP endpoint.
+# Only image-worker, which paints, and story-worker-torch hold torch. The other images for stories and characters run what
+# is bundled, or models behind HTTP endpoints.
 
 ARG PYTHON=python:3.11-slim
 
@@ -25,6 +26,10 @@ RUN python -m venv /opt/fabula \
 FROM build AS build-gateway
 RUN python -m venv /opt/fabula \
     && /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[gateway,cli]"
+
+FROM build AS build-character
+RUN python -m venv /opt/fabula \
+    && /opt/fabula/bin/pip install -c constraints.txt "$(echo /wheels/*.whl)[character,cli]"
 
 FROM build AS build-image-server
 RUN python -m venv /opt/fabula \
@@ -69,6 +74,18 @@ COPY --from=build-worker-torch /opt/fabula /opt/fabula
 ENV FABULA_WORKER_PORT=50061
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["fabula", "health", "127.0.0.1:50061"]
 CMD ["python", "-m", "services.story", "worker"]
+
+FROM base AS character-server
+COPY --from=build-character /opt/fabula /opt/fabula
+EXPOSE 50052
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 CMD ["fabula", "health", "127.0.0.1:50052"]
+CMD ["python", "-m", "services.character", "server"]
+
+FROM base AS character-worker
+COPY --from=build-character /opt/fabula /opt/fabula
+ENV FABULA_WORKER_PORT=50062
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 CMD ["fabula", "health", "127.0.0.1:50062"]
+CMD ["python", "-m", "services.character", "worker"]
 
 FROM base AS image-server
 COPY --from=build-image-server /opt/fabula /opt/fabula

@@ -10,6 +10,7 @@ from typing import Any
 from fabula import logs
 from fabula.journal.settings import JournalSettings
 from fabula.rpc.auth import Authenticator
+from fabula.rpc.issuer import Issuer
 from fabula.rpc.server import Listen
 from fabula.runtime import Part, run
 from fabula.settings import load_or_exit
@@ -64,6 +65,11 @@ class Program:
 def authenticator_of(settings: AuthSettings) -> Authenticator:
     """Return who tells a server's callers apart."""
     return Authenticator(settings.jwt_secret.get_secret_value() if settings.jwt_secret else None)
+
+
+def issuer_of(settings: AuthSettings) -> Issuer:
+    """Return who speaks for owners where a service calls another."""
+    return Issuer(settings.jwt_secret.get_secret_value() if settings.jwt_secret else None)
 
 
 def health_of(settings: WorkerHealthSettings) -> Listen | None:

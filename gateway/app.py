@@ -26,6 +26,7 @@ from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
 from gateway.caretaker import Caretaker
 from gateway.doors import page
+from gateway.doors.library import library_operations
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
@@ -42,7 +43,7 @@ SOCKETS = "/v1/ws"
 """Where WebSockets are opened."""
 
 _CORS_REQUEST_HEADERS = (
-    "authorization", "content-type", "if-none-match", "if-range", "last-event-id", "range", "traceparent"
+    "authorization", "content-type", "if-match", "if-none-match", "if-range", "last-event-id", "range", "traceparent"
 )  # fmt: skip
 _CORS_ANSWER_HEADERS = ("accept-ranges", "content-disposition", "content-range", "etag", "location", "retry-after")
 
@@ -78,7 +79,7 @@ def application(house: House) -> ASGIApp:
             Middleware(
                 CORSMiddleware,
                 allow_origins=allowed,
-                allow_methods=["GET", "HEAD", "POST", "DELETE"],
+                allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=_CORS_REQUEST_HEADERS,
                 expose_headers=_CORS_ANSWER_HEADERS,
             )
@@ -104,7 +105,8 @@ def application(house: House) -> ASGIApp:
 
 
 def _routes(house: House) -> list[BaseRoute]:
-    operations = [*Rest(house).operations(), *picture_operations(house), events_operation(EventStreams(house))]
+    single = [*Rest(house).operations(), *picture_operations(house), *library_operations(house)]
+    operations = [*single, events_operation(EventStreams(house))]
     description = document(operations)
 
     async def openapi(_request: Request) -> Response:

@@ -11,8 +11,8 @@ from buf.validate import validate_pb2
 from fabula.rpc.kinds import Kind
 from gateway.bodies import MOST_BODY_BYTES
 
-_SOURCE = "source"
-"""Field of a request that an uploaded file goes to: a message with `name` and `data`."""
+_FILE = {"name", "data"}
+"""What a message has that an uploaded file becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,19 @@ def collection_of(kind: Kind) -> Collection:
     """Return the collection of a generator, as its contract has it."""
     start = kind.request("StartGeneration").DESCRIPTOR
     asked: Any = next(field for field in start.fields if field.message_type is not None)
-    source = asked.message_type.fields_by_name.get(_SOURCE)
+    source = next((field for field in asked.message_type.fields if _takes_file(field)), None)
     return Collection(
         kind=kind,
         name=f"{kind.name[:-1]}ies" if kind.name.endswith("y") else f"{kind.name}s",
         noun=kind.name.capitalize(),
         field=asked.name,
-        file_field=_SOURCE if source is not None else "",
+        file_field=source.name if source is not None else "",
         most_body_bytes=_most_body_bytes(source),
     )
+
+
+def _takes_file(field: Any) -> bool:
+    return field.message_type is not None and set(field.message_type.fields_by_name) >= _FILE
 
 
 def _most_body_bytes(source: Any) -> int:

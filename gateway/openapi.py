@@ -136,7 +136,8 @@ def _headers(operation: Operation) -> dict[str, Any]:
 def _body(operation: Operation, message: type[Message], schemas: Schemas) -> dict[str, Any]:
     inline = schemas.body(message.DESCRIPTOR)
     # What a request's address says does not stand in its body; the idempotency key stands beside what is asked for.
-    inline["properties"].pop("generationId", None)
+    for name in operation.elsewhere:
+        inline["properties"].pop(name, None)
     if operation.status is HTTPStatus.ACCEPTED:
         inline["properties"]["requestId"] = {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]*$"}
     content: dict[str, Any] = {"application/json": {"schema": inline}}

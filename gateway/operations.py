@@ -32,11 +32,12 @@ class Operation:
 
     Attributes:
         method: The verb.
-        path: The address, with `{id}` for a generation's id.
+        path: The address, with `{id}` for an id.
         name: Unique name, e.g. "startStory".
         summary: What it does, in a line.
         endpoint: Carries it out: a function, or an ASGI application.
         body: Message whose proto3 JSON is the request's body; None: there is no body.
+        elsewhere: Fields of that message, by their names in JSON, that stand in the address or in a header.
         takes_file: Whether the body may be multipart with a file instead.
         answers: Message whose proto3 JSON is the answer; of several it is one; none: there is none.
         status: Of the answer.
@@ -53,6 +54,7 @@ class Operation:
     summary: str
     endpoint: Any
     body: type[Message] | None = None
+    elsewhere: tuple[str, ...] = ("generationId",)
     takes_file: bool = False
     answers: tuple[type[Message], ...] = ()
     status: HTTPStatus = HTTPStatus.OK

@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from fabula.settings import (
+    CharacterServerSettings,
+    CharacterWorkerSettings,
     ClientSettings,
     GatewaySettings,
     ImageServerSettings,
@@ -29,6 +31,8 @@ END = "<!-- end of table -->\n"
 READERS: dict[str, type[Settings]] = {
     "story server": ServerSettings,
     "story worker": WorkerSettings,
+    "character server": CharacterServerSettings,
+    "character worker": CharacterWorkerSettings,
     "image server": ImageServerSettings,
     "image worker": ImageWorkerSettings,
     "gateway": GatewaySettings,

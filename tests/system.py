@@ -46,7 +46,7 @@ class System:
         data_dir: Its data directory.
         words_per_second: Pace of the bundled author; 0 is as fast as it can.
         environment: Further settings.
-        http_port, story_port, image_port: Where it listens.
+        http_port, story_port, character_port, image_port: Where it listens.
         generators: Which generators it runs. Pictures need torch in two processes more: only who asks for them waits.
     """
 
@@ -55,6 +55,7 @@ class System:
     environment: Mapping[str, str] = field(default_factory=dict)
     http_port: int = field(default_factory=free_port)
     story_port: int = field(default_factory=free_port)
+    character_port: int = field(default_factory=free_port)
     image_port: int = field(default_factory=free_port)
     generators: str = "story"
     process: subprocess.Popen[bytes] | None = None
@@ -86,6 +87,7 @@ class System:
             FABULA_DATA_DIR=str(self.data_dir),
             FABULA_HTTP_PORT=str(self.http_port),
             FABULA_STORY_PORT=str(self.story_port),
+            FABULA_CHARACTER_PORT=str(self.character_port),
             FABULA_IMAGE_PORT=str(self.image_port),
             FABULA_GENERATORS=self.generators,
             FABULA_GRAMMAR_WORDS_PER_SECOND=str(self.words_per_second),

@@ -21,7 +21,7 @@ import structlog
 from rich.console import Console
 
 from fabula.cli import health
-from fabula.cli.doctor_models import painter, text_model, torch
+from fabula.cli.doctor_models import painter, text_model, torch, vision_model
 from fabula.cli.exits import Exit
 from fabula.cli.findings import Finding, Verdict, fine, note, problem, summarise, tell
 from fabula.cli.parts import PARTS, how_to_get, missing, wanted
@@ -29,7 +29,7 @@ from fabula.cli.ports import is_free, reached_at
 from fabula.cli.up_services import place_of
 from fabula.cli.up_status import UpStatus, read_status
 from fabula.errors import FabulaError, InvalidRequest, Unavailable
-from fabula.rpc.kinds import IMAGE, Kind
+from fabula.rpc.kinds import CHARACTER, IMAGE, Kind
 from fabula.settings import ClientSettings, UpSettings, load
 
 LITTLE_SPACE_BYTES = 1 << 30
@@ -74,11 +74,15 @@ def _look(settings: UpSettings, clients: ClientSettings, address: str | None) ->
     for kind in kinds:
         yield from _service(kind, address or clients.address_of(kind.name), status)
     yield _gateway(settings)
-    yield from text_model(settings)
+    yield text_model(settings)
+    looks = CHARACTER in kinds
+    if looks:
+        yield vision_model(settings)
     paints = IMAGE in kinds
     if paints:
         yield painter(address or clients.address_of(IMAGE.name), settings)
-    yield torch(needed=settings.text_model.startswith("transformers:"), paints=paints)
+    local = [settings.text_model, *([settings.vision_model] if looks else [])]
+    yield torch(needed=any(model.startswith("transformers:") for model in local), paints=paints)
 
 
 def installed_version() -> str:

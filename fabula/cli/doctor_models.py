@@ -8,13 +8,15 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from importlib import util
 from pathlib import Path
 
 import grpc
 
-from fabula.backends.text_settings import OpenAISettings, TransformersSettings, parse_text_model
+from fabula.backends.text_settings import TEXT_SETTING, OpenAISettings, TransformersSettings, parse_text_model
+from fabula.backends.vision_settings import VISION_SETTING, parse_vision_model
 from fabula.cli.findings import Finding, fine, note, problem
 from fabula.cli.parts import how_to_get, missing
 from fabula.errors import InvalidRequest
@@ -33,44 +35,57 @@ print(json.dumps({"version": torch.__version__, "cuda": cuda, "mps": torch.backe
 """
 
 
-def text_model(settings: UpSettings) -> Iterator[Finding]:
+def text_model(settings: UpSettings) -> Finding:
     """Look at the model that `FABULA_TEXT_MODEL` names."""
     key = settings.text_api_key.get_secret_value() if settings.text_api_key is not None else ""
+    parse = partial(
+        parse_text_model,
+        settings.text_model,
+        device=settings.device,
+        dtype=settings.dtype,
+        api_key=key,
+        allow_download=settings.allow_download,
+        continues=settings.text_continues,
+    )
+    bundled = "none: what is bundled writes, grammars that need no model"
+    return _named("text model", TEXT_SETTING, parse, bundled)
+
+
+def vision_model(settings: UpSettings) -> Finding:
+    """Look at the model that `FABULA_VISION_MODEL` names."""
+    bundled = "none: the bundled looker measures pictures, and needs no model"
+    return _named("vision model", VISION_SETTING, partial(parse_vision_model, settings), bundled)
+
+
+def _named(
+    about: str, setting: str, parse: Callable[[], TransformersSettings | OpenAISettings | None], bundled: str
+) -> Finding:
     try:
-        named = parse_text_model(
-            settings.text_model,
-            device=settings.device,
-            dtype=settings.dtype,
-            api_key=key,
-            allow_download=settings.allow_download,
-            continues=settings.text_continues,
-        )
+        named = parse()
     except InvalidRequest as error:
-        yield problem("text model", error.message, "Correct FABULA_TEXT_MODEL.")
-        return
+        return problem(about, error.message, f"Correct {setting}.")
     match named:
         case None:
-            yield fine("text model", "none: the bundled author writes, a story grammar that needs no model")
+            return fine(about, bundled)
         case TransformersSettings():
-            yield _local(named)
+            return _local(about, named)
         case OpenAISettings():
-            yield _endpoint(named)
+            return _endpoint(about, named)
 
 
-def _local(named: TransformersSettings) -> Finding:
+def _local(about: str, named: TransformersSettings) -> Finding:
     if not named.is_folder:
         where = "may be downloaded" if named.allow_download else "must be on this machine already"
-        return note("text model", f"{named.source} from the hub; it {where}")
+        return note(about, f"{named.source} from the hub; it {where}")
     folder = Path(named.source).expanduser()
     if not (folder / "config.json").is_file():
-        return problem("text model", f"{folder} holds no model: there is no config.json", "Correct FABULA_TEXT_MODEL.")
+        return problem(about, f"{folder} holds no model: there is no config.json", f"Correct {named.setting}.")
     if not any(folder.glob("*.safetensors")):
-        return problem("text model", f"{folder} has no *.safetensors", "Only safetensors are loaded: convert it.")
-    return fine("text model", f"{folder} on {named.device}")
+        return problem(about, f"{folder} has no *.safetensors", "Only safetensors are loaded: convert it.")
+    return fine(about, f"{folder} on {named.device}")
 
 
-def _endpoint(named: OpenAISettings) -> Finding:
-    about = "text model"
+def _endpoint(about: str, named: OpenAISettings) -> Finding:
     headers = {"Authorization": f"Bearer {named.api_key}"} if named.api_key else {}
     request = urllib.request.Request(f"{named.base_url}/models", headers=headers)  # noqa: S310 - checked: http or https
     try:
@@ -78,7 +93,7 @@ def _endpoint(named: OpenAISettings) -> Finding:
             models = [model.get("id") for model in json.load(answer).get("data", [])]
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            return problem(about, f"{named.base_url} answers {error.code}", "Set FABULA_TEXT_API_KEY.")
+            return problem(about, f"{named.base_url} answers {error.code}", f"Set {named.key_setting}.")
         return note(about, f"{named.base_url} is there, but lists no models ({error.code})")
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
         reason = getattr(error, "reason", error)
@@ -87,7 +102,7 @@ def _endpoint(named: OpenAISettings) -> Finding:
         )
     if models and named.model not in models:
         listed = ", ".join(str(name) for name in models[:8])
-        return problem(about, f"{named.base_url} has no {named.model}; it lists {listed}", "Correct FABULA_TEXT_MODEL.")
+        return problem(about, f"{named.base_url} has no {named.model}; it lists {listed}", f"Correct {named.setting}.")
     return fine(about, f"{named.model} at {named.base_url}")
 
 

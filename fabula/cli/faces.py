@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fabula.cli.character_telling import CharacterTeller, sheet
 from fabula.cli.image_telling import ImageTeller
 from fabula.cli.story_telling import StoryTeller
 from fabula.cli.telling import Teller
@@ -35,6 +36,7 @@ class Face:
 
 FACES = {
     "story": Face("story", StoryTeller, lambda response: str(response.story.text)),
+    "character": Face("character", CharacterTeller, lambda response: f"{sheet(response.character)}\n"),
     "image": Face("picture", ImageTeller, counts_steps=True),
 }
 

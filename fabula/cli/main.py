@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from fabula.cli import character_options as character_with
 from fabula.cli import image_options as image_with
+from fabula.cli import library
 from fabula.cli import story_options as story_with
 from fabula.cli import up_options as up_with
 from fabula.cli.exits import Exit, exit_of, lines_of
@@ -19,6 +21,7 @@ from fabula.errors import FabulaError, InvalidRequest
 
 if TYPE_CHECKING:
     from fabula.cli.calls import Commands
+    from fabula.cli.character_calls import CharacterCommands
     from fabula.cli.image_calls import ImageCommands
     from fabula.cli.story_calls import StoryCommands
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fabula",
-    help="Stories and pictures, made live while you watch.",
+    help="Stories, characters and pictures, made live while you watch.",
     epilog="Exit codes: 0 success, 1 it failed, 2 usage or settings, 3 cancelled, 4 not found, "
     "5 unavailable, 6 refused, 7 no valid token, 130 left by Ctrl-C.",
     no_args_is_help=True,
@@ -35,7 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUNNING, CONTROL, SYSTEM = "Stories and pictures", "Control", "System"
+RUNNING, CONTROL, SYSTEM = "Stories, characters and pictures", "Control", "System"
+app.add_typer(library.app, name="characters", rich_help_panel=RUNNING)
 
 
 def main() -> NoReturn:
@@ -71,6 +75,13 @@ def _images(address: str | None, token: str | None, *, as_json: bool = False) ->
     return ImageCommands(Servers(address, token), as_json=as_json)
 
 
+def _characters(address: str | None, token: str | None, *, as_json: bool = False) -> CharacterCommands:
+    from fabula.cli.character_calls import CharacterCommands
+    from fabula.cli.connection import Servers
+
+    return CharacterCommands(Servers(address, token), as_json=as_json)
+
+
 def _kind_name(id_: str) -> str:
     return id_.partition("-")[0]
 
@@ -81,10 +92,12 @@ def up(
     data_dir: up_with.DataDir = None,
     http_port: up_with.HttpPort = None,
     story_port: up_with.StoryPort = None,
+    character_port: up_with.CharacterPort = None,
     image_port: up_with.ImagePort = None,
     nats_url: up_with.NatsUrl = None,
     text_model: up_with.TextModel = None,
     image_model: up_with.ImageModel = None,
+    vision_model: up_with.VisionModel = None,
     device: up_with.Device = None,
     generators: up_with.Generators = None,
     verbose: up_with.Verbose = False,
@@ -96,8 +109,9 @@ def up(
     from fabula.settings import UpSettings, load_or_exit
 
     settings = load_or_exit(
-        UpSettings, data_dir=data_dir, http_port=http_port, story_port=story_port, image_port=image_port,
-        nats_url=nats_url, text_model=text_model, image_model=image_model, device=device, generators=generators,
+        UpSettings, data_dir=data_dir, http_port=http_port, story_port=story_port, character_port=character_port,
+        image_port=image_port, nats_url=nats_url, text_model=text_model, image_model=image_model,
+        vision_model=vision_model, device=device, generators=generators,
     )  # fmt: skip
     raise typer.Exit(asyncio.run(run_up(settings, verbose=verbose)))
 
@@ -136,6 +150,28 @@ def story(
         seed=seed, revisions=revisions, temperature=temperature, top_p=top_p,
     )  # fmt: skip
     raise typer.Exit(_stories(address, token, as_json=as_json).tell(wishes, template, request_id, watch=watch))
+
+
+@app.command(rich_help_panel=RUNNING)
+def character(
+    description: character_with.Description = "",
+    *,
+    picture: character_with.Picture = None,
+    style: character_with.Style = None,
+    language: character_with.Language = None,
+    seed: Seed = None,
+    avatar: character_with.Avatar = None,
+    request_id: RequestId = "",
+    watch: WatchIt = True,
+    address: Address = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for a character, and watch it come to be."""
+    from fabula.cli.character_calls import CharacterWishes
+
+    wishes = CharacterWishes(description, picture, style, language, seed, avatar)
+    raise typer.Exit(_characters(address, token, as_json=as_json).make(wishes, request_id, watch=watch))
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -199,14 +235,14 @@ def watch(
         images = _images(address, token, as_json=as_json)
         raise typer.Exit(images.watch_and_save(id_, after, Output(output, force, preview=preview)))
     if output is not None:
-        raise InvalidRequest("Only pictures are saved with -o: a story that is watched goes to standard output.")
+        raise InvalidRequest("Only pictures are saved with -o: a text that is watched goes to standard output.")
     raise typer.Exit(_commands(address, token, as_json=as_json).watch(id_, after))
 
 
 @app.command("list", rich_help_panel=RUNNING)
 def list_(
     *,
-    kind: Annotated[str, typer.Option(help="Only these: story, image, or all.")] = "all",
+    kind: Annotated[str, typer.Option(help="Only these: story, character, image, or all.")] = "all",
     state: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,12 +255,12 @@ def list_(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """List your stories and pictures, newest first."""
+    """List your stories, characters and pictures, newest first."""
     from fabula.cli.rendering import state_number
     from fabula.rpc.kinds import KINDS
 
     if kind not in {"all", *KINDS}:
-        raise typer.BadParameter(f"should be all, {' or '.join(KINDS)}", param_hint="--kind")
+        raise typer.BadParameter(f"should be {', '.join(KINDS)} or all", param_hint="--kind")
     try:
         states = [state_number(name) for name in state or ()]
     except (KeyError, ValueError):
@@ -246,7 +282,7 @@ def show(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Print a story, or what there is of it so far; tell of pictures, or save them."""
+    """Print a story or a character, or what there is of it so far; tell of pictures, or save them."""
     match _kind_name(id_):
         case "story":
             stories = _stories(address, token, as_json=as_json)
@@ -255,6 +291,8 @@ def show(
             from fabula.cli.image_calls import Output
 
             raise typer.Exit(_images(address, token, as_json=as_json).show(id_, Output(output, force)))
+        case "character":
+            raise typer.Exit(_characters(address, token, as_json=as_json).show(id_))
         case _:
             raise typer.Exit(_commands(address, token, as_json=as_json).print(id_))
 

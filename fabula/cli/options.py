@@ -11,8 +11,8 @@ Address = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="Where the server is. [env: FABULA_STORY_ADDRESS, FABULA_IMAGE_ADDRESS; default: ports 50051 and 50053 of "
-        "this machine]",
+        help="Where the server is. [env: FABULA_STORY_ADDRESS, FABULA_CHARACTER_ADDRESS, FABULA_IMAGE_ADDRESS; "
+        "default: ports 50051, 50052 and 50053 of this machine]",
         show_default=False,
     ),
 ]

@@ -10,6 +10,7 @@ from fabula.settings import UpSettings
 PARTS = {
     "gateway": ("starlette", "uvicorn", "websockets", "python_multipart"),
     "story": ("jinja2", "inflect", "charset_normalizer", "httpx", "jsonschema"),
+    "character": ("jinja2", "httpx", "jsonschema", "PIL", "numpy"),
     "image": ("PIL", "numpy"),
     "painting": ("torch", "diffusers", "transformers", "safetensors"),
 }

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from fabula.api.story.v1.story_pb2 import Character, Source, StoryRequest
 from fabula.cli.files import read_file
+from fabula.engine.ids import is_generation_id
 from fabula.errors import InvalidRequest
+from fabula.rpc.kinds import CHARACTER
 
 LARGEST_SOURCE_MIB = 1
 
@@ -80,12 +82,14 @@ _SAME_NAME = (
 
 
 def parse_character(text: str) -> Character:
-    """Read `Name: description`; the description may be absent.
+    """Read `Name: description`, or the id of a character of the library; the description may be absent.
 
     Raises:
         InvalidRequest: there is no name.
     """
     name, _, description = text.partition(":")
+    if is_generation_id(name.strip(), CHARACTER.name):
+        return Character(id=name.strip(), description=description.strip())
     if not name.strip():
         raise InvalidRequest(f'--character {text!r} names nobody; write "Name: description".')
     return Character(name=name.strip(), description=description.strip())

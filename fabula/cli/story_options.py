@@ -19,7 +19,9 @@ Genre = Annotated[str | None, _option("E.g. fantasy.")]
 Tone = Annotated[str | None, _option("E.g. funny.")]
 Audience = Annotated[str | None, _option("E.g. children.")]
 Language = Annotated[str | None, _option("BCP 47 tag, e.g. en.")]
-Characters = Annotated[list[str] | None, _option("Who must occur; may be repeated.", metavar="NAME: DESCRIPTION")]
+Characters = Annotated[
+    list[str] | None, _option("Who must occur, or the id of a character; may be repeated.", metavar="NAME: DESCRIPTION")
+]
 Words = Annotated[int | None, _option("Wanted length.", min=0)]
 Chapters = Annotated[int | None, _option("Wanted number of chapters.", min=0)]
 Instructions = Annotated[str | None, _option("Your own prompt for the author.")]

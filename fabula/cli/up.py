@@ -33,7 +33,7 @@ STATUS_SECONDS = 0.1
 MODEL_SECONDS = 15.0
 """How long the start waits for a worker that loads a model. Everything else is ready by then, and can be used."""
 
-_RESULTS = {"story": "stories", "image": "pictures"}
+_RESULTS = {"story": "stories", "character": "characters", "image": "pictures"}
 _OTHER_FOLDER = "Name another with --data-dir or FABULA_DATA_DIR."
 
 

@@ -16,10 +16,12 @@ from fabula.settings import UpSettings
 
 _EXAMPLES = {
     "story": "A keeper finds a door in the sea",
+    "character": "A brave knight of forty, afraid of geese",
     "image": "A castle by the sea at dusk",
 }
 _MAKERS = {
     "story": ("author", "text_model", "the bundled story grammar: no language model, no download, no key"),
+    "character": ("reader", "vision_model", "the bundled looker: it measures pictures, and sees no meaning"),
     "image": ("painter", "image_model", "the bundled painter: a small model of its own, no download, no key"),
 }
 """What makes a generator's results: how it is called, the setting that names it, and what it is without one."""

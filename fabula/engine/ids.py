@@ -1,4 +1,4 @@
-"""Names of generations. Pure."""
+"""Names of generations, and of what belongs to their owners. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import uuid
 
 from fabula.engine.ports import Address, GenerationId
+
+_OWNER_TOKEN_DIGITS = 32
 
 
 def address_of(kind: str, owner: str, request_id: str) -> Address:
@@ -17,6 +19,11 @@ def address_of(kind: str, owner: str, request_id: str) -> Address:
     """
     digest = hashlib.sha256(f"{kind}\0{owner}\0{request_id}".encode()).digest()
     return Address(kind, owner, GenerationId(f"{kind}-{uuid.UUID(bytes=digest[:16], version=4)}"))
+
+
+def owner_token(owner: str) -> str:
+    """Return the fixed-length token that stands for the owner: any string is safe, and none can be guessed at."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:_OWNER_TOKEN_DIGITS]
 
 
 def is_generation_id(text: str, kind: str) -> bool:

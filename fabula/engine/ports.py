@@ -6,7 +6,7 @@ protobuf: an event travels as bytes that only the service's codec reads.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, Protocol
@@ -286,6 +286,13 @@ class Records(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove the value. Idempotent."""
+        ...
+
+    async def all(self, prefix: str) -> Mapping[str, Stored]:
+        """Return every value whose key goes on behind `prefix` and a ".", by key, the one written longest ago first.
+
+        What was written or deleted a moment ago may not show yet: only `get` is never stale.
+        """
         ...
 
 

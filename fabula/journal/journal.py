@@ -65,7 +65,7 @@ async def connect(settings: JournalSettings) -> AsyncIterator[Journal]:
             yield Journal(
                 events=JetStreamEventLog(link, pager),
                 queue=queue,
-                records=JetStreamRecords(link),
+                records=JetStreamRecords(link, pager),
                 blobs=JetStreamBlobs(link, pager),
                 previews=JetStreamPreviews(link),
                 link=link,

@@ -6,12 +6,14 @@ creating it anew. Here nothing is left of an expired or deleted value.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 from fabula.engine.ports import Stored
 from fabula.errors import Superseded
 from fabula.journal import leader, subjects
 from fabula.journal.connection import ApiFault, Link, unavailable
+from fabula.journal.paging import Pager
 from fabula.journal.stored import APPEND
 
 _WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
@@ -20,8 +22,9 @@ _WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 class JetStreamRecords:
     """Implements `fabula.engine.ports.Records`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, pager: Pager) -> None:
         self._link = link
+        self._pager = pager
 
     async def get(self, key: str) -> Stored | None:
         """Return the value as the stream's leader knows it; see the port."""
@@ -53,3 +56,13 @@ class JetStreamRecords:
             await self._link.ask(f"STREAM.PURGE.{subjects.RECORDS_STREAM}", {"filter": topic})
         except ApiFault as fault:
             raise unavailable(fault) from fault
+
+    async def all(self, prefix: str) -> Mapping[str, Stored]:
+        """Return the values behind a prefix; see the port."""
+        found: dict[str, Stored] = {}
+        topic = subjects.records_behind(prefix)
+        async for message in self._pager.all_from(subjects.RECORDS_STREAM, topic, 1):
+            key = subjects.key_of(message.subject)
+            found.pop(key, None)  # replaced while the pages were read: the new one has its place at the end
+            found[key] = Stored(message.data, message.revision)
+        return found

@@ -34,6 +34,7 @@ RECORDS: Mapping[str, Any] = MappingProxyType(
         "name": subjects.RECORDS_STREAM,
         "description": "Fabula: small named values, one message each",
         "subjects": [f"{subjects.RECORDS}.>"],
+        "discard": "new",  # characters are kept here: none of them makes room for another
         "max_msgs_per_subject": 1,
         "allow_msg_ttl": True,
     }

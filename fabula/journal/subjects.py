@@ -7,8 +7,8 @@ on `fabula.live.…` with the same tail. The purpose is that of the record (`q`,
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 
+from fabula.engine.ids import owner_token
 from fabula.engine.ports import Address, GenerationId, Purpose
 from fabula.errors import InvalidRequest
 
@@ -28,12 +28,6 @@ TOMBSTONE = "x"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _KEY = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_OWNER_TOKEN_DIGITS = 32
-
-
-def owner_token(owner: str) -> str:
-    """Return the fixed-length token that stands for the owner: any string is safe, and none can be guessed at."""
-    return sha256(owner.encode()).hexdigest()[:_OWNER_TOKEN_DIGITS]
 
 
 def log(address: Address, purpose: Purpose) -> str:
@@ -86,6 +80,16 @@ def record(key: str) -> str:
         message = f'The key "{key[:64]}" must be lower-case words, digits, "-" and "_", joined by ".".'
         raise InvalidRequest(message)
     return f"{RECORDS}.{key}"
+
+
+def records_behind(prefix: str) -> str:
+    """Return the filter for all named values whose keys go on behind a prefix. Raises as `record`."""
+    return f"{record(prefix)}.>"
+
+
+def key_of(subject: str) -> str:
+    """Return the key in a subject of `fabula.record`."""
+    return subject.removeprefix(f"{RECORDS}.")
 
 
 def preview(address: Address, place: int) -> str:

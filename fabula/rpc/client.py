@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -51,16 +51,25 @@ class Caller:
     Attributes:
         token: Bearer token (JWT); empty where authentication is off.
         trace: W3C `traceparent` of what the call is part of; may be empty.
+        deadline: When they give up, by the event loop's clock: no call made for them lasts longer. None: never.
     """
 
-    token: str = ""
+    token: str = field(default="", repr=False)
     trace: str = ""
+    deadline: float | None = None
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The call's metadata."""
         pairs = (("authorization", f"Bearer {self.token}" if self.token else ""), ("traceparent", self.trace))
         return tuple((key, value) for key, value in pairs if value)
+
+    def seconds(self, most: float | None = None) -> float | None:
+        """Return how long a call may last that would otherwise last `most`, in seconds; None: for ever."""
+        if self.deadline is None:
+            return most
+        left = max(0.0, self.deadline - asyncio.get_running_loop().time())
+        return left if most is None else min(left, most)
 
 
 class Client:
@@ -82,7 +91,7 @@ class Client:
             rpc: Name of the method, e.g. "GetGeneration".
             request: Its request message.
             caller: On whose behalf.
-            timeout: Deadline in seconds.
+            timeout: Deadline in seconds, unless the caller's own is sooner.
 
         Raises:
             FabulaError: what the service answered; `Unavailable` if it did not.
@@ -93,7 +102,7 @@ class Client:
             response_deserializer=self.kind.response(rpc).FromString,
         )
         try:
-            return await method(request, metadata=caller.metadata, timeout=timeout)
+            return await method(request, metadata=caller.metadata, timeout=caller.seconds(timeout))
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
@@ -104,7 +113,7 @@ class Client:
             request_serializer=self.kind.request(rpc).SerializeToString,
             response_deserializer=None,
         )
-        call = method(request, metadata=caller.metadata)
+        call = method(request, metadata=caller.metadata, timeout=caller.seconds())
         try:
             async for data in call:
                 yield data

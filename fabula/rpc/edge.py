@@ -124,13 +124,16 @@ class Edge:
 
     def _enter(self, rpc: str, data: bytes, context: Context) -> tuple[Call, Any]:
         metadata = tuple(context.invocation_metadata() or ())
-        owner = self._auth.owner(bearer(metadata))
+        token = bearer(metadata)
+        owner = self._auth.owner(token)
         try:
             request: Any = self._kind.request(rpc).FromString(data)
         except DecodeError:
             raise InvalidRequest(f"the request is not a {rpc}Request: it cannot be decoded") from None
         validate(request)
-        return Call(owner, _trace_id(metadata)), request
+        left = context.time_remaining()
+        deadline = None if left is None else asyncio.get_running_loop().time() + left
+        return Call(owner, _trace_id(metadata), token, deadline), request
 
 
 def _trace_id(metadata: tuple[tuple[str, str | bytes], ...]) -> str:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from google.protobuf.message import Message
 
+from fabula.api.character.v1 import character_pb2
 from fabula.api.image.v1 import image_pb2
 from fabula.api.story.v1 import story_pb2
 
@@ -52,9 +53,11 @@ class Kind:
 
 STORY = Kind("story", story_pb2, "fabula.api.story.v1.StoryService", 50051)
 
+CHARACTER = Kind("character", character_pb2, "fabula.api.character.v1.CharacterService", 50052)
+
 IMAGE = Kind("image", image_pb2, "fabula.api.image.v1.ImageService", 50053, has_previews=True)
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY, IMAGE)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (STORY, CHARACTER, IMAGE)}
 """All generators, by name."""
 
 

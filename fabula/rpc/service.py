@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fabula.api.generation.v1 import generation_pb2 as pb
 from fabula.engine.events import Accepted, Body, Event, Failed, Progress, Retried, State
@@ -21,20 +21,27 @@ from fabula.engine.ids import address_of
 from fabula.engine.ports import Address, Entry, Purpose, Record, Tag, own_blobs, working_blobs
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.engine.tail import conflated
-from fabula.errors import AlreadyExists, InvalidRequest, LogCorrupted, Superseded, Unavailable
+from fabula.errors import AlreadyExists, InvalidRequest, Superseded, Unavailable
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
-from fabula.rpc.stores import Call, Folded, Stores, StreamMethod, UnaryMethod, address_of_own, fold, not_found
+from fabula.rpc.removal import remove
+from fabula.rpc.stores import (
+    CHANGES_TOO_FAST,
+    RACES,
+    Call,
+    Folded,
+    Stores,
+    StreamMethod,
+    UnaryMethod,
+    address_of_own,
+    fold,
+    not_found,
+)
 from fabula.rpc.summaries import Summaries
 from fabula.rpc.tails import Tails
 
 LONGEST_WAIT_FOR_START_SECONDS = 600.0
 """How long a watcher that came first waits for its generation."""
-
-RACES = 20
-"""How often a command is tried again because somebody else wrote first."""
-
-CHANGES_TOO_FAST = "the generation is changing too fast: try again"
 
 
 class Contract(Protocol):
@@ -67,6 +74,15 @@ class Contract(Protocol):
         ...
 
 
+@runtime_checkable
+class Relaying(Protocol):
+    """A contract with streams that pass on what the common rpcs tell."""
+
+    def relaying(self, stores: Stores, watch: StreamMethod) -> Mapping[str, StreamMethod]:
+        """Return such streams; `watch` is WatchProgress."""
+        ...
+
+
 class GenerationService:
     """Answers the rpcs of one kind.
 
@@ -79,7 +95,9 @@ class GenerationService:
     def __init__(self, contract: Contract, stores: Stores, tails: Tails) -> None:
         self.kind = contract.kind
         self.unary = contract.unary(stores)
-        self.streaming = contract.streaming(stores)
+        self.streaming = {**contract.streaming(stores)}
+        if isinstance(contract, Relaying):
+            self.streaming |= contract.relaying(stores, self.watch)
         self._contract = contract
         self._codec = contract.codec
         self._stores = stores
@@ -170,26 +188,8 @@ class GenerationService:
 
     async def delete(self, call: Call, request: Any) -> Any:
         """DeleteGeneration."""
-        address = self._address(call, request.generation_id)
-        for _ in range(RACES):
-            record = await self._log.last(address)
-            if record is not None:
-                self._check_deletable(record)
-            elif not await self._log.deleted(address):
-                raise not_found(request.generation_id)
-            try:
-                await self._log.delete(address, after=record.revision if record else None)
-            except Superseded:  # a worker may just have claimed it
-                continue
-            await self._stores.blobs.delete_all(own_blobs(address))
-            return self._respond("DeleteGeneration")
-        raise Unavailable(CHANGES_TOO_FAST)
-
-    def _check_deletable(self, newest: Record) -> None:
-        """Raise `Conflict` while a worker may be at it. A log that cannot be read is good for nothing else."""
-        with suppress(LogCorrupted):
-            event = self._codec.decode(newest.entries[-1])
-            decide(Command.DELETE, event.state, event.pending, event.run)
+        await remove(self._stores, self._codec, self._address(call, request.generation_id))
+        return self._respond("DeleteGeneration")
 
     async def _command(self, rpc: str, command: Command, call: Call, request: Any, from_stage: str = "") -> Any:
         address = self._address(call, request.generation_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fabula.engine.events import Event
@@ -12,7 +12,14 @@ from fabula.engine.history import History, Snapshot
 from fabula.engine.ids import is_generation_id
 from fabula.engine.ports import Address, Blobs, EventLog, GenerationId, Records
 from fabula.errors import NotFound
+from fabula.rpc.client import Caller
 from fabula.rpc.codec import ProtoCodec
+from fabula.rpc.issuer import traceparent
+
+RACES = 20
+"""How often a command is tried again because somebody else wrote first."""
+
+CHANGES_TOO_FAST = "the generation is changing too fast: try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +29,19 @@ class Call:
     Attributes:
         owner: The caller.
         trace_id: W3C trace id; empty where nobody traces.
+        token: The token that says so, to be passed on to other services; empty where authentication is off.
+        deadline: When the caller gives up, by the event loop's clock; None: never.
     """
 
     owner: str
     trace_id: str = ""
+    token: str = field(default="", repr=False)
+    deadline: float | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The same caller, before other services."""
+        return Caller(self.token, traceparent(self.trace_id), self.deadline)
 
 
 UnaryMethod = Callable[[Call, Any], Awaitable[Any]]

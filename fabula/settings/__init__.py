@@ -10,6 +10,9 @@ Nothing here knows what the values are used for, and no other module reads the e
 from fabula.settings.base import Settings
 from fabula.settings.parts import ImageModelSettings, TextModelSettings, VisionModelSettings
 from fabula.settings.processes import (
+    CharacterServerSettings,
+    CharacterSettings,
+    CharacterWorkerSettings,
     ClientSettings,
     GatewaySettings,
     ImageServerSettings,
@@ -25,6 +28,9 @@ from fabula.settings.values import PREFIX, is_loopback
 
 __all__ = [
     "PREFIX",
+    "CharacterServerSettings",
+    "CharacterSettings",
+    "CharacterWorkerSettings",
     "ClientSettings",
     "GatewaySettings",
     "ImageModelSettings",

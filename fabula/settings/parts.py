@@ -64,6 +64,29 @@ class StoryBindSettings(StoryPortSettings, AuthSettings):
     """Address that the story server binds. Other than loopback only with authentication, or `FABULA_AUTH=off`."""
 
 
+class CharacterPortSettings(Settings):
+    """Where the character server listens."""
+
+    character_port: Port = 50052
+    """Port of the character server."""
+
+
+class CharacterClientSettings(CharacterPortSettings):
+    """Where the character server is found."""
+
+    character_address: Annotated[
+        str, Field(min_length=1, default_factory=lambda data: f"127.0.0.1:{data['character_port']}")
+    ]
+    """Where clients find the character server, `HOST:PORT`. Not set: `FABULA_CHARACTER_PORT` on this machine."""
+
+
+class CharacterBindSettings(CharacterPortSettings, AuthSettings):
+    """Where and how the character server listens."""
+
+    character_host: BindHost = "127.0.0.1"
+    """Address that the character server binds. Other than loopback only with authentication, or `FABULA_AUTH=off`."""
+
+
 class ImagePortSettings(Settings):
     """Where the image server listens."""
 
@@ -189,6 +212,16 @@ class StoryWorkerOnlySettings(TextModelSettings, WorkerHealthSettings):
     """Stories that one worker writes at a time."""
 
 
+class CharacterWorkerOnlySettings(TextModelSettings, VisionModelSettings, WorkerHealthSettings):
+    """What only character workers are told."""
+
+    character_slots: Annotated[int, Field(ge=1, le=256)] = 4
+    """Characters that one worker makes at a time."""
+
+    character_keep_seconds: Annotated[int, Field(ge=60, le=315_360_000)] = 604_800
+    """How long a character is kept that nobody saves, in seconds."""
+
+
 class ImageWorkerOnlySettings(ImageModelSettings, WorkerHealthSettings):
     """What only image workers are told."""
 
@@ -199,7 +232,7 @@ class ImageWorkerOnlySettings(ImageModelSettings, WorkerHealthSettings):
     """Denoising steps from one checkpoint to the next: what a killed worker costs at most."""
 
 
-class HttpSettings(StoryClientSettings, ImageClientSettings, AuthSettings):
+class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings, AuthSettings):
     """What the gateway is told, apart from what every process is."""
 
     http_host: BindHost = "127.0.0.1"

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from fabula.settings.parts import (
+    CharacterBindSettings,
+    CharacterClientSettings,
+    CharacterWorkerOnlySettings,
     ConnectedSettings,
     HttpSettings,
     ImageBindSettings,
@@ -22,12 +25,12 @@ from fabula.settings.parts import (
 from fabula.settings.values import NatsUrl, home_of_data
 
 
-class GeneratorsSettings(StoryClientSettings, ImageClientSettings):
+class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings):
     """Which generators there are in this installation, and where."""
 
     generators: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators of this installation, with commas between, e.g. `story`: the gateway has doors for these, `fabula up`
-    runs these. Not set: all there are (`story,image`)."""
+    runs these. Not set: all there are (`story,character,image`)."""
 
     @field_validator("generators", mode="before")
     @classmethod
@@ -52,16 +55,28 @@ class GeneratorsSettings(StoryClientSettings, ImageClientSettings):
         return address
 
 
-class ServerSettings(JournalSettings, StoryBindSettings):
+class ServerSettings(JournalSettings, StoryBindSettings, CharacterClientSettings):
     """Settings of a story server."""
 
 
-class WorkerSettings(JournalSettings, StoryWorkerOnlySettings):
+class WorkerSettings(JournalSettings, StoryWorkerOnlySettings, CharacterClientSettings):
     """Settings of a story worker."""
 
 
 class StorySettings(ServerSettings, WorkerSettings):
     """Settings of a story server and a worker in one process."""
+
+
+class CharacterServerSettings(JournalSettings, CharacterBindSettings, ImageClientSettings):
+    """Settings of a character server."""
+
+
+class CharacterWorkerSettings(JournalSettings, CharacterWorkerOnlySettings, ImageClientSettings):
+    """Settings of a character worker."""
+
+
+class CharacterSettings(CharacterServerSettings, CharacterWorkerSettings):
+    """Settings of a character server and a worker in one process."""
 
 
 class ImageServerSettings(JournalSettings, ImageBindSettings):
@@ -83,8 +98,10 @@ class GatewaySettings(HttpSettings, GeneratorsSettings):
 class UpSettings(
     ConnectedSettings,
     StoryWorkerOnlySettings,
+    CharacterWorkerOnlySettings,
     ImageWorkerOnlySettings,
     StoryBindSettings,
+    CharacterBindSettings,
     ImageBindSettings,
     HttpSettings,
     GeneratorsSettings,

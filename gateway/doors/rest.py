@@ -10,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import InvalidRequest
@@ -21,17 +19,13 @@ from fabula.rpc.kinds import Kind
 from gateway.bodies import Upload, read_json, read_json_or_form
 from gateway.collection import Collection, collection_of
 from gateway.house import House
-from gateway.identity import Visitor, let_in
-from gateway.json_requests import fill, in_json_names
+from gateway.identity import let_in
+from gateway.json_requests import fill
 from gateway.operations import Operation, Parameter
-from gateway.queries import only, whole_number
+from gateway.queries import only
+from gateway.single_calls import PAGE, answer, ask, page_request
 
-LARGEST_PAGE = 2**31 - 1
 _STATES = {name.removeprefix("STATE_").lower(): value for name, value in generation_pb2.State.items() if value}
-_PAGE = (
-    Parameter("pageSize", "At most this many, up to 100; 0 or absent means 20.", {"type": "integer", "minimum": 0}),
-    Parameter("pageToken", "`nextPageToken` of the page before.", {"type": "string", "maxLength": 256}),
-)
 _STATE = Parameter(
     "state",
     "Only generations in this state; may be given several times.",
@@ -67,12 +61,12 @@ class Rest:
         )  # fmt: skip
         yield Operation(
             "GET", path, f"list{collection.name.capitalize()}", f"List your {collection.name}, newest first.",
-            self._listing(kind), answers=(kind.response("ListGenerations"),), parameters=(*_PAGE, _STATE),
+            self._listing(kind), answers=(kind.response("ListGenerations"),), parameters=(*PAGE, _STATE),
         )  # fmt: skip
         if collection.has("ListTemplates"):
             yield Operation(
                 "GET", f"{path}/templates", f"list{noun}Templates", "List ready-made requests.",
-                self._listing_templates(kind), answers=(kind.response("ListTemplates"),), parameters=_PAGE,
+                self._listing_templates(kind), answers=(kind.response("ListTemplates"),), parameters=PAGE,
             )  # fmt: skip
         if collection.has("GetModel"):
             yield Operation(
@@ -117,8 +111,8 @@ class Rest:
     def _listing_templates(self, kind: Kind) -> Any:
         async def templates(request: Request) -> Response:
             visitor = let_in(self._house.authenticator, request.headers)
-            message = _page_request(kind.request("ListTemplates"), request)
-            return _answer(await self._ask(kind, "ListTemplates", message, visitor))
+            message = page_request(kind.request("ListTemplates"), request)
+            return answer(await ask(self._house.clients[kind.name], "ListTemplates", message, visitor))
 
         return templates
 
@@ -126,7 +120,7 @@ class Rest:
         async def model(request: Request) -> Response:
             visitor = let_in(self._house.authenticator, request.headers)
             only(request.query_params, ())
-            return _answer(await self._ask(kind, "GetModel", kind.request("GetModel")(), visitor))
+            return answer(await ask(self._house.clients[kind.name], "GetModel", kind.request("GetModel")(), visitor))
 
         return model
 
@@ -136,23 +130,23 @@ class Rest:
         content, upload = await read_json_or_form(request, collection.most_body_bytes)
         kind = collection.kind
         message = _start_request(collection, content, upload)
-        response = await self._ask(kind, "StartGeneration", message, visitor, collection.field)
+        response = await ask(self._house.clients[kind.name], "StartGeneration", message, visitor, collection.field)
         headers = {"Location": f"/v1/generations/{response.generation.id}"}
-        return _answer(response.generation, HTTPStatus.ACCEPTED, headers)
+        return answer(response.generation, HTTPStatus.ACCEPTED, headers)
 
     async def _list(self, kind: Kind, request: Request) -> Response:
         visitor = let_in(self._house.authenticator, request.headers)
-        message = _page_request(kind.request("ListGenerations"), request, ("state",))
+        message = page_request(kind.request("ListGenerations"), request, ("state",))
         for state in request.query_params.getlist("state"):
             value = _STATES.get(state.removeprefix("STATE_").lower())
             if value is None:
                 problem = f"must be one of: {', '.join(_STATES)}"
                 raise InvalidRequest(f"state {problem}", (("state", problem),))
             message.states.append(value)
-        return _answer(await self._ask(kind, "ListGenerations", message, visitor))
+        return answer(await ask(self._house.clients[kind.name], "ListGenerations", message, visitor))
 
     async def _get(self, request: Request) -> Response:
-        return _answer(await self._call("GetGeneration", request))
+        return answer(await self._call("GetGeneration", request))
 
     async def _delete(self, request: Request) -> Response:
         await self._call("DeleteGeneration", request)
@@ -161,7 +155,7 @@ class Rest:
     def _command(self, verb: str) -> Any:
         async def command(request: Request) -> Response:
             response = await self._call(f"{verb.capitalize()}Generation", request)
-            return _answer(response.generation)
+            return answer(response.generation)
 
         return command
 
@@ -170,7 +164,7 @@ class Rest:
         unknown = tuple((name, "there is no such field") for name in content if name not in {"fromStage", "from_stage"})
         if unknown:
             raise InvalidRequest(f"unknown field {unknown[0][0]!r}; there is: fromStage", unknown)
-        return _answer((await self._call("RetryGeneration", request, content)).generation)
+        return answer((await self._call("RetryGeneration", request, content)).generation)
 
     async def _call(self, rpc: str, request: Request, content: dict[str, Any] | None = None) -> Any:
         visitor = let_in(self._house.authenticator, request.headers)
@@ -180,14 +174,7 @@ class Rest:
         message = kind.request(rpc)(generation_id=generation_id)
         if content:
             fill(message, content)
-        return await self._ask(kind, rpc, message, visitor)
-
-    async def _ask(self, kind: Kind, rpc: str, message: Any, visitor: Visitor, inside: str = "") -> Any:
-        """Call a service; what it refuses is told with the names that the fields have in JSON."""
-        try:
-            return await self._house.clients[kind.name].call(rpc, message, visitor.caller)
-        except InvalidRequest as error:
-            raise in_json_names(error, inside) from None
+        return await ask(self._house.clients[kind.name], rpc, message, visitor)
 
 
 _VERBS = {
@@ -210,16 +197,3 @@ def _start_request(collection: Collection, content: dict[str, Any], upload: Uplo
         source = getattr(asked, collection.file_field)
         source.name, source.data = upload.name[:255], upload.data
     return message
-
-
-def _page_request(cls: type[Message], request: Request, more: tuple[str, ...] = ()) -> Any:
-    query = request.query_params
-    only(query, ("pageSize", "pageToken", *more))
-    fields = {"page_size": whole_number("pageSize", query.get("pageSize"), LARGEST_PAGE) or 0}
-    return cls(**fields, page_token=query.get("pageToken", ""))
-
-
-def _answer(message: Message, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    """Return a message as proto3 JSON with all its fields, those with default values too."""
-    content = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})

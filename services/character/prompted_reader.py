@@ -12,8 +12,8 @@ from fabula.backends.text import JsonSchema, Message, Sampling
 from fabula.backends.vision import VisionModel
 from fabula.errors import ModelOutputInvalid
 from services.character.domain import Looks
+from services.character.prompt_files import rendered
 from services.character.reader import Analysis
-from services.character.reader_prompts import rendered
 
 TRIES = 3
 """An answer that cannot be used is asked for again, with the reason, until there were so many in all."""
@@ -51,14 +51,14 @@ class PromptedReader:
     async def analyse(self, picture: bytes) -> Analysis:
         """Have the model say what it sees, under each of `HEADINGS`."""
         longest = dict.fromkeys(HEADINGS, _LONGEST_FINDING)
-        found = await self._asked(picture, rendered("analysis"), ANALYSIS_TOKENS, longest)
+        found = await self._asked(picture, rendered("picture_analysis"), ANALYSIS_TOKENS, longest)
         facts = tuple((heading, found[heading]) for heading in HEADINGS)
         return Analysis(reader=self.name, text=" ".join(_sentence(text) for _, text in facts), facts=facts)
 
     async def extract(self, picture: bytes, analysis: Analysis) -> Looks:
         """Have the model put what it saw into words for a character."""
         longest = {"physical_description": _LONGEST_FINDING, "visual_style": _LONGEST_STYLE}
-        found = await self._asked(picture, rendered("looks", found=analysis.text), LOOKS_TOKENS, longest)
+        found = await self._asked(picture, rendered("picture_looks", found=analysis.text), LOOKS_TOKENS, longest)
         return Looks(physical_description=_sentence(found["physical_description"]), visual_style=found["visual_style"])
 
     async def _asked(self, picture: bytes, prompt: str, tokens: int, longest: dict[str, int]) -> dict[str, str]:
@@ -67,7 +67,7 @@ class PromptedReader:
         Raises:
             ModelOutputInvalid: it does not, at the last try either.
         """
-        messages = [Message("system", rendered("system")), Message("user", prompt)]
+        messages = [Message("system", rendered("picture_system")), Message("user", prompt)]
         sampling = Sampling(max_tokens=tokens, temperature=_TEMPERATURE, seed=0)
         for number in range(1, TRIES + 1):
             answer = _Answer(longest)
@@ -131,7 +131,7 @@ def _mending(answer: str, reason: str) -> list[Message]:
     """Return the turns that show the model what was wrong; without an answer there is nothing to be mended."""
     if not answer.strip():
         return []
-    return [Message("assistant", answer[:_SHOWN_AGAIN]), Message("user", rendered("mend", reason=reason))]
+    return [Message("assistant", answer[:_SHOWN_AGAIN]), Message("user", rendered("picture_mend", reason=reason))]
 
 
 def _sentence(text: str) -> str:

@@ -7,17 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
-from fabula.program import Program, Role, authenticator_of, health_of
+from fabula.journal import Journal
+from fabula.program import Program, Role, authenticator_of, health_of, issuer_of
 from fabula.rpc.server import Listen
-from fabula.runtime import Part, server, worker
+from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ServerSettings, StorySettings, WorkerSettings
 from services.story.contract import StoryContract
+from services.story.library import open_library
 
 
 def story_server(settings: ServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.story_host, settings.story_port, settings.drain_seconds)
-    return server(StoryContract(), listen, authenticator_of(settings))
+
+    async def part(journal: Journal, stop: Stop) -> None:
+        async with open_library(settings.character_address, issuer_of(settings)) as library:
+            await server(StoryContract(library), listen, authenticator_of(settings))(journal, stop)
+
+    return part
 
 
 def story_worker(settings: WorkerSettings) -> Part:
@@ -28,8 +35,9 @@ def story_worker(settings: WorkerSettings) -> Part:
 
     @asynccontextmanager
     async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-        async with open_author(settings) as author:
-            yield StoryPipeline(author)
+        library = open_library(settings.character_address, issuer_of(settings))
+        async with open_author(settings) as author, library as characters:
+            yield StoryPipeline(author, characters)
 
     engine = EngineWorkerSettings(settings.worker_slots, settings.lease_seconds)
     return worker(StoryContract().codec, open_pipeline, engine, health_of(settings))

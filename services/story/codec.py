@@ -14,6 +14,7 @@ from fabula.engine.history import Snapshot, StageView
 from fabula.errors import LogCorrupted
 from services.story.domain import (
     Brief,
+    Cast,
     Chapter,
     ChapterPlan,
     Character,
@@ -43,6 +44,8 @@ class StoryCodec:
                 return None
             case Order():
                 return order_to_message(value)
+            case Cast():
+                return pb.Cast(characters=[_character(person) for person in value.characters])
             case Outline():
                 return _outline_to_message(value)
             case Chapter():
@@ -61,6 +64,8 @@ class StoryCodec:
         match message:
             case pb.StoryRequest():
                 return order_from_message(message)
+            case pb.Cast():
+                return Cast(tuple(map(_character_from, message.characters)))
             case pb.Outline():
                 return _outline_from_message(message)
             case pb.Chapter():
@@ -180,7 +185,7 @@ def brief_from_message(message: pb.StoryRequest, *, seed: int) -> Brief:
         tone=_line(message.tone),
         audience=_line(message.audience),
         language=message.language or default.language,
-        characters=tuple(Character(_line(person.name), _plain(person.description)) for person in message.characters),
+        characters=tuple(map(_asked, message.characters)),
         words=message.words if message.HasField("words") else (chapters * 500 or default.words),
         chapters=chapters,
         instructions=_plain(message.instructions),
@@ -202,8 +207,24 @@ def _line(text: str) -> str:
     return " ".join(_plain(text).split())
 
 
+def _asked(person: pb.Character) -> Character:
+    """Return a person of a request. Of a character of the library, its looks and history are the library's to tell."""
+    told = ("", "") if person.id else (_plain(person.looks), _plain(person.history))
+    return Character(_line(person.name), _plain(person.description), person.id, *told)
+
+
 def _character(person: Character) -> pb.Character:
-    return pb.Character(name=person.name, description=person.description)
+    return pb.Character(
+        name=person.name,
+        description=person.description,
+        id=person.id,
+        looks=person.looks,
+        history=person.history,
+    )
+
+
+def _character_from(message: pb.Character) -> Character:
+    return Character(message.name, message.description, message.id, message.looks, message.history)
 
 
 def _chapter(chapter: Chapter) -> pb.Chapter:
@@ -237,7 +258,7 @@ def _outline_from_message(message: pb.Outline) -> Outline:
         logline=message.logline,
         genre=message.genre,
         setting=message.setting,
-        cast=tuple(Character(person.name, person.description) for person in message.cast),
+        cast=tuple(map(_character_from, message.cast)),
         chapters=tuple(
             ChapterPlan(plan.number, plan.title, plan.summary, plan.words, tuple(plan.mentions))
             for plan in message.chapters

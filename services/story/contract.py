@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from google.protobuf import json_format
 
 from fabula.api.story.v1 import story_pb2 as pb
-from fabula.engine.ports import Address, Blobs, own_blobs
-from fabula.errors import InvalidRequest
+from fabula.engine.ports import Address, Blobs, EventLog, own_blobs
+from fabula.errors import InvalidRequest, NotFound
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
 from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from services.story.codec import SOURCE_TYPE, StoryCodec, brief_from_message
-from services.story.domain import Brief, Order, SourceRef
+from services.story.domain import Brief, Character, Order, SourceRef
+from services.story.library import Library
 from services.story.source import decode
 
 DEFAULT_PAGE = 20
@@ -25,10 +27,15 @@ LARGEST_PAGE = 100
 
 
 class StoryContract:
-    """Accepts stories. Implements `fabula.rpc.service.Contract`."""
+    """Accepts stories. Implements `fabula.rpc.service.Contract`.
 
-    def __init__(self) -> None:
+    Args:
+        library: Where the characters are that requests name by their ids; None: there are none.
+    """
+
+    def __init__(self, library: Library | None = None) -> None:
         self._codec = ProtoCodec(STORY, StoryCodec())
+        self._library = library
 
     @property
     def kind(self) -> Kind:
@@ -43,9 +50,10 @@ class StoryContract:
     async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request; its source text goes to the blobs."""
         story: pb.StoryRequest = request.story
-        _check_names(story)
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
         brief = brief_from_message(story, seed=seed)
+        brief = replace(brief, characters=await self._named(brief.characters, address, stores.log))
+        _check_names(brief.characters)
         if not story.HasField("source"):
             _check_premise(brief)
             return Order(brief)
@@ -58,6 +66,34 @@ class StoryContract:
     def streaming(self, _stores: Stores) -> Mapping[str, StreamMethod]:
         """Return nothing: the common ones are all there are."""
         return {}
+
+    async def _named(self, people: Sequence[Character], address: Address, log: EventLog) -> tuple[Character, ...]:
+        """Return the people asked for, each with a name; those of the library must be there, and the caller's.
+
+        Raises:
+            InvalidRequest: one is not.
+            Unavailable: the library does not answer.
+        """
+        if not any(person.id for person in people):
+            return tuple(people)
+        if (
+            await log.last(address) is not None
+        ):  # accepted before: whoever asks again is not refused for what is gone since
+            return tuple(person if person.name else replace(person, name=person.id) for person in people)
+        return tuple([await self._known(index, person, address.owner) for index, person in enumerate(people)])
+
+    async def _known(self, index: int, person: Character, owner: str) -> Character:
+        if not person.id:
+            return person
+        problem = "there is no such character in your library"
+        unknown = InvalidRequest(problem, ((f"story.characters[{index}].id", problem),))
+        if self._library is None:
+            raise unknown
+        try:
+            found = await self._library.get(owner, person.id)
+        except NotFound:
+            raise unknown from None
+        return replace(person, name=person.name or found.name)
 
     async def _list_templates(self, _call: Call, request: Any) -> pb.ListTemplatesResponse:
         start = _start(request.page_token)
@@ -89,10 +125,10 @@ def _check_premise(brief: Brief) -> None:
         raise InvalidRequest(problem, (("story.premise", problem),))
 
 
-def _check_names(story: pb.StoryRequest) -> None:
+def _check_names(people: Sequence[Character]) -> None:
     seen: set[str] = set()
-    for index, person in enumerate(story.characters):
-        name = person.name.strip().lower()
+    for index, person in enumerate(people):
+        name = person.name.lower()
         if not name or name in seen:
             problem = f"two characters are called {person.name!r}" if name else "a character needs a name"
             raise InvalidRequest(problem, ((f"story.characters[{index}].name", problem),))

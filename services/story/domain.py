@@ -7,10 +7,28 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A person of the story, as the user described them."""
+    """A person of the story, as the user described them or as the library has them.
+
+    Attributes:
+        name: As the story should use it; empty lets the library say it.
+        description: Who that is; may be empty.
+        id: Of a character of the library; empty for others.
+        looks: How the person looks, in sentences; may be empty.
+        history: Where the person comes from, in paragraphs; may be empty.
+    """
 
     name: str
     description: str = ""
+    id: str = ""
+    looks: str = ""
+    history: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The people asked for, with what the library knows of them."""
+
+    characters: tuple[Character, ...]
 
 
 @dataclass(frozen=True, slots=True)

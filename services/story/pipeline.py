@@ -1,7 +1,8 @@
 """The stages of a story: who does what, in which order, and what is kept.
 
-load prompts → read the source → Planner outlines → Writer drafts, chapter by chapter → Editor formats → Critic
-validates → revise, format and validate again, up to the number of times asked for → keep.
+load prompts → read the source → load the characters of the library → Planner outlines → Writer drafts, chapter by
+chapter → Editor formats → Critic validates → revise, format and validate again, up to the number of times asked for →
+keep.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import TypeVar
 
 from fabula.engine.events import LogLevel
 from fabula.engine.pipeline import Outputs, Stage, StageContext
-from fabula.errors import ModelOutputInvalid
+from fabula.errors import ModelOutputInvalid, NotFound, Unavailable
+from fabula.rpc.client import Patience
 from services.story import critic
 from services.story.author import Author
-from services.story.domain import Brief, Chapter, Draft, Order, Outline, Review, Story, Timing
+from services.story.domain import Brief, Cast, Chapter, Character, Draft, Order, Outline, Review, Story, Timing
+from services.story.library import Library
 from services.story.markdown import WordCount, count_words, render, tidy_draft
 
 PLANNER, WRITER, EDITOR, CRITIC = "Planner", "Writer", "Editor", "Critic"
@@ -34,9 +37,11 @@ class StoryPipeline:
 
     Attributes:
         author: Who writes.
+        library: Where the characters are that requests name by their ids; None: there are none.
     """
 
     author: Author
+    library: Library | None = None
 
     @property
     def model(self) -> str:
@@ -46,10 +51,14 @@ class StoryPipeline:
     def plan(self, request: object, outputs: Outputs) -> Sequence[Stage]:
         """Return the stages of a run, as far as they are known."""
         order = _order(request)
-        work = _Work(self.author, order)
+        work = _Work(self.author, order, self.library)
         stages = [Stage("load_prompts", work.load_prompts, weight=1, message="Loading what the agents work by")]
         if order.source is not None:
             stages.append(Stage("read_source", work.read_source, weight=2, message=f"Reading {_label(order)}"))
+        if any(person.id for person in order.brief.characters):
+            stages.append(
+                Stage("load_characters", work.load_characters, weight=2, message="Getting to know the people")
+            )
         outlining = "Planning the chapters"
         stages.append(Stage("outline", work.outline, (PLANNER,), weight=_LIGHT * 4, message=outlining))
         outline = outputs.get("outline")
@@ -109,19 +118,46 @@ class _Work:
 
     author: Author
     order: Order
+    library: Library | None
 
     async def load_prompts(self, _context: StageContext, _outputs: Outputs) -> None:
         """Load what the author works by, so that a fault in it shows before any work is done."""
         self.author.load()
 
-    async def read_source(self, context: StageContext, _outputs: Outputs) -> None:
+    async def read_source(self, context: StageContext, outputs: Outputs) -> None:
         """Read the source text once, so that a missing one shows here."""
-        brief = await self._brief(context)
+        brief = await self._brief(context, outputs)
         context.log(f"the source text has {count_words(brief.source)} words")
 
-    async def outline(self, context: StageContext, _outputs: Outputs) -> Outline:
+    async def load_characters(self, context: StageContext, _outputs: Outputs) -> Cast:
+        """Ask the library who the people are; what it tells now holds for the whole story."""
+        people = [await self._known(person, context) for person in self.order.brief.characters]
+        return Cast(tuple(people))
+
+    async def _known(self, person: Character, context: StageContext) -> Character:
+        """Return a person with all that the library knows; wait for it, however long it does not answer."""
+        if not person.id:
+            return person
+        if self.library is None:
+            raise NotFound("this worker knows no library of characters", id=person.id)
+        patience, waited = Patience(), False
+        while True:
+            try:
+                found = await self.library.get(context.address.owner, person.id)
+            except Unavailable as error:
+                if not waited:
+                    context.log(f"waiting for {person.name}: {error.message}", LogLevel.WARNING)
+                waited = True
+                await patience.wait()
+            except NotFound as error:
+                raise NotFound(f"{person.name} is not in the library of characters any more", id=person.id) from error
+            else:
+                told = " ".join(text for text in (found.description, person.description) if text)
+                return replace(found, name=person.name, description=told)
+
+    async def outline(self, context: StageContext, outputs: Outputs) -> Outline:
         """Have the Planner outline the story."""
-        outline = await self.author.outline(await self._brief(context))
+        outline = await self.author.outline(await self._brief(context, outputs))
         if not outline.chapters:
             raise ModelOutputInvalid("the outline has no chapters")
         return outline
@@ -130,7 +166,7 @@ class _Work:
         """Have the Writer write a chapter, going on from what is written."""
         outline = _outline(outputs)
         earlier = tuple(_output(outputs, f"write-{n}", Chapter) for n in range(1, number))
-        brief = await self._brief(context)
+        brief = await self._brief(context, outputs)
         begin = partial(self.author.chapter, brief, outline, number, earlier=earlier)
         text = await _stream(context, begin)
         return Chapter(number, outline.chapters[number - 1].title, text)
@@ -144,7 +180,7 @@ class _Work:
     async def review(self, turn: int, context: StageContext, outputs: Outputs) -> Review:
         """Have the Critic judge the newest draft: measured first, then the author's opinion."""
         outline, draft = _outline(outputs), _output(outputs, f"edit-{turn}", Draft)
-        brief = await self._brief(context)
+        brief = await self._brief(context, outputs)
         measured = critic.check(brief, outline, draft)
         if reason := critic.unjudged(brief):
             context.log(f"the Critic did not judge whether the story follows its premise: {reason}", LogLevel.INFO)
@@ -158,7 +194,7 @@ class _Work:
         """Have the Writer write the chapters anew that the Critic found wanting."""
         outline, draft = _outline(outputs), _output(outputs, f"edit-{turn}", Draft)
         review = _output(outputs, f"review-{turn}", Review)
-        brief = await self._brief(context)
+        brief = await self._brief(context, outputs)
         chapters = {chapter.number: chapter for chapter in draft.chapters}
         for number in _to_revise(review, outline):
             notes = tuple(finding for finding in review.findings if finding.chapter in (0, number))
@@ -187,13 +223,15 @@ class _Work:
             timings=tuple(Timing(stage, seconds) for stage, seconds in context.timings.items()),
         )
 
-    async def _brief(self, context: StageContext) -> Brief:
-        """Return the brief with its source text in it."""
-        source = self.order.source
+    async def _brief(self, context: StageContext, outputs: Outputs) -> Brief:
+        """Return the brief with its source text in it, and with what the library knows of its people."""
+        brief, source, known = self.order.brief, self.order.source, outputs.get("load_characters")
+        if isinstance(known, Cast):
+            brief = replace(brief, characters=known.characters)
         if source is None:
-            return self.order.brief
+            return brief
         text = (await context.blobs.get(source.blob)).decode("utf-8")
-        return replace(self.order.brief, source=text)
+        return replace(brief, source=text)
 
 
 async def _stream(context: StageContext, begin: Callable[..., AsyncGenerator[str, None]]) -> str:

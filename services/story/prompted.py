@@ -38,6 +38,9 @@ JSON_TRIES = 2
 SOURCE_CHARACTERS = 24_000
 """Of a longer source text, the beginning and the end are given to the model."""
 
+HISTORY_CHARACTERS = 12_000
+"""Of longer histories, the beginning and the end are given to the model: so much of all people together."""
+
 REVIEW_CHARACTERS = 32_000
 """Of a longer draft, the beginning and the end of each chapter are given to the model."""
 
@@ -168,10 +171,10 @@ class PromptedAuthor:
 
 
 def _conversation(role: str, prompt: str, brief: Brief, **values: object) -> list[Message]:
-    source = _shortened(brief.source, SOURCE_CHARACTERS)
+    values |= {"source": _shortened(brief.source, SOURCE_CHARACTERS), "history_characters": HISTORY_CHARACTERS}
     return [
         Message("system", _template("system").render(role=role, brief=brief).strip()),
-        Message("user", _template(prompt).render(brief=brief, source=source, **values).strip()),
+        Message("user", _template(prompt).render(brief=brief, shortened=_shortened, **values).strip()),
     ]
 
 
@@ -217,7 +220,8 @@ def _cast(brief: Brief, planned: Sequence[Any]) -> tuple[Character, ...]:
     """Return the user's people first, then those that the plan adds."""
     named = {person.name.lower() for person in brief.characters}
     added = (Character(_line(person["name"]), _line(person["description"])) for person in planned)
-    return (*brief.characters, *(person for person in added if person.name and person.name.lower() not in named))
+    asked = (Character(person.name, person.description, person.id) for person in brief.characters)
+    return (*asked, *(person for person in added if person.name and person.name.lower() not in named))
 
 
 def _text(longest: int) -> JsonSchema:

@@ -13,6 +13,8 @@ import pytest
 
 from fabula.rpc.kinds import KINDS
 from fabula.settings import (
+    CharacterServerSettings,
+    CharacterWorkerSettings,
     GatewaySettings,
     ImageServerSettings,
     ImageWorkerSettings,
@@ -27,6 +29,8 @@ from tests.tiny_pipelines import build_tiny_sdxl
 PROCESSES: dict[str, type[Settings]] = {
     "story-server": ServerSettings,
     "story-worker": WorkerSettings,
+    "character-server": CharacterServerSettings,
+    "character-worker": CharacterWorkerSettings,
     "image-server": ImageServerSettings,
     "image-worker": ImageWorkerSettings,
     "gateway": GatewaySettings,
@@ -136,8 +140,8 @@ def test_each_process_accepts_its_environment(name: str, secret: str, monkeypatc
 
 
 @pytest.mark.timeout(180)
-def test_a_story_and_a_picture_are_made_by_the_composition(tmp_path: Path) -> None:
-    """All services become healthy in order of dependence; both are asked for over REST, and watched to their ends."""
+def test_a_story_a_character_and_a_picture_are_made_by_the_composition(tmp_path: Path) -> None:
+    """All services become healthy in order of dependence; all are asked for over REST, and watched to their ends."""
     painter = build_tiny_sdxl(tmp_path / "painter")
     story = {"premise": "Mira finds a lantern that hums beneath the old mill.", "words": 200}
     picture = {"prompt": "a castle by the sea", "width": 64, "height": 64, "steps": 4}
@@ -145,12 +149,14 @@ def test_a_story_and_a_picture_are_made_by_the_composition(tmp_path: Path) -> No
     with composed(tmp_path, variables) as system:
         with httpx.Client(base_url=f"http://{system.address(8080)}", timeout=60) as browser:
             told = watched(browser, "/v1/stories", story)
+            made = watched(browser, "/v1/characters", {"description": "a brave knight of forty", "seed": 7})
             until_painting(browser)
             painted = watched(browser, "/v1/images", picture)
             image = browser.get(f"/v1/images/{painted['generation']['id']}")
         codes = system.down()
 
     assert "Mira" in json.dumps(told)
+    assert (40, "knight") == (made["character"]["details"]["age"], made["character"]["details"]["profession"])
     assert (200, "image/png", b"\x89PNG") == (image.status_code, image.headers["content-type"], image.content[:4])
     assert dict.fromkeys(system.services, 0) == codes
 

@@ -81,7 +81,7 @@ def test_a_killed_painter_costs_no_picture(system: System, tmp_path: Path) -> No
     assert "image" == running[0]["kind"]
 
 
-def test_without_torch_there_are_stories_and_a_line_that_says_so(tmp_path: Path) -> None:
+def test_without_torch_there_is_all_else_and_a_line_that_says_so(tmp_path: Path) -> None:
     """What pictures lack, and how to have them; everything else runs, and ends well."""
     code = (
         "import sys\n"
@@ -101,7 +101,8 @@ def test_without_torch_there_are_stories_and_a_line_that_says_so(tmp_path: Path)
     process.send_signal(signal.SIGINT)
 
     assert 0 == process.wait(30)
-    assert (["story"], {"status": "ok", "services": {"story": "SERVING"}}) == (list(status.addresses), there_are)
+    assert ["story", "character"] == list(status.addresses)
+    assert {"status": "ok", "services": {"story": "SERVING", "character": "SERVING"}} == there_are
     said = system.log_file.read_text(errors="replace")
     assert "without pictures: torch not installed. To have them: make setup, or pip install '.[image,painting]'" in said
     assert "image-server" not in said

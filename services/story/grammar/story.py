@@ -11,6 +11,7 @@ from services.story.grammar.casting import cast
 from services.story.grammar.english import sentence_key, sentences, word_count
 from services.story.grammar.headings import Headings
 from services.story.grammar.plan import Planner, chapter_count
+from services.story.grammar.portraits import with_portraits
 from services.story.grammar.realise import Memory
 from services.story.grammar.telling import Teller
 from services.story.grammar.world import World
@@ -51,6 +52,8 @@ def compose(brief: Brief) -> Story:
         due = words * part.number / len(parts) - done
         aim = round(min(max(due, part.words * 0.75), part.words * 1.25))
         text = teller.tell(part, aim)
+        if part.number == 1:
+            text = with_portraits(text, brief)
         done += word_count(text)
         alone = len(parts) == 1
         title = heading.chapter(part, brief, single=alone)
@@ -69,4 +72,6 @@ def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> s
     for text in [*(chapter.text for chapter in story.chapters), *earlier]:
         memory.sentences.update(sentence_key(sentence) for sentence in sentences(text))
     told = Teller(story.world, memory, f"attempt{attempt}").tell(part, story.chapters[number - 1].words)
-    return told or story.chapters[number - 1].text
+    if not told:
+        return story.chapters[number - 1].text
+    return with_portraits(told, brief) if number == 1 else told

@@ -44,7 +44,8 @@ class Terminal:
     def environment(self) -> dict[str, str]:
         """Its settings."""
         address = self.server.address
-        return plain_environment(FABULA_STORY_ADDRESS=address, FABULA_IMAGE_ADDRESS=address)
+        places = {"FABULA_STORY_ADDRESS": address, "FABULA_IMAGE_ADDRESS": address}
+        return plain_environment(FABULA_GENERATORS="story,image", **places)
 
     async def begin(self, *words: str, **more: Any) -> asyncio.subprocess.Process:
         """Start a command."""

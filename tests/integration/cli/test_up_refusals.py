@@ -44,6 +44,7 @@ def taken_port() -> Iterator[int]:
     [
         ("--http-port", "FABULA_HTTP_PORT", "the gateway"),
         ("--story-port", "FABULA_STORY_PORT", "the story server"),
+        ("--character-port", "FABULA_CHARACTER_PORT", "the character server"),
         ("--image-port", "FABULA_IMAGE_PORT", "the image server"),
     ],
 )

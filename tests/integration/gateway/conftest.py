@@ -59,7 +59,8 @@ def images(server: ScriptedServer) -> ScriptedImages:
 async def running_gateway(address: str, *, plain: bool = False, **settings: object) -> AsyncIterator[Gateway]:
     """Run a gateway before the services at this address while the block lasts; plain: under uvicorn's own protocol."""
     places = {"story_address": address, "image_address": address, "http_port": free_port()}
-    values: dict[str, object] = {**places, "drain_seconds": 2.0, **settings}
+    scripted = {"generators": ("story", "image"), "drain_seconds": 2.0}
+    values: dict[str, object] = {**places, **scripted, **settings}
     async with open_house(load(GatewaySettings, **values)) as house, asyncio.TaskGroup() as tasks:
         server = DrainingServer(house)
         if plain:

@@ -78,10 +78,10 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    role: str, nats_url: str, folder: Path, variables: Mapping[str, str] | None = None
+    role: str, nats_url: str, folder: Path, variables: Mapping[str, str] | None = None, port: int = 0
 ) -> AsyncIterator[Process]:
-    """Run `python -m services.image ROLE` until the block is left."""
-    port = free_port()
+    """Run `python -m services.image ROLE` until the block is left; on a free port unless one is given."""
+    port = port or free_port()
     names = {"server": "FABULA_IMAGE_PORT", "worker": "FABULA_WORKER_PORT"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FABULA_")}
     environment |= {"FABULA_NATS_URL": nats_url, "FABULA_DRAIN_SECONDS": "2", names[role]: str(port)}

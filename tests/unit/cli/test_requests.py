@@ -10,6 +10,8 @@ from fabula.api.story.v1.story_pb2 import Character, StoryRequest
 from fabula.cli.story import Wishes, parse_character, read_source
 from fabula.errors import InvalidRequest
 
+ID = "character-00000000-0000-4000-8000-000000000000"
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -17,6 +19,9 @@ from fabula.errors import InvalidRequest
         ("Mara", Character(name="Mara")),
         ("Mara: a keeper", Character(name="Mara", description="a keeper")),
         (" Mara :keeper: of the light ", Character(name="Mara", description="keeper: of the light")),
+        (ID, Character(id=ID)),
+        (f" {ID}: afraid of geese", Character(id=ID, description="afraid of geese")),
+        ("character-1: odd", Character(name="character-1", description="odd")),
     ],
 )
 def test_a_character_is_a_name_and_what_follows_the_first_colon(text: str, expected: Character) -> None:

@@ -12,7 +12,7 @@ from fabula.cli.up_banner import banner
 from fabula.cli.up_services import loads_a_model, services_of
 from fabula.cli.up_status import ProcessStatus, UpStatus, read_status, write_status
 from fabula.errors import InvalidRequest
-from fabula.rpc.kinds import IMAGE, KINDS, STORY
+from fabula.rpc.kinds import CHARACTER, IMAGE, KINDS, STORY
 from fabula.settings import ClientSettings, GatewaySettings, UpSettings, load
 
 NATS = "nats://127.0.0.1:4222"
@@ -29,19 +29,20 @@ def test_servers_come_first_then_workers_and_the_gateway(settings: UpSettings) -
     """Those of one row beside each other; nobody waits for a worker that loads a model."""
     services = services_of(settings, list(KINDS.values()), NATS)
 
-    assert ["story-server", "image-server", "story-worker", "image-worker", "gateway"] == [one.name for one in services]
-    assert [False, True, False, True, True] == [one.beside for one in services]
+    names = [f"{kind}-{role}" for role in ("server", "worker") for kind in ("story", "character", "image")]
+    assert [*names, "gateway"] == [one.name for one in services]
+    assert [False, True, True, False, True, True, True] == [one.beside for one in services]
     assert ["image-worker"] == [one.name for one in services if not one.awaited]
-    assert [False, True] == [loads_a_model(kind) for kind in (STORY, IMAGE)]
+    assert [False, False, True] == [loads_a_model(kind) for kind in (STORY, CHARACTER, IMAGE)]
 
 
 def test_each_worker_answers_for_its_health_on_a_port_of_its_own(settings: UpSettings) -> None:
     """The one that is set, and those that follow it; every process is told the journal and the generators."""
     services = {one.name: one.environment for one in services_of(settings, list(KINDS.values()), NATS)}
 
-    assert ["6001", "6002"] == [services[f"{name}-worker"]["FABULA_WORKER_PORT"] for name in KINDS]
+    assert ["6001", "6002", "6003"] == [services[f"{name}-worker"]["FABULA_WORKER_PORT"] for name in KINDS]
     for environment in services.values():
-        assert (NATS, "story,image") == (environment["FABULA_NATS_URL"], environment["FABULA_GENERATORS"])
+        assert (NATS, "story,character,image") == (environment["FABULA_NATS_URL"], environment["FABULA_GENERATORS"])
     assert "7002" == services["image-server"]["FABULA_IMAGE_PORT"]
 
 
@@ -50,7 +51,7 @@ def test_without_a_port_workers_are_given_free_ones(settings: UpSettings, monkey
     monkeypatch.delenv("FABULA_WORKER_PORT")
     services = services_of(load(UpSettings), list(KINDS.values()), NATS)
 
-    assert 2 == len({one.environment["FABULA_WORKER_PORT"] for one in services if one.name.endswith("-worker")})
+    assert 3 == len({one.environment["FABULA_WORKER_PORT"] for one in services if one.name.endswith("-worker")})
 
 
 def test_only_what_is_wanted_runs(settings: UpSettings) -> None:
@@ -62,7 +63,8 @@ def test_only_what_is_wanted_runs(settings: UpSettings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("", ["story", "image"]), ("story", ["story"]), (" image , story ", ["story", "image"])]
+    ("value", "expected"),
+    [("", ["story", "character", "image"]), ("story", ["story"]), (" image , story ", ["story", "image"])],
 )
 def test_generators_are_named_by_a_setting(value: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """All there are, unless some are named; where each is found is a setting as well."""
@@ -77,7 +79,7 @@ def test_generators_are_named_by_a_setting(value: str, expected: list[str], monk
 def test_a_generator_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With those that do."""
     monkeypatch.setenv("FABULA_GENERATORS", "story,poem")
-    with pytest.raises(InvalidRequest, match=r"FABULA_GENERATORS should be some of image, story"):
+    with pytest.raises(InvalidRequest, match=r"FABULA_GENERATORS should be some of image, character, story"):
         load(GatewaySettings)
 
 
@@ -86,17 +88,20 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in {"torch", "PIL"} else object())
 
     assert ([], ["PIL", "torch"]) == (parts.missing_for(STORY), parts.missing_for(IMAGE))
+    assert ["PIL"] == parts.missing_for(CHARACTER)
     assert "make setup, or pip install '.[image,painting]' in Fabula's folder" == parts.how_to_get(IMAGE)
 
 
 def test_the_banner_says_where_everything_is_and_what_is_not_ready(settings: UpSettings) -> None:
     """Commands that work here: with the address where it is not the usual one."""
-    addresses = {"story": "127.0.0.1:50051", "image": "127.0.0.1:7002"}
+    addresses = {"story": "127.0.0.1:50051", "character": "127.0.0.1:50052", "image": "127.0.0.1:7002"}
     status = UpStatus(1, ready=True, url="http://127.0.0.1:7003", addresses=addresses, nats_url=NATS, processes=())
     text = banner(settings, status, ("image-worker",)).plain
     alone = banner(settings, UpStatus(1, True, "", {"story": "127.0.0.1:50051"}, "", ())).plain
 
     assert 'story "A keeper' in text
+    assert 'character "A brave knight' in text
+    assert "the bundled looker" in text
     assert 'image --address 127.0.0.1:7002 "A castle' in text
     assert "no key; still loading" in text
     assert "painter" not in alone

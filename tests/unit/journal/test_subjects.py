@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fabula.engine.ids import owner_token
 from fabula.engine.ports import Address, GenerationId, Purpose
 from fabula.errors import InvalidRequest
 from fabula.journal import subjects
@@ -46,7 +47,7 @@ def test_any_owner_becomes_one_token(owner: str) -> None:
 @given(st.text(), st.text())
 def test_two_owners_never_share_a_token(one: str, two: str) -> None:
     """Different owners have different logs."""
-    assert (one == two) == (subjects.owner_token(one) == subjects.owner_token(two))
+    assert (one == two) == (owner_token(one) == owner_token(two))
 
 
 @given(st.text(max_size=50), st.text(max_size=50))

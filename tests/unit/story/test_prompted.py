@@ -17,6 +17,7 @@ from services.story import prompted
 from services.story.domain import Brief, Chapter, ChapterPlan, Character, Draft, Finding, Outline, Review
 from services.story.domain import Sampling as Wishes
 from services.story.prompted import (
+    HISTORY_CHARACTERS,
     PREVIOUS_CHARACTERS,
     PROMPTS,
     REVIEW_CHARACTERS,
@@ -353,3 +354,20 @@ def test_the_author_is_named_by_its_model() -> None:
     assert ("answers", True) == (PromptedAuthor(Answers([])).name, PromptedAuthor(Answers([])).continues)
     assert not PromptedAuthor(Answers([], continues=False)).continues
     assert prompted.JSON_TRIES > 1
+
+
+def test_what_the_library_knows_of_people_is_told_to_the_model() -> None:
+    """Looks and history; of long histories the beginning and the end, in all no more than there is room for."""
+    people = tuple(
+        Character(
+            name, "a knight", f"character-{name}", f"{name} is tall.", f"{name} began. {'x' * 20_000} {name} ended."
+        )
+        for name in ("Ann", "Ben")
+    )
+    for prompt, values in (("outline", {"chapters": 1}), ("chapter", {"outline": PLAN, "plan": PLAN.chapters[0]})):
+        more: dict[str, Any] = {"previous": "", "notes": ()} if prompt == "chapter" else {}
+        told = _conversation("the Writer", prompt, Brief("A boat.", characters=people), **values, **more)[1].content
+        for name in ("Ann", "Ben"):
+            for passage in (f"{name} is tall.", f"{name} began.", f"{name} ended."):
+                assert 1 == told.count(passage)
+        assert len(told) < HISTORY_CHARACTERS + 3000

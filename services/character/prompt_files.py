@@ -1,4 +1,4 @@
-"""The prompts of those who look at pictures: the Jinja2 files `prompts/picture_*.j2`.
+"""The prompts: the Jinja2 files in `prompts/`.
 
 They are rendered in a sandbox, with values and never with templates from users.
 """
@@ -13,13 +13,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
 def rendered(name: str, **values: object) -> str:
-    """Return a prompt: the file `prompts/picture_NAME.j2` with these values."""
-    return _template(name).render(**values).strip()
+    """Return the prompt `prompts/NAME.j2` with these values. Raises `UndefinedError` where one that it names lacks."""
+    return template(name).render(**values).strip()
 
 
 @cache
-def _template(name: str) -> Template:
-    return _environment().get_template(f"picture_{name}.j2")
+def template(name: str) -> Template:
+    """Return the prompt `prompts/NAME.j2`, compiled."""
+    return _environment().get_template(f"{name}.j2")
 
 
 @cache
