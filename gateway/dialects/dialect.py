@@ -1,7 +1,7 @@
 """What a dialect is: the native events in the words of one family of front ends. Pure.
 
-A dialect knows no socket and no address. A door (a transport) asks for a translator when somebody begins to watch, gives
-it each entry in order, and sends the payloads that it returns.
+A dialect knows no socket and no address. A door (a transport) asks for a translator when somebody begins to watch,
+gives it each entry in order, and sends the payloads that it returns.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Dialect(Protocol):
 
     @property
     def folds(self) -> bool:
-        """Whether a translator needs the whole log, from its first entry, even for a watcher who knows the beginning."""
+        """Whether a translator needs the log from its first entry, even for a watcher who has the beginning."""
         ...
 
     def translator(self, generation_id: str) -> Translator:
