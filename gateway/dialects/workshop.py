@@ -99,4 +99,4 @@ def _detail(standing: Standing) -> str:
         case pb.STATE_FAILED | pb.STATE_CANCELLED:
             return standing.failure.message
         case _:
-            return standing.progress.message
+            return standing.progress.message or "Beginning"
