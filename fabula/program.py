@@ -9,13 +9,12 @@ from typing import Any
 
 from fabula import logs
 from fabula.journal.settings import JournalSettings
-from fabula.rpc.auth import Authenticator
-from fabula.rpc.issuer import Issuer
 from fabula.rpc.server import Listen
+from fabula.rpc.trust import tls_of
 from fabula.runtime import Part, run
 from fabula.settings import load_or_exit
-from fabula.settings.parts import AuthSettings, WorkerHealthSettings
 from fabula.settings.parts import JournalSettings as JournalPart
+from fabula.settings.parts import WorkerHealthSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +61,11 @@ class Program:
                 raise SystemExit(0 if arguments in (["-h"], ["--help"]) else 2)
 
 
-def authenticator_of(settings: AuthSettings) -> Authenticator:
-    """Return who tells a server's callers apart."""
-    return Authenticator(settings.jwt_secret.get_secret_value() if settings.jwt_secret else None)
-
-
-def issuer_of(settings: AuthSettings) -> Issuer:
-    """Return who speaks for owners where a service calls another."""
-    return Issuer(settings.jwt_secret.get_secret_value() if settings.jwt_secret else None)
-
-
 def health_of(settings: WorkerHealthSettings) -> Listen | None:
     """Return where a worker answers health checks; None: nowhere."""
     if settings.worker_port is None:
         return None
-    return Listen(settings.worker_host, settings.worker_port, settings.drain_seconds)
+    return Listen(settings.worker_host, settings.worker_port, settings.drain_seconds, tls_of(settings))
 
 
 def _run(role: Role, name: str) -> None:

@@ -22,11 +22,13 @@ from fabula.journal.journal import Journal, connect
 from fabula.journal.settings import JournalSettings
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.codec import ProtoCodec
-from fabula.rpc.edge import Edge
+from fabula.rpc.edge import edge_of
+from fabula.rpc.issuer import Issuer
 from fabula.rpc.server import Check, Listen, serving
 from fabula.rpc.service import Contract, GenerationService
 from fabula.rpc.stores import Stores
 from fabula.rpc.tails import Tails
+from fabula.rpc.tickets import TicketOffice
 
 UNAVAILABLE_EXIT = 5
 """Exit code of a process that lacks something it needs: its port, or the journal."""
@@ -73,8 +75,15 @@ async def _until_stopped(part: Part, journal: Journal, stop: Stop) -> None:
         stop.set()  # where one part ends, the process does
 
 
-def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
-    """Return the server of a generator."""
+def server(contract: Contract, listen: Listen, auth: Authenticator, issuer: Issuer | None = None) -> Part:
+    """Return the server of a generator.
+
+    Args:
+        contract: What is special to it.
+        listen: Where it listens.
+        auth: Tells its callers apart.
+        issuer: Signs what tickets are redeemed for; None: there are no tickets.
+    """
 
     async def part(journal: Journal, stop: Stop) -> None:
         kind = contract.kind
@@ -82,9 +91,11 @@ def server(contract: Contract, listen: Listen, auth: Authenticator) -> Part:
         previews = journal.previews if kind.has_previews else None
         async with Tails(journal.events, previews, journal.queue, paces, contract.codec) as tails:
             stores = Stores(journal.events, journal.blobs, journal.records)
-            edge = Edge(GenerationService(contract, stores, tails), auth)
+            edge = edge_of(GenerationService(contract, stores, tails), auth)
+            tickets = TicketOffice(kind.name, journal.records, issuer).edge(auth) if issuer is not None else None
+            handlers = [each.handler() for each in (edge, tickets) if each is not None]
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
-            async with serving(listen, [edge.handler()], checks, edge.drain) as running:
+            async with serving(listen, handlers, checks, edge.drain) as running:
                 _log.info("serving", service=kind.service, host=listen.host, port=running.port)
                 await stop.wait()
 

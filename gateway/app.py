@@ -18,22 +18,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fabula.api.gateway.v1 import gateway_pb2
 from fabula.errors import FabulaError
-from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import KINDS
+from fabula.rpc.tickets import TICKETS
+from fabula.rpc.trust import authenticator_of, tls_of
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
 from gateway.caretaker import Caretaker
+from gateway.cookies import SessionCookie
 from gateway.doors import page
 from gateway.doors.library import library_operations
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
+from gateway.doors.session import session_operations
 from gateway.doors.sse import EventStreams, events_operation
+from gateway.doors.tickets import ticket_operations
 from gateway.doors.websocket import SocketDoor
+from gateway.frontends.socket_io import open_socket_io
 from gateway.house import House
 from gateway.hub import Hub
+from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
 from gateway.openapi import document
 from gateway.operations import Operation
@@ -51,17 +57,22 @@ _CORS_ANSWER_HEADERS = ("accept-ranges", "content-disposition", "content-range",
 @asynccontextmanager
 async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     """Open the connections to the services, and close them in the end. Connects at the first call."""
-    channels = {kind: open_channel(settings.address_of(kind)) for kind in KINDS if settings.has(kind)}
+    tls = tls_of(settings)
+    channels = {kind: open_channel(settings.address_of(kind), tls) for kind in KINDS if settings.has(kind)}
     clients = {kind: Client(KINDS[kind], channel) for kind, channel in channels.items()}
     metrics = Metrics()
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret is not None else None
+    offices = {kind: Client(TICKETS, channel) for kind, channel in channels.items()}
+    authenticator = authenticator_of(settings)
+    # Where tokens are asked for, being reached is not enough: the gateway may have any name.
+    rule = OriginRule(frozenset(settings.allowed_origins), own_names_only=not authenticator.required)
+    doorkeeper = Doorkeeper(authenticator, rule, SessionCookie(settings.session_cookie), offices)
     warm([gateway_pb2.ClientFrame()])
     try:
         async with (
             Hub(clients, metrics, settings.max_watchers) as hub,
             Caretaker(settings.keepalive_seconds) as caretaker,
         ):
-            yield House(settings, channels, clients, hub, Authenticator(secret), metrics, caretaker)
+            yield House(settings, channels, clients, hub, doorkeeper, metrics, caretaker)
     finally:
         for channel in channels.values():
             await channel.close(None)
@@ -71,21 +82,22 @@ def application(house: House) -> ASGIApp:
     """Return the gateway as an ASGI application."""
     settings = house.settings
     allowed = settings.allowed_origins
-    own_names_only = not house.authenticator.required
-    rule = OriginRule(frozenset(allowed), own_names_only)
+    rule = house.doorkeeper.rule
     middleware = [Middleware(OriginGuard, rule)]
     if allowed:
         middleware.append(
             Middleware(
                 CORSMiddleware,
                 allow_origins=allowed,
+                allow_credentials=house.doorkeeper.required,  # the cookie; never with an origin that is not listed
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=_CORS_REQUEST_HEADERS,
                 expose_headers=_CORS_ANSWER_HEADERS,
             )
         )
+    socket_io = open_socket_io(house)
     rest = Starlette(
-        routes=_routes(house),
+        routes=[*_routes(house), *socket_io.routes],
         middleware=middleware,
         exception_handlers={
             HTTPException: on_http_exception,
@@ -99,6 +111,9 @@ def application(house: House) -> ASGIApp:
         """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
         if scope["type"] == "websocket" and scope["path"] == SOCKETS:
             return sockets(scope, receive, send)
+        for door in socket_io.doors:
+            if door.serves(scope):
+                return door(scope, receive, send)
         return rest(scope, receive, send)
 
     return choose
@@ -106,7 +121,8 @@ def application(house: House) -> ASGIApp:
 
 def _routes(house: House) -> list[BaseRoute]:
     single = [*Rest(house).operations(), *picture_operations(house), *library_operations(house)]
-    operations = [*single, events_operation(EventStreams(house))]
+    operations = [*single, *ticket_operations(house), *session_operations(house)]
+    operations.append(events_operation(EventStreams(house)))
     description = document(operations)
 
     async def openapi(_request: Request) -> Response:

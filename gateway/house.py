@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import grpc
 
 from fabula.errors import ResourceExhausted, Unavailable
-from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Client
 from fabula.settings import GatewaySettings
 from gateway.caretaker import Caretaker
 from gateway.hub import Hub
+from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
 from gateway.upstream import service_of
 
@@ -28,7 +28,7 @@ class House:
         channels: The connections to the services, by kind.
         clients: The services, by kind.
         hub: Opens watches.
-        authenticator: Tells who is asking.
+        doorkeeper: Tells who is asking.
         metrics: What is counted.
         caretaker: Looks after long connections.
         draining: Set when the process has been asked to stop: it is not ready for more.
@@ -39,7 +39,7 @@ class House:
     channels: Mapping[str, grpc.aio.Channel]
     clients: Mapping[str, Client]
     hub: Hub
-    authenticator: Authenticator
+    doorkeeper: Doorkeeper
     metrics: Metrics
     caretaker: Caretaker
     draining: asyncio.Event = field(default_factory=asyncio.Event)

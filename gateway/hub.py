@@ -10,7 +10,7 @@ from typing import Self
 
 from fabula.engine.tail import Tail
 from fabula.errors import NotFound, ResourceExhausted
-from fabula.rpc.client import Client
+from fabula.rpc.client import Caller, Client
 from gateway.entries import TERMINAL_STATES, SharedEntry
 from gateway.fan import Fan, Fanned
 from gateway.identity import Visitor
@@ -77,6 +77,10 @@ class Shared:
         """Whether a watcher that begins there can be served from here."""
         return self.live or (self.tail.complete and self.tail.last_sequence == beginning.last_known)
 
+    def renew(self, caller: Caller, expires: float | None) -> None:
+        """Take note of somebody on whose behalf the log may be watched."""
+        self.upstream.renew(caller, expires)
+
     def leave(self) -> None:
         """Take part no more."""
         self.watchers -= 1
@@ -128,6 +132,7 @@ class Hub:
             ResourceExhausted: too many watch it already.
             Unavailable: its service does not answer.
         """
+        visitor.check_may_read(generation_id)
         key = (visitor.owner, generation_id)
         self._admit(key)
         try:
@@ -152,7 +157,7 @@ class Hub:
 
     def _upstream(self, visitor: Visitor, generation_id: str) -> Upstream:
         client = service_of(self._clients, generation_id)
-        return Upstream(client, generation_id, visitor.caller, self._metrics)
+        return Upstream(client, generation_id, visitor.caller, self._metrics, visitor.expires)
 
     async def _begin(self, key: Key, upstream: Upstream, wish: Wish) -> Beginning:
         shared = self._shared.get(key)
@@ -191,7 +196,7 @@ class Hub:
         shared = self._shared.get(key)
         if shared is None or not shared.holds(beginning):
             shared = self._open(key, upstream, beginning)
-        shared.upstream.caller = upstream.caller
+        shared.renew(upstream.caller, upstream.expires)
         shared.watchers += 1
         return shared
 

@@ -26,6 +26,9 @@ class Parameter:
     place: str = "query"
 
 
+TICKET_PARAMETER = Parameter("ticket", "A ticket, instead of a token; good once.", {"type": "string", "maxLength": 128})
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One verb at one address.

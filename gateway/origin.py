@@ -53,21 +53,61 @@ class OriginRule:
                 origin=origin,
             )
 
+    def check_page(self, headers: Headers, *, proof: bool) -> None:
+        """Check that a request which a browser has put its cookie to was not made by another site's page.
+
+        Browsers say so in `Sec-Fetch-Site` (Fetch Metadata), which no page can set; those that do not, or that load
+        this page by http from elsewhere than their own machine, name the page in `Origin`, with all that changes
+        something and with WebSockets. `SameSite=Strict` is not relied upon: to it, all hosts of a domain are one site.
+
+        Args:
+            headers: The request's.
+            proof: Whether one of them has to be there: where something is changed, and for WebSockets.
+
+        Raises:
+            PermissionDenied: the page is another site's, or it is not said which one it is and has to be.
+        """
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if origin in self.allowed:
+            return
+        if site is not None:
+            fine = site == "same-origin" or (site == "none" and not proof)
+        else:
+            fine = not proof if origin is None else _same_host(origin, headers.get("host", ""))
+        if not fine:
+            raise PermissionDenied(
+                "the cookie does not count here, as the request may have been made by a page of another site: "
+                "send the token in the header Authorization, or allow the page's origin by FABULA_ALLOWED_ORIGINS"
+            )
+
     def _allowed_hosts(self) -> frozenset[str]:
         return frozenset(urlsplit(origin).netloc for origin in self.allowed)
 
 
 def _is_local(host: str) -> bool:
     """Say whether the public name system has no say in a host: an address, or a name of one word ("gateway")."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
+    name = host_name(host)
     try:
         ip_address(name)
     except ValueError:
         return bool(name) and ("." not in name or name.endswith(".localhost"))
     return True
+
+
+def host_name(host: str) -> str:
+    """Return the name in a `Host` header, without its port; empty for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_this_machine(name: str) -> bool:
+    """Say whether a host's name is the browser's own machine."""
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _same_host(origin: str, host: str) -> bool:

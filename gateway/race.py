@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def race(*runners: Coroutine[Any, Any, None]) -> None:
+async def race(*runners: Coroutine[Any, Any, object]) -> None:
     """Run all until the first ends; the others are cancelled. Raises what the first raised."""
     tasks = [asyncio.ensure_future(runner) for runner in runners]
     try:

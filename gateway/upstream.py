@@ -11,7 +11,7 @@ import structlog
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.engine.ports import Entry, Tag
-from fabula.errors import FabulaError, LogCorrupted, NotFound
+from fabula.errors import FabulaError, LogCorrupted, NotFound, Unauthenticated
 from fabula.rpc.client import Caller, Client, Patience
 from fabula.rpc.kinds import kind_of
 from gateway.entries import SharedEntry, read_entry
@@ -51,14 +51,21 @@ class Upstream:
     Attributes:
         client: The service.
         generation_id: Which generation.
-        caller: On whose behalf: any watcher of the owner; the latest one has the freshest token.
+        caller: On whose behalf: that of all watchers of the owner whose token holds longest.
         metrics: Where reconnects are counted.
+        expires: Unix time from which that token holds no longer; None: it always holds.
     """
 
     client: Client
     generation_id: str
     caller: Caller
     metrics: Metrics
+    expires: float | None = None
+
+    def renew(self, caller: Caller, expires: float | None) -> None:
+        """Call on behalf of somebody else of the same owner from now on, if their token holds longer."""
+        if expires is None or (self.expires is not None and expires >= self.expires):
+            self.caller, self.expires = caller, expires
 
     async def follow(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield what follows and what comes, each once, until the run ends.
@@ -72,6 +79,7 @@ class Upstream:
         cursor, patience = after_sequence, Patience()
         while True:
             fresh = terminal = False
+            caller = self.caller
             try:
                 async with aclosing(self._connection(cursor)) as entries:
                     async for entry in entries:
@@ -81,6 +89,9 @@ class Upstream:
                         cursor = self._next(cursor, entry)
                         fresh, terminal = True, entry.tag is Tag.TERMINAL
                         yield (entry,)
+            except Unauthenticated:
+                if caller is self.caller:  # else it was an older token that has expired
+                    raise
             except FabulaError as error:
                 if not error.retryable:
                     raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from fabula.engine.tail import Tail
+from fabula.rpc.client import Caller
 from gateway.entries import SharedEntry
 from gateway.fan import Fan, Form
 from gateway.pipe import Pipe
@@ -45,6 +46,10 @@ class Stream(Protocol):
     @property
     def fan(self) -> Fan:
         """Carries who is level with it."""
+        ...
+
+    def renew(self, caller: Caller, expires: float | None) -> None:
+        """Take note of somebody on whose behalf the log may be watched."""
         ...
 
     def leave(self) -> None:
@@ -219,6 +224,12 @@ class Watch:
         self._sequence, self._shown = fan.sequence, fan.shown
         self._fan = self._recipient = None
         return recipient
+
+    def renew(self, caller: Caller, expires: float | None) -> None:
+        """Watch on behalf of a fresh token from now on."""
+        self._upstream.renew(caller, expires)
+        if self._stream is not None:
+            self._stream.renew(caller, expires)
 
     def close(self) -> None:
         """Give back what the watch holds; nothing comes of it any more. A second time nothing happens."""

@@ -340,7 +340,7 @@ class Scripted:
         return log
 
     def _owner(self, context: Any) -> str:
-        return self._authenticator.owner(bearer(context.invocation_metadata() or ()))
+        return self._authenticator.check(bearer(context.invocation_metadata() or ())).owner
 
 
 class ScriptedStories(Scripted, story_pb2_grpc.StoryServiceServicer):

@@ -17,6 +17,7 @@ import grpc
 from fabula.errors import Unavailable
 from fabula.rpc.errors import from_rpc_error
 from fabula.rpc.kinds import Kind
+from fabula.rpc.tls import Tls
 
 CALL_SECONDS = 15.0
 """Deadline of a call, unless its caller gives another."""
@@ -39,8 +40,15 @@ CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """Return a channel to a service; close it when done. Connects at the first call."""
+def open_channel(address: str, tls: Tls | None = None) -> grpc.aio.Channel:
+    """Return a channel to a service; close it when done. Connects at the first call.
+
+    Args:
+        address: Where the service is, `HOST:PORT`; with TLS its certificate has to name that host.
+        tls: Whom to believe that they are the service; None: the call goes in the clear.
+    """
+    if tls is not None:
+        return grpc.aio.secure_channel(address, tls.of_client(), options=list(CHANNEL_OPTIONS))
     return grpc.aio.insecure_channel(address, options=list(CHANNEL_OPTIONS))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -16,9 +16,11 @@ import structlog
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from fabula.errors import FabulaError, InvalidRequest, Unavailable
-from fabula.rpc.auth import Authenticator, bearer
+from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
+from fabula.rpc.auth import EXPIRED, Authenticator, Identity, bearer
 from fabula.rpc.errors import to_status
+from fabula.rpc.expiry import on_expiry
+from fabula.rpc.kinds import Kind
 from fabula.rpc.service import GenerationService
 from fabula.rpc.stores import Call, StreamMethod, UnaryMethod
 from fabula.rpc.validation import validate, warm
@@ -37,36 +39,32 @@ class Edge:
     """All rpcs of a service, ready for a server.
 
     Args:
-        service: What answers them.
+        kind: The service, as its contract names it.
+        unary: What answers its rpcs with one response, by their names.
+        streaming: What answers those with a stream.
         auth: Tells who calls.
+        open_to_all: Names of rpcs that are answered without a token.
     """
 
-    def __init__(self, service: GenerationService, auth: Authenticator) -> None:
-        self._service = service
-        self._kind = service.kind
+    def __init__(
+        self,
+        kind: Kind,
+        unary: Mapping[str, UnaryMethod],
+        streaming: Mapping[str, StreamMethod],
+        auth: Authenticator,
+        open_to_all: Collection[str] = (),
+    ) -> None:
+        self._kind = kind
+        self._unary_methods = unary
+        self._streaming_methods = streaming
         self._auth = auth
+        self._open_to_all = open_to_all
         self._streams: set[asyncio.Timeout] = set()
         self._draining = False
 
     def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
         """Return what a server is given."""
-        service = self._service
-        unary: dict[str, UnaryMethod] = {
-            "StartGeneration": service.start,
-            "GetGeneration": service.get,
-            "ListGenerations": service.list,
-            "CancelGeneration": service.cancel,
-            "PauseGeneration": service.pause,
-            "ResumeGeneration": service.resume,
-            "RetryGeneration": service.retry,
-            "DeleteGeneration": service.delete,
-            **service.unary,
-        }
-        streaming: dict[str, StreamMethod] = {
-            "WatchProgress": service.watch,
-            "WatchGenerations": service.watch_all,
-            **service.streaming,
-        }
+        unary, streaming = self._unary_methods, self._streaming_methods
         warm(self._kind.request(rpc)() for rpc in (*unary, *streaming))
         table = {rpc: self._unary(rpc, method) for rpc, method in unary.items()}
         table |= {rpc: self._streaming(rpc, method) for rpc, method in streaming.items()}
@@ -81,7 +79,7 @@ class Edge:
     def _unary(self, rpc: str, method: UnaryMethod) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> bytes:
             try:
-                call, request = self._enter(rpc, data, context)
+                call, request = await self._enter(rpc, data, context)
                 response = await method(call, request)
             except Exception as error:
                 await _refuse(context, rpc, error)
@@ -94,8 +92,8 @@ class Edge:
     def _streaming(self, rpc: str, method: StreamMethod) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> None:
             try:
-                call, request = self._enter(rpc, data, context)
-                async with self._until_drained():
+                call, request = await self._enter(rpc, data, context)
+                async with self._while_welcome(call.expires):
                     # Tells the client at once that the stream stands, though its first event may be far.
                     await context.send_initial_metadata(())
                     async with aclosing(method(call, request)) as messages:
@@ -109,31 +107,61 @@ class Edge:
         return grpc.unary_stream_rpc_method_handler(handle)
 
     @asynccontextmanager
-    async def _until_drained(self) -> AsyncIterator[None]:
+    async def _while_welcome(self, expires: float | None) -> AsyncIterator[None]:
+        """Leave the block when the server drains, or the caller's token holds no longer."""
         scope = asyncio.timeout(0 if self._draining else None)
         try:
             async with scope:
                 self._streams.add(scope)
-                yield
+                with on_expiry(expires, lambda: scope.reschedule(0)):
+                    yield
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise Unavailable(DRAINING) from None
+            raise Unavailable(DRAINING) if self._draining else Unauthenticated(EXPIRED) from None
         finally:
             self._streams.discard(scope)
 
-    def _enter(self, rpc: str, data: bytes, context: Context) -> tuple[Call, Any]:
+    async def _enter(self, rpc: str, data: bytes, context: Context) -> tuple[Call, Any]:
         metadata = tuple(context.invocation_metadata() or ())
         token = bearer(metadata)
-        owner = self._auth.owner(token)
+        identity = Identity("") if rpc in self._open_to_all else await self._auth.identify(token)
         try:
             request: Any = self._kind.request(rpc).FromString(data)
         except DecodeError:
             raise InvalidRequest(f"the request is not a {rpc}Request: it cannot be decoded") from None
         validate(request)
+        if identity.generation_id and not _only_reads(rpc, request, identity.generation_id):
+            raise PermissionDenied("a ticket lets its holder read one generation, and do nothing else")
         left = context.time_remaining()
         deadline = None if left is None else asyncio.get_running_loop().time() + left
-        return Call(owner, _trace_id(metadata), token, deadline), request
+        return Call(identity.owner, _trace_id(metadata), token, deadline, identity.expires), request
+
+
+def edge_of(service: GenerationService, auth: Authenticator) -> Edge:
+    """Return the edge of a generator's service: the rpcs that all have, and its own."""
+    unary: dict[str, UnaryMethod] = {
+        "StartGeneration": service.start,
+        "GetGeneration": service.get,
+        "ListGenerations": service.list,
+        "CancelGeneration": service.cancel,
+        "PauseGeneration": service.pause,
+        "ResumeGeneration": service.resume,
+        "RetryGeneration": service.retry,
+        "DeleteGeneration": service.delete,
+        **service.unary,
+    }
+    streaming: dict[str, StreamMethod] = {
+        "WatchProgress": service.watch,
+        "WatchGenerations": service.watch_all,
+        **service.streaming,
+    }
+    return Edge(service.kind, unary, streaming, auth)
+
+
+def _only_reads(rpc: str, request: Any, generation_id: str) -> bool:
+    """Say whether a call reads this generation: by what rpcs and fields are called in every contract."""
+    return rpc.startswith(("Get", "Watch", "Download")) and getattr(request, "generation_id", "") == generation_id
 
 
 def _trace_id(metadata: tuple[tuple[str, str | bytes], ...]) -> str:

@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from fabula.errors import Unavailable
+from fabula.rpc.tls import Tls
 
 HEALTH_LOOK_SECONDS = 1.0
 """How often a server looks whether it can serve."""
@@ -58,11 +59,13 @@ class Listen:
         host: Address to bind.
         port: Port to bind; 0 takes a free one.
         drain_seconds: How long running calls may go on when the server ends.
+        tls: Its certificates; None: it answers in the clear.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     drain_seconds: float = 5.0
+    tls: Tls | None = None
 
 
 @dataclass(slots=True)
@@ -117,6 +120,8 @@ async def serving(
 def _bind(server: grpc.aio.Server, listen: Listen) -> int:
     address = f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
     try:
+        if listen.tls is not None:
+            return server.add_secure_port(address, listen.tls.of_server())
         return server.add_insecure_port(address)
     except RuntimeError:
         raise Unavailable(

@@ -31,12 +31,14 @@ class Call:
         trace_id: W3C trace id; empty where nobody traces.
         token: The token that says so, to be passed on to other services; empty where authentication is off.
         deadline: When the caller gives up, by the event loop's clock; None: never.
+        expires: Unix time from which the token holds no longer; None: it always holds.
     """
 
     owner: str
     trace_id: str = ""
     token: str = field(default="", repr=False)
     deadline: float | None = None
+    expires: float | None = None
 
     @property
     def caller(self) -> Caller:

@@ -24,10 +24,12 @@ from fabula.settings.processes import (
     WorkerSettings,
 )
 from fabula.settings.reading import load, load_or_exit
+from fabula.settings.security import AuthSettings, ServiceSettings, TlsSettings
 from fabula.settings.values import PREFIX, is_loopback
 
 __all__ = [
     "PREFIX",
+    "AuthSettings",
     "CharacterServerSettings",
     "CharacterSettings",
     "CharacterWorkerSettings",
@@ -38,9 +40,11 @@ __all__ = [
     "ImageSettings",
     "ImageWorkerSettings",
     "ServerSettings",
+    "ServiceSettings",
     "Settings",
     "StorySettings",
     "TextModelSettings",
+    "TlsSettings",
     "UpSettings",
     "VisionModelSettings",
     "WorkerSettings",

@@ -7,22 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from fabula.settings.base import Settings
-from fabula.settings.values import AuthMode, BindHost, Device, NatsUrl, Origins, Port, Replicas, Seconds, Secret
-
-
-class AuthSettings(Settings):
-    """Who may use a server. Part of every process that listens."""
-
-    jwt_secret: Secret | None = None
-    """Secret that signs the tokens (JWT, HS256), at least 32 bytes. Set: every call needs a valid token. Not set:
-    everything belongs to one local user."""
-
-    auth: AuthMode = None
-    """`required`: refuse to start without `FABULA_JWT_SECRET`. `off`: without a secret, other addresses than
-    loopback may be bound, and whoever reaches them is the local user. A secret that is set always counts."""
-
-    drain_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5.0
-    """How long a process that is asked to stop may take to end its streams and hand back its jobs, in seconds."""
+from fabula.settings.security import AuthSettings, BindHost, CookieName, ServiceSettings
+from fabula.settings.values import Device, NatsUrl, Origins, Port, Replicas, Seconds
 
 
 class ConnectedSettings(Settings):
@@ -57,7 +43,7 @@ class StoryClientSettings(StoryPortSettings):
     """Where clients find the story server, `HOST:PORT`. Not set: `FABULA_STORY_PORT` on this machine."""
 
 
-class StoryBindSettings(StoryPortSettings, AuthSettings):
+class StoryBindSettings(StoryPortSettings, ServiceSettings):
     """Where and how the story server listens."""
 
     story_host: BindHost = "127.0.0.1"
@@ -80,7 +66,7 @@ class CharacterClientSettings(CharacterPortSettings):
     """Where clients find the character server, `HOST:PORT`. Not set: `FABULA_CHARACTER_PORT` on this machine."""
 
 
-class CharacterBindSettings(CharacterPortSettings, AuthSettings):
+class CharacterBindSettings(CharacterPortSettings, ServiceSettings):
     """Where and how the character server listens."""
 
     character_host: BindHost = "127.0.0.1"
@@ -101,7 +87,7 @@ class ImageClientSettings(ImagePortSettings):
     """Where clients find the image server, `HOST:PORT`. Not set: `FABULA_IMAGE_PORT` on this machine."""
 
 
-class ImageBindSettings(ImagePortSettings, AuthSettings):
+class ImageBindSettings(ImagePortSettings, ServiceSettings):
     """Where and how the image server listens."""
 
     image_host: BindHost = "127.0.0.1"
@@ -195,7 +181,7 @@ class VisionModelSettings(ModelSettings):
     """Key for the `openai` endpoint of `FABULA_VISION_MODEL`."""
 
 
-class WorkerHealthSettings(AuthSettings):
+class WorkerHealthSettings(ServiceSettings):
     """Where a worker answers health checks."""
 
     worker_host: BindHost = "127.0.0.1"
@@ -243,6 +229,10 @@ class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSett
 
     allowed_origins: Origins = ()
     """Origins of other sites whose pages may use the gateway, e.g. `https://stories.example`, with commas between."""
+
+    session_cookie: CookieName = "fabula_session"
+    """Name of the cookie in which a browser may keep its token; see `POST /v1/session`. Where browsers come by https
+    only, a name that begins with `__Host-` keeps other hosts of the same domain from setting it."""
 
     keepalive_seconds: Seconds = 20.0
     """How often a silent connection is given a sign of life, in seconds."""

@@ -22,6 +22,7 @@ from fabula.settings.parts import (
     StoryClientSettings,
     StoryWorkerOnlySettings,
 )
+from fabula.settings.security import TlsSettings
 from fabula.settings.values import NatsUrl, home_of_data
 
 
@@ -116,7 +117,7 @@ class UpSettings(
     `~/.local/share/fabula`."""
 
 
-class ClientSettings(GeneratorsSettings):
+class ClientSettings(GeneratorsSettings, TlsSettings):
     """Settings of the commands that talk to a running system."""
 
     token: SecretStr | None = None

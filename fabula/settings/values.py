@@ -6,13 +6,12 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 PREFIX = "FABULA_"
-SHORTEST_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash
 
 
 def is_loopback(host: str) -> bool:
@@ -21,29 +20,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < SHORTEST_SECRET_BYTES:
-        raise ValueError(f"is too short: at least {SHORTEST_SECRET_BYTES} bytes, e.g. from `openssl rand -hex 32`")
-    return secret
-
-
-def _backed_by_a_secret(auth: str | None, info: ValidationInfo) -> str | None:
-    if auth == "required" and info.data.get("jwt_secret", "invalid, reported already") is None:
-        raise ValueError(f"needs {PREFIX}JWT_SECRET: without a secret no token can be checked")
-    return auth
-
-
-def _open_only_on_purpose(host: str, info: ValidationInfo) -> str:
-    if is_loopback(host) or "jwt_secret" not in info.data or "auth" not in info.data:
-        return host
-    if info.data["jwt_secret"] is None and info.data["auth"] != "off":
-        raise ValueError(
-            f"is an address that other machines can reach, and anybody there could use it: set {PREFIX}JWT_SECRET, "
-            f"or say {PREFIX}AUTH=off, or bind 127.0.0.1"
-        )
-    return host
 
 
 def _nats_address(url: str) -> str:
@@ -86,11 +62,8 @@ def home_of_data() -> Path:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-BindHost = Annotated[str, AfterValidator(_open_only_on_purpose)]
 NatsUrl = Annotated[str, AfterValidator(_nats_address)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
-AuthMode = Annotated[Literal["required", "off"] | None, AfterValidator(_backed_by_a_secret)]
 Replicas = Annotated[int, AfterValidator(_odd_few)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origins)]

@@ -22,7 +22,6 @@ from gateway.answers import problem_of
 from gateway.bodies import read_json
 from gateway.collection import Collection, collection_of
 from gateway.house import House
-from gateway.identity import let_in
 from gateway.json_requests import fill
 from gateway.operations import Operation, Parameter
 from gateway.queries import flag, only
@@ -99,7 +98,7 @@ class Library:
         return f"{self.collection.kind.name}Id"
 
     async def _list(self, request: Request) -> Response:
-        visitor = let_in(self.house.authenticator, request.headers)
+        visitor = await self.house.doorkeeper.let_in(request)
         kind, query = self.collection.kind, request.query_params
         message = page_request(kind.request(self._list_rpc), request, ("query", "saved"))
         message.query = query.get("query", "")
@@ -119,7 +118,7 @@ class Library:
 
     async def _update(self, request: Request) -> Response:
         """Change it. The condition is the caller's own, so that it fails as HTTP says that conditions do."""
-        let_in(self.house.authenticator, request.headers)
+        await self.house.doorkeeper.let_in(request)
         etag = _etag(request)
         content = await read_json(request)
         try:
@@ -130,11 +129,11 @@ class Library:
             return refused.as_response()
 
     async def _regenerate_avatar(self, request: Request) -> Response:
-        let_in(self.house.authenticator, request.headers)
+        await self.house.doorkeeper.let_in(request)
         return self._kept(await self._call("RegenerateAvatar", request, await read_json(request)))
 
     async def _call(self, rpc: str, request: Request, content: dict[str, Any] | None = None, **fields: str) -> Any:
-        visitor = let_in(self.house.authenticator, request.headers)
+        visitor = await self.house.doorkeeper.let_in(request)
         only(request.query_params, ())
         kind, id_ = self.collection.kind, request.path_params["id"]
         if kind_of(id_) is not kind:

@@ -19,7 +19,6 @@ from fabula.rpc.kinds import Kind
 from gateway.bodies import Upload, read_json, read_json_or_form
 from gateway.collection import Collection, collection_of
 from gateway.house import House
-from gateway.identity import let_in
 from gateway.json_requests import fill
 from gateway.operations import Operation, Parameter
 from gateway.queries import only
@@ -110,7 +109,7 @@ class Rest:
 
     def _listing_templates(self, kind: Kind) -> Any:
         async def templates(request: Request) -> Response:
-            visitor = let_in(self._house.authenticator, request.headers)
+            visitor = await self._house.doorkeeper.let_in(request)
             message = page_request(kind.request("ListTemplates"), request)
             return answer(await ask(self._house.clients[kind.name], "ListTemplates", message, visitor))
 
@@ -118,14 +117,14 @@ class Rest:
 
     def _telling_model(self, kind: Kind) -> Any:
         async def model(request: Request) -> Response:
-            visitor = let_in(self._house.authenticator, request.headers)
+            visitor = await self._house.doorkeeper.let_in(request)
             only(request.query_params, ())
             return answer(await ask(self._house.clients[kind.name], "GetModel", kind.request("GetModel")(), visitor))
 
         return model
 
     async def _start(self, collection: Collection, request: Request) -> Response:
-        visitor = let_in(self._house.authenticator, request.headers)
+        visitor = await self._house.doorkeeper.let_in(request)
         only(request.query_params, ())
         content, upload = await read_json_or_form(request, collection.most_body_bytes)
         kind = collection.kind
@@ -135,7 +134,7 @@ class Rest:
         return answer(response.generation, HTTPStatus.ACCEPTED, headers)
 
     async def _list(self, kind: Kind, request: Request) -> Response:
-        visitor = let_in(self._house.authenticator, request.headers)
+        visitor = await self._house.doorkeeper.let_in(request)
         message = page_request(kind.request("ListGenerations"), request, ("state",))
         for state in request.query_params.getlist("state"):
             value = _STATES.get(state.removeprefix("STATE_").lower())
@@ -167,7 +166,7 @@ class Rest:
         return answer((await self._call("RetryGeneration", request, content)).generation)
 
     async def _call(self, rpc: str, request: Request, content: dict[str, Any] | None = None) -> Any:
-        visitor = let_in(self._house.authenticator, request.headers)
+        visitor = await self._house.doorkeeper.let_in(request)
         only(request.query_params, ())
         generation_id = request.path_params["id"]
         kind = self._house.client_of(generation_id).kind

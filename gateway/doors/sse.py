@@ -17,14 +17,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fabula.errors import Unauthenticated
+from fabula.rpc.auth import EXPIRED
+from fabula.rpc.expiry import on_expiry
 from gateway.answers import problem_of
 from gateway.dialects import native
 from gateway.entries import SharedEntry
 from gateway.fan import Form, joined
 from gateway.house import House
 from gateway.hub import Wish
-from gateway.identity import let_in
-from gateway.operations import Operation, Parameter
+from gateway.identity import TICKET
+from gateway.operations import TICKET_PARAMETER, Operation, Parameter
 from gateway.queries import flag, only, whole_number
 from gateway.race import race
 from gateway.watch import Watch
@@ -51,7 +54,7 @@ def wish_of(request: Request) -> Wish:
     Raises:
         InvalidRequest: a parameter is unknown, or a cursor is no number.
     """
-    only(request.query_params, ("after", "snapshot", "conflate"))
+    only(request.query_params, ("after", "snapshot", "conflate", TICKET))
     after = whole_number("after", request.query_params.get("after"), LARGEST_SEQUENCE)
     last = whole_number("Last-Event-ID", request.headers.get("last-event-id"), LARGEST_SEQUENCE)
     return Wish(
@@ -93,13 +96,16 @@ class EventStreams:
         if scope["method"] == "HEAD":
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         request = Request(scope, receive)
-        visitor = let_in(self._house.authenticator, request.headers)
-        wish, generation_id = wish_of(request), request.path_params["id"]
+        generation_id = request.path_params["id"]
+        visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
+        wish = wish_of(request)
         with self._house.connection(DOOR), closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
             if watch.empty:
                 await Response(status_code=204)(scope, receive, send)
             else:
-                await _Stream(self._house, receive, send, wish).run(generation_id, watch)
+                stream = _Stream(self._house, receive, send, wish)
+                with on_expiry(visitor.expires, stream.expired.set):
+                    await stream.run(generation_id, watch)
 
 
 class _Stream:
@@ -114,6 +120,7 @@ class _Stream:
         self._turn = asyncio.Lock()
         self._since = time.time()
         self._dismissed = asyncio.Event()
+        self.expired = asyncio.Event()
         self.form = FORMS[wish.conflate]
         self.wrote_at = time.monotonic()
 
@@ -123,20 +130,28 @@ class _Stream:
         await self._write(opening_text(watch.sequence).encode())
         self._house.caretaker.begin(self)
         try:
-            await race(self._tell(generation_id, watch), self._until_gone(), self._until_dismissed())
+            await race(
+                self._tell(generation_id, watch), self._until_gone(), self._dismissed.wait(), self.expired.wait()
+            )
         finally:
             self._house.caretaker.end(self)
+        if self.expired.is_set():
+            await self._write(self._problem(generation_id, Unauthenticated(EXPIRED)))
         await self._asgi_send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, generation_id: str, watch: Watch) -> None:
         try:
             await watch.run(self)
-            frame, cursor = native.ended_frame(generation_id, watch.sequence), watch.sequence
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
-            problem = problem_of(error)
-            self._house.metrics.errors.labels(DOOR, problem.code).inc()
-            frame, cursor = native.error_frame("", generation_id, problem), 0
-        await self._write(event_text(*native.event_of(frame), cursor).encode())
+            await self._write(self._problem(generation_id, error))
+        else:
+            frame = native.ended_frame(generation_id, watch.sequence)
+            await self._write(event_text(*native.event_of(frame), watch.sequence).encode())
+
+    def _problem(self, generation_id: str, error: Exception) -> bytes:
+        problem = problem_of(error)
+        self._house.metrics.errors.labels(DOOR, problem.code).inc()
+        return event_text(*native.event_of(native.error_frame("", generation_id, problem))).encode()
 
     async def send(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries, once there is room for them."""
@@ -164,9 +179,6 @@ class _Stream:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _until_dismissed(self) -> None:
-        await self._dismissed.wait()
-
 
 def events_operation(streams: EventStreams) -> Operation:
     """Return the operation of this door, for routes and OpenAPI."""
@@ -185,6 +197,7 @@ def events_operation(streams: EventStreams) -> Operation:
             Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
             Parameter("snapshot", "Begin with one folded event instead of the history.", switch),
             Parameter("conflate", "Spare superseded progress.", switch),
+            TICKET_PARAMETER,
             Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
         ),
         more=((HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end."),),

@@ -88,6 +88,11 @@ class Subscription:
         if self.pipe is not None and not self.pipe.closed:
             self._task = self._socket.tasks.create_task(self._serve())
 
+    def renew(self, visitor: Visitor) -> None:
+        """Watch on behalf of a fresh token from now on."""
+        if self._watch is not None:
+            self._watch.renew(visitor.caller, visitor.expires)
+
     def drop(self) -> None:
         """End the subscription; nothing is sent for it any more."""
         self._task.cancel()
@@ -104,6 +109,7 @@ class Subscription:
         try:
             if wish is not None:
                 self._watch = await socket.house.hub.open(socket.visitor, self.generation_id, wish)
+                self.renew(socket.visitor)  # it may have shown a fresh token meanwhile
                 await socket.send(native.done_frame(self._frame_id, self.generation_id, self._watch.sequence))
                 self._frame_id = ""  # what follows comes by itself
             assert self._watch is not None  # noqa: S101 - opened when this ran first

@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from fabula.api.gateway.v1 import gateway_pb2
-from fabula.errors import FabulaError, InvalidRequest, ResourceExhausted
+from fabula.errors import FabulaError, InvalidRequest, ResourceExhausted, Unauthenticated
+from fabula.rpc.auth import EXPIRED
+from fabula.rpc.expiry import Expiry
 from gateway.answers import problem_of
 from gateway.dialects import native
 from gateway.dialects.native import Native, Refused, Unreadable
@@ -22,7 +24,7 @@ from gateway.doors.outlet import DOOR, Outlet, outlet_of
 from gateway.doors.subscription import Subscription
 from gateway.house import House
 from gateway.hub import Wish
-from gateway.identity import Visitor, let_in
+from gateway.identity import Visitor
 from gateway.pipe import ClientGone
 
 MOST_SUBSCRIPTIONS = 64
@@ -75,7 +77,7 @@ class SocketDoor:
         outlet = outlet_of(websocket, dialect)
         try:
             with self._house.connection(DOOR):
-                visitor = let_in(self._house.authenticator, websocket.headers, scope["subprotocols"])
+                visitor = await self._house.doorkeeper.let_in_to_read(websocket)
                 await Socket(self._house, websocket, outlet, dialect, visitor).run()
         except FabulaError as error:
             problem = problem_of(error)
@@ -96,7 +98,17 @@ class Socket:
         visitor: Who is at the other end.
     """
 
-    __slots__ = ("_requests", "_subscriptions", "_websocket", "dialect", "house", "outlet", "tasks", "visitor")
+    __slots__ = (
+        "_expiry",
+        "_requests",
+        "_subscriptions",
+        "_websocket",
+        "dialect",
+        "house",
+        "outlet",
+        "tasks",
+        "visitor",
+    )
 
     def __init__(self, house: House, websocket: WebSocket, outlet: Outlet, dialect: Native, visitor: Visitor) -> None:
         self.house = house
@@ -107,6 +119,7 @@ class Socket:
         self._websocket = websocket
         self._subscriptions: dict[str, Subscription] = {}
         self._requests = asyncio.Semaphore(MOST_REQUESTS)
+        self._expiry = Expiry(self._expire)
 
     @property
     def wrote_at(self) -> float:
@@ -129,12 +142,27 @@ class Socket:
         self.house.caretaker.begin(self)
         async with self.tasks:
             try:
+                self._expiry.set(self.visitor.expires)
                 await self._read()
             finally:
+                self._expiry.cancel()
                 self.house.caretaker.end(self)
-                for subscription in tuple(self._subscriptions.values()):
-                    subscription.drop()
+                self._drop_all()
             # Commands are not cancelled: who cancels a story and closes the page has cancelled it.
+
+    def _expire(self) -> None:
+        self._drop_all()
+        self.tasks.create_task(self._send_away())
+
+    async def _send_away(self) -> None:
+        """Tell the client that its token holds no longer, and close the socket."""
+        error = Unauthenticated(EXPIRED)
+        await self.tell("", "", error)
+        await self.outlet.close(problem_of(error).close, error.code)
+
+    def _drop_all(self) -> None:
+        for subscription in tuple(self._subscriptions.values()):
+            subscription.drop()
 
     def _stop(self) -> None:
         for subscription in tuple(self._subscriptions.values()):
@@ -163,10 +191,23 @@ class Socket:
             case "unsubscribe":
                 self._drop(frame.unsubscribe.generation_id)
                 await self.send(native.done_frame(frame.frame_id, frame.unsubscribe.generation_id))
+            case "authenticate":
+                await self._authenticate(frame.frame_id, frame.authenticate.token)
             case "cancel" | "pause" | "resume":
                 generation_id = getattr(frame, request).generation_id
                 await self._requests.acquire()
                 self.tasks.create_task(self._command(frame.frame_id, _COMMANDS[request], generation_id))
+
+    async def _authenticate(self, frame_id: str, token: str) -> None:
+        try:
+            self.visitor = visitor = await self.house.doorkeeper.renew(self.visitor, token)
+        except FabulaError as error:
+            await self.tell(frame_id, "", error)
+            return
+        self._expiry.set(visitor.expires)
+        for subscription in tuple(self._subscriptions.values()):
+            subscription.renew(visitor)
+        await self.send(native.done_frame(frame_id, ""))
 
     async def _subscribe(self, frame_id: str, request: gateway_pb2.Subscribe) -> None:
         generation_id = request.generation_id

@@ -9,11 +9,12 @@ from datetime import timedelta
 
 from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
 from fabula.journal import Journal
-from fabula.program import Program, Role, authenticator_of, health_of, issuer_of
+from fabula.program import Program, Role, health_of
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import IMAGE
 from fabula.rpc.server import Listen
 from fabula.rpc.stores import Stores
+from fabula.rpc.trust import authenticator_of, issuer_of, tls_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import CharacterServerSettings, CharacterSettings, CharacterWorkerSettings
 from services.character.contract import CharacterContract
@@ -21,12 +22,12 @@ from services.character.contract import CharacterContract
 
 def character_server(settings: CharacterServerSettings) -> Part:
     """Return the server's part."""
-    listen = Listen(settings.character_host, settings.character_port, settings.drain_seconds)
+    listen = Listen(settings.character_host, settings.character_port, settings.drain_seconds, tls_of(settings))
 
     async def part(journal: Journal, stop: Stop) -> None:
-        async with open_channel(settings.image_address) as images:
+        async with open_channel(settings.image_address, tls_of(settings)) as images:
             contract = CharacterContract(Client(IMAGE, images))
-            await server(contract, listen, authenticator_of(settings))(journal, stop)
+            await server(contract, listen, authenticator_of(settings), issuer_of(settings))(journal, stop)
 
     return part
 
@@ -51,7 +52,7 @@ def character_worker(settings: CharacterWorkerSettings) -> Part:
             async with (
                 open_maker(settings) as maker,
                 open_reader(settings) as reader,
-                open_channel(settings.image_address) as images,
+                open_channel(settings.image_address, tls_of(settings)) as images,
             ):
                 keeper = AvatarKeeper(stores, codec, Client(IMAGE, images), issuer_of(settings))
                 async with keeping(keeper), sweeping(Janitor(stores, codec)):

@@ -178,15 +178,19 @@ class AvatarKeeper:
         patience = Patience()
         while True:
             # A new caller for each connection: tokens are short-lived, waiting is not.
-            caller = self._issuer.caller(task.owner, trace_id)
+            caller, heard = self._issuer.caller(task.owner, trace_id), False
             try:
                 async with aclosing(self._images.watch(request, caller, patience=0)) as events:
                     async for response in events:
                         patience.reset()
+                        heard = True
                         if response.event.state in _ENDS:
                             return _failure(response)
             except NotFound:
                 return "the picture was deleted before it was painted"
+            except Unauthenticated:
+                if not heard:  # else the token has expired while the picture was waited for
+                    raise
             except FabulaError as error:
                 if not error.retryable:
                     raise

@@ -9,8 +9,9 @@ from functools import partial
 
 from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
 from fabula.journal import Journal
-from fabula.program import Program, Role, authenticator_of, health_of
+from fabula.program import Program, Role, health_of
 from fabula.rpc.server import Listen
+from fabula.rpc.trust import authenticator_of, issuer_of, tls_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ImageServerSettings, ImageSettings, ImageWorkerSettings
 from services.image.contract import ImageContract
@@ -18,8 +19,8 @@ from services.image.contract import ImageContract
 
 def image_server(settings: ImageServerSettings) -> Part:
     """Return the server's part."""
-    listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds)
-    return server(ImageContract(), listen, authenticator_of(settings))
+    listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds, tls_of(settings))
+    return server(ImageContract(), listen, authenticator_of(settings), issuer_of(settings))
 
 
 def image_worker(settings: ImageWorkerSettings) -> Part:

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
 from fabula.journal import Journal
-from fabula.program import Program, Role, authenticator_of, health_of, issuer_of
+from fabula.program import Program, Role, health_of
 from fabula.rpc.server import Listen
+from fabula.rpc.trust import authenticator_of, issuer_of, tls_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ServerSettings, StorySettings, WorkerSettings
 from services.story.contract import StoryContract
@@ -18,11 +19,11 @@ from services.story.library import open_library
 
 def story_server(settings: ServerSettings) -> Part:
     """Return the server's part."""
-    listen = Listen(settings.story_host, settings.story_port, settings.drain_seconds)
+    listen = Listen(settings.story_host, settings.story_port, settings.drain_seconds, tls_of(settings))
 
     async def part(journal: Journal, stop: Stop) -> None:
-        async with open_library(settings.character_address, issuer_of(settings)) as library:
-            await server(StoryContract(library), listen, authenticator_of(settings))(journal, stop)
+        async with open_library(settings.character_address, issuer_of(settings), tls_of(settings)) as library:
+            await server(StoryContract(library), listen, authenticator_of(settings), issuer_of(settings))(journal, stop)
 
     return part
 
@@ -35,7 +36,7 @@ def story_worker(settings: WorkerSettings) -> Part:
 
     @asynccontextmanager
     async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-        library = open_library(settings.character_address, issuer_of(settings))
+        library = open_library(settings.character_address, issuer_of(settings), tls_of(settings))
         async with open_author(settings) as author, library as characters:
             yield StoryPipeline(author, characters)
 

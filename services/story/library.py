@@ -10,6 +10,7 @@ from fabula.errors import FabulaError, PermissionDenied, Unauthenticated, Unavai
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.issuer import Issuer
 from fabula.rpc.kinds import CHARACTER
+from fabula.rpc.tls import Tls
 from services.story.domain import Character
 
 CALL_SECONDS = 5.0
@@ -65,14 +66,15 @@ class RemoteLibrary:
 
 
 @asynccontextmanager
-async def open_library(address: str, issuer: Issuer) -> AsyncIterator[RemoteLibrary]:
+async def open_library(address: str, issuer: Issuer, tls: Tls | None = None) -> AsyncIterator[RemoteLibrary]:
     """Open the way to the library. Connects at the first call.
 
     Args:
         address: Where the character server is, `HOST:PORT`.
         issuer: Mints the tokens.
+        tls: Whom to believe that they are the server; None: it is asked in the clear.
     """
-    async with open_channel(address) as channel:
+    async with open_channel(address, tls) as channel:
         yield RemoteLibrary(Client(CHARACTER, channel), issuer)
 
 

@@ -8,15 +8,12 @@ from google.rpc import code_pb2, status_pb2
 from grpc.aio import AioRpcError, Metadata
 from starlette.datastructures import Headers
 
-from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
-from fabula.rpc.auth import LOCAL_OWNER, Authenticator
+from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unavailable
 from fabula.rpc.errors import GRPC_STATUS, WEB_ANSWER
 from gateway.answers import problem_of
 from gateway.doors.sse import event_text, opening_text
-from gateway.identity import let_in, token_of
 from gateway.origin import OriginRule
 from gateway.queries import flag, only, whole_number
-from tests.integration.gateway.tokens import SECRET, token
 
 
 @pytest.mark.parametrize("error_class", list(GRPC_STATUS), ids=lambda error_class: error_class.__name__)
@@ -58,61 +55,11 @@ def test_an_error_with_a_status_that_is_none_is_told_without_its_text() -> None:
     assert "10.0.0.7" not in problem_of(error).message
 
 
-@pytest.mark.parametrize("given", ["\xff", "00-\x01", "0" * 300])
-def test_a_trace_that_cannot_be_carried_is_left_out(given: str) -> None:
-    """The call goes on without it."""
-    headers = Headers({"traceparent": given})
-
-    assert "" == let_in(Authenticator(None), headers).caller.trace
-
-
 def test_violations_and_details_are_told() -> None:
     """Field by field."""
     problem = problem_of(InvalidRequest("bad", (("premise", "is empty"),), id="7"))
 
     assert ({"id": "7"}, (("premise", "is empty"),)) == (problem.details, problem.violations)
-
-
-@pytest.mark.parametrize(
-    ("headers", "subprotocols", "expected"),
-    [
-        ({}, (), ""),
-        ({"authorization": "Bearer a.b.c"}, (), "a.b.c"),
-        ({"Authorization": "bearer a.b.c"}, (), "a.b.c"),
-        ({"authorization": "Basic dTpw"}, (), ""),
-        ({}, ("fabula.v1.json", "bearer.a.b.c"), "a.b.c"),
-        ({"authorization": "Bearer header"}, ("bearer.subprotocol",), "header"),
-        ({}, ("fabula.v1.json",), ""),
-    ],
-)
-def test_a_token_is_found_where_it_may_stand(
-    headers: dict[str, str], subprotocols: tuple[str, ...], expected: str
-) -> None:
-    """In the header, else among the subprotocols; nowhere else."""
-    assert expected == token_of(Headers(headers), subprotocols)
-
-
-def test_the_token_names_the_owner_and_goes_on_to_the_services() -> None:
-    """The gateway checks it, and so do they."""
-    given = token("ada")
-    headers = Headers({"authorization": f"Bearer {given}", "traceparent": "00-1-2-01"})
-    visitor = let_in(Authenticator(SECRET), headers)
-
-    assert ("ada", given, "00-1-2-01") == (visitor.owner, visitor.caller.token, visitor.caller.trace)
-
-
-def test_without_a_secret_any_token_and_none_are_the_local_user() -> None:
-    """Nothing is checked, and nothing is passed on."""
-    visitors = [let_in(Authenticator(None), Headers(headers)) for headers in ({}, {"authorization": "Bearer junk"})]
-
-    assert [(LOCAL_OWNER, "")] * 2 == [(visitor.owner, visitor.caller.token) for visitor in visitors]
-
-
-def test_a_token_that_does_not_hold_opens_nothing() -> None:
-    """Expired, or of another issuer."""
-    for bad in (token("ada", -600), token("ada", secret="another secret of thirty-two bytes!!"), "junk", ""):
-        with pytest.raises(Unauthenticated):
-            let_in(Authenticator(SECRET), Headers({"authorization": f"Bearer {bad}"}))
 
 
 @pytest.mark.parametrize(

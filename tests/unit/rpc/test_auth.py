@@ -41,7 +41,7 @@ def signed_by_hand(header: dict[str, Any], subject: object = "ann", *, secret: s
 def test_a_good_token_names_its_owner(algorithm: str) -> None:
     """The subject is the owner, with any of the accepted signatures."""
     long_secret = SECRET * 2
-    assert "ann" == Authenticator(long_secret).owner(token(secret=long_secret, algorithm=algorithm))
+    assert "ann" == Authenticator(long_secret).check(token(secret=long_secret, algorithm=algorithm)).owner
 
 
 def test_without_a_secret_everybody_is_the_local_user() -> None:
@@ -49,14 +49,14 @@ def test_without_a_secret_everybody_is_the_local_user() -> None:
     auth = Authenticator(None)
 
     assert not auth.required
-    assert {LOCAL_OWNER} == {auth.owner(some) for some in ("", "nonsense", token())}
+    assert {LOCAL_OWNER} == {auth.check(some).owner for some in ("", "nonsense", token())}
 
 
 def test_with_a_secret_a_token_is_required() -> None:
     """No token, no owner; the message says what to send."""
     assert AUTH.required
     with pytest.raises(Unauthenticated, match="authorization: Bearer"):
-        AUTH.owner("")
+        AUTH.check("")
 
 
 @pytest.mark.parametrize(
@@ -81,21 +81,21 @@ def test_with_a_secret_a_token_is_required() -> None:
 def test_a_token_with_a_fault_is_refused_with_the_reason(claims: dict[str, Any], reason: str) -> None:
     """Each fault is told apart where the caller can do something about it."""
     with pytest.raises(Unauthenticated, match=reason):
-        AUTH.owner(token(**claims))
+        AUTH.check(token(**claims))
 
 
 @pytest.mark.parametrize("subject", [5, None, ["ann"], {"name": "ann"}])
 def test_an_owner_that_is_no_text_is_refused(subject: object) -> None:
     """A number is nobody's name."""
     with pytest.raises(Unauthenticated):
-        AUTH.owner(signed_by_hand({"alg": "HS256", "typ": "JWT"}, subject))
+        AUTH.check(signed_by_hand({"alg": "HS256", "typ": "JWT"}, subject))
 
 
 @pytest.mark.parametrize("exp", [CLOCK_SKEW_SECONDS - 5, 5])
 def test_clocks_may_differ_a_little(exp: float) -> None:
     """A token that has just expired, or is good from now on, is good."""
-    assert "ann" == AUTH.owner(token(exp=time.time() - exp))
-    assert "ann" == AUTH.owner(token(nbf=time.time() + exp))
+    assert "ann" == AUTH.check(token(exp=time.time() - exp)).owner
+    assert "ann" == AUTH.check(token(nbf=time.time() + exp)).owner
 
 
 def test_an_unsigned_token_is_refused() -> None:
@@ -104,15 +104,15 @@ def test_an_unsigned_token_is_refused() -> None:
         head, body = part({"alg": name, "typ": "JWT"}), part({"sub": "ann", "exp": time.time() + 60})
         for signature in ("", "AAAA"):
             with pytest.raises(Unauthenticated):
-                AUTH.owner(f"{head}.{body}.{signature}")
+                AUTH.check(f"{head}.{body}.{signature}")
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA", "HS1", "hs256", ""])
 def test_the_algorithm_is_the_services_choice(algorithm: str) -> None:
     """A token that names another one is refused, though it is signed with the very secret."""
-    assert "ann" == AUTH.owner(signed_by_hand({"alg": "HS256", "typ": "JWT"}))
+    assert "ann" == AUTH.check(signed_by_hand({"alg": "HS256", "typ": "JWT"})).owner
     with pytest.raises(Unauthenticated):
-        AUTH.owner(signed_by_hand({"alg": algorithm, "typ": "JWT"}))
+        AUTH.check(signed_by_hand({"alg": algorithm, "typ": "JWT"}))
 
 
 def test_a_public_key_is_no_secret() -> None:
@@ -121,7 +121,7 @@ def test_a_public_key_is_no_secret() -> None:
 
     for auth in (AUTH, Authenticator(public)):
         with pytest.raises(Unauthenticated):
-            auth.owner(signed_by_hand({"alg": "HS256", "typ": "JWT"}, secret=public))
+            auth.check(signed_by_hand({"alg": "HS256", "typ": "JWT"}, secret=public))
 
 
 def test_a_changed_token_is_refused() -> None:
@@ -129,14 +129,14 @@ def test_a_changed_token_is_refused() -> None:
     head, _, signature = token().split(".")
 
     with pytest.raises(Unauthenticated):
-        AUTH.owner(f"{head}.{part({'sub': 'ben', 'exp': time.time() + 60})}.{signature}")
+        AUTH.check(f"{head}.{part({'sub': 'ben', 'exp': time.time() + 60})}.{signature}")
 
 
 @given(st.text() | st.from_regex(r"[\w-]{0,40}\.[\w-]{0,40}\.[\w-]{0,40}"))
 def test_no_token_makes_it_fail_in_another_way(some: str) -> None:
     """Whatever is sent, the answer is that it does not hold."""
     with pytest.raises(Unauthenticated):
-        AUTH.owner(some)
+        AUTH.check(some)
 
 
 @pytest.mark.parametrize(

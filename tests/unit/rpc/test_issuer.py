@@ -19,9 +19,9 @@ def test_server_takes_the_caller_for_the_owner() -> None:
     """With the same secret; with another it does not hold."""
     token = Issuer(SECRET).caller("ida ü").token
 
-    assert "ida ü" == Authenticator(SECRET).owner(token)
+    assert "ida ü" == Authenticator(SECRET).check(token).owner
     with pytest.raises(Unauthenticated):
-        Authenticator(SECRET[::-1]).owner(token)
+        Authenticator(SECRET[::-1]).check(token)
 
 
 def test_token_ends_soon() -> None:
@@ -36,7 +36,7 @@ def test_no_token_where_authentication_is_off() -> None:
     caller = Issuer(None).caller("local")
 
     assert () == caller.metadata
-    assert LOCAL_OWNER == Authenticator(None).owner(caller.token)
+    assert LOCAL_OWNER == Authenticator(None).check(caller.token).owner
 
 
 def test_trace_goes_on_in_a_span_of_its_own() -> None:
