@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,7 +13,8 @@ from typing import Any
 from google.protobuf import json_format
 
 from fabula.api.story.v1 import story_pb2 as pb
-from fabula.engine.ports import Address, Blobs, EventLog, own_blobs
+from fabula.engine.ids import is_generation_id
+from fabula.engine.ports import Address, Blobs, EventLog, GenerationId, own_blobs
 from fabula.errors import InvalidRequest, NotFound
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
@@ -24,6 +26,9 @@ from services.story.source import decode
 
 DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
+
+_STORED = re.compile(r"story/([^/]+)/source-[0-9a-f]{16}")
+"""What sources are called that were kept, see `_put`."""
 
 
 class StoryContract:
@@ -57,6 +62,8 @@ class StoryContract:
         if not story.HasField("source"):
             _check_premise(brief)
             return Order(brief)
+        if story.source.WhichOneof("content") is None and story.source.HasField("stored"):
+            return Order(brief, await _keep_again(story.source, address, stores))
         return Order(brief, await _keep(story.source, address, stores.blobs))
 
     def unary(self, _stores: Stores) -> Mapping[str, UnaryMethod]:
@@ -138,10 +145,32 @@ def _check_names(people: Sequence[Character]) -> None:
 async def _keep(source: pb.Source, address: Address, blobs: Blobs) -> SourceRef:
     content = source.WhichOneof("content")
     if content is None or source.HasField("stored"):
-        problem = "give the source as text or data; `stored` is set by the service"
+        problem = "give the source as text or data, or as `stored` of one of your stories"
         raise InvalidRequest(problem, (("story.source", problem),))
     data = decode(source.text.encode() if content == "text" else source.data).encode()
+    return await _put(source.name, data, address, blobs)
+
+
+async def _keep_again(source: pb.Source, address: Address, stores: Stores) -> SourceRef:
+    """Keep the source of another story of the same owner once more: that story may be deleted before this one."""
+    unknown = "there is no such source in your stories: give the text itself"
+    refused = InvalidRequest(unknown, (("story.source.stored", unknown),))
+    name = source.stored.name
+    found = _STORED.fullmatch(name)
+    if found is None or not is_generation_id(found[1], STORY.name):
+        raise refused
+    owned = Address(STORY.name, address.owner, GenerationId(found[1]))
+    if await stores.log.last(owned) is None:
+        raise refused
+    try:
+        data = await stores.blobs.get(name)
+    except NotFound:
+        raise refused from None
+    return await _put(source.name, data, address, stores.blobs)
+
+
+async def _put(label: str, data: bytes, address: Address, blobs: Blobs) -> SourceRef:
     digest = hashlib.sha256(data).hexdigest()
     # The digest in the name keeps a second request with the same id from replacing the first one's source.
     info = await blobs.put(f"{own_blobs(address)}source-{digest[:16]}", data, SOURCE_TYPE)
-    return SourceRef(source.name, info.name, info.size_bytes, info.sha256)
+    return SourceRef(label, info.name, info.size_bytes, info.sha256)

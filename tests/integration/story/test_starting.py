@@ -7,7 +7,7 @@ import pytest
 
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.story.v1 import story_pb2 as pb
-from fabula.errors import AlreadyExists, NotFound
+from fabula.errors import AlreadyExists, InvalidRequest, NotFound
 from tests.integration.story.house import House, first, open_house, story
 
 # Nothing works here: what is started waits.
@@ -111,6 +111,25 @@ async def test_no_source_is_left_behind_of_what_was_deleted(idle_house: House) -
 
     with pytest.raises(NotFound):
         await idle_house.journal.blobs.get(stored.name)
+
+
+async def test_a_story_is_made_again_of_a_source_that_is_kept(idle_house: House) -> None:
+    """By its reference; it is kept once more, so that either story may be deleted; nobody else's can be named."""
+    user, other = idle_house.user(), idle_house.user()
+    first_id = await user.start(story(source=pb.Source(name="boats.txt", text="Once there was a boat.")))
+    asked = (await user.call("GetGeneration", generation_id=first_id)).request
+    asked.ClearField("seed")
+    second_id = await user.start(asked)
+    with pytest.raises(InvalidRequest, match="no such source in your stories"):
+        await other.start(asked)
+    await user.call("DeleteGeneration", generation_id=first_id)
+    with pytest.raises(InvalidRequest, match="no such source in your stories"):
+        await user.start(asked)
+
+    again = (await user.call("GetGeneration", generation_id=second_id)).request
+    assert b"Once there was a boat." == await idle_house.journal.blobs.get(again.source.stored.name)
+    assert ("boats.txt", asked.source.stored.sha256) == (again.source.name, again.source.stored.sha256)
+    assert asked.source.stored.name != again.source.stored.name
 
 
 async def test_the_log_shows_the_request_with_its_defaults(idle_house: House) -> None:

@@ -16,6 +16,8 @@ from services.story.contract import StoryContract, templates
 from services.story.domain import Order
 
 CONTRACT = StoryContract()
+STORED = f"story/story-00000000-0000-4000-8000-000000000009/source-{'0' * 16}"
+"""What the source of a story would be called that is not there."""
 
 
 async def accepted(journal: Journal, address: Address, **fields: Any) -> Order:
@@ -81,8 +83,10 @@ async def test_two_sources_under_one_id_do_not_overwrite_each_other(journal: Jou
         ),
         ({"characters": [{"name": " \t"}]}, "story.characters[0].name", "needs a name"),
         ({"source": {}}, "story.source", "as text or data"),
-        ({"source": {"text": "x", "stored": {"name": "story/2/source"}}}, "story.source", "set by the service"),
-        ({"source": {"stored": {"name": "story/2/source"}}}, "story.source", "set by the service"),
+        ({"source": {"text": "x", "stored": {"name": "story/2/source"}}}, "story.source", "or as `stored`"),
+        ({"source": {"stored": {"name": "story/2/source"}}}, "story.source.stored", "no such source"),
+        ({"source": {"stored": {"name": STORED.replace("story", "image")}}}, "story.source.stored", "no such source"),
+        ({"source": {"stored": {"name": STORED}}}, "story.source.stored", "no such source"),
         ({"source": {"data": b"\0\1\2\3" * 20}}, "story.source", "binary"),
         ({"source": {"text": "\n"}}, "story.source", "empty"),
         ({"premise": "\x1c\x1f"}, "story.premise", "says nothing"),
