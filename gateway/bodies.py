@@ -46,7 +46,7 @@ async def read_json_or_form(
     """
     match media_type(request):
         case "application/json":
-            return parse_object(b"".join([chunk async for chunk in _bounded(request, most_bytes)])), None
+            return parse_object(b"".join([chunk async for chunk in bounded(request, most_bytes)])), None
         case "multipart/form-data":
             return await _read_form(request, most_bytes)
         case other:
@@ -58,7 +58,7 @@ async def read_json_or_form(
 
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; an empty body reads as an empty object. Raises as `read_json_or_form`."""
-    body = b"".join([chunk async for chunk in _bounded(request, MOST_BODY_BYTES)])
+    body = b"".join([chunk async for chunk in bounded(request, MOST_BODY_BYTES)])
     if not body:
         return {}
     if media_type(request) != "application/json":
@@ -71,7 +71,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
+async def bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear."""
     announced = request.headers.get("content-length", "")
     too_large = announced.isdigit() and int(announced) > most_bytes
@@ -100,7 +100,7 @@ def _too_large(most_bytes: int) -> HTTPException:
 async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any], Upload | None]:
     parser = MultiPartParser(
         request.headers,
-        _bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
+        bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
         max_files=1,
         max_fields=1,
         max_part_size=most_bytes,

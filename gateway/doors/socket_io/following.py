@@ -1,0 +1,122 @@
+"""One generation as one client is told of it: the payloads of a dialect as events, with a cursor.
+
+A cursor is the sequence of the entry up to which all is told. Where an entry brings several events, those before the
+last have a cursor "N.k": everything up to entry N, and k events of the next one.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fabula.errors import InvalidRequest
+from gateway.dialects.dialect import Dialect
+from gateway.doors.socket_io.client import DOOR, Client, packet_text
+from gateway.doors.socket_io.packets import SEPARATOR
+from gateway.entries import SharedEntry
+from gateway.fan import Form
+from gateway.hub import Wish
+from gateway.watch import Watch
+
+LARGEST_SEQUENCE = 2**32 - 1
+_CURSOR = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,3}))?")
+_FOLDED = frozenset(("snapshot", "reset"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a client has been told.
+
+    Attributes:
+        sequence: Everything up to this entry.
+        more: So many events of the next one.
+    """
+
+    sequence: int = 0
+    more: int = 0
+
+    @property
+    def value(self) -> int | str:
+        """The cursor as clients keep it."""
+        return f"{self.sequence}.{self.more}" if self.more else self.sequence
+
+
+def read_cursor(value: object, name: str = "after") -> Cursor:
+    """Return a cursor that a client gives back. Raises `InvalidRequest`."""
+    found = _CURSOR.fullmatch(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if found is None or int(found[1]) > LARGEST_SEQUENCE:
+        problem = "must be a cursor as it was given out: a whole number, or text such as '16.1'"
+        raise InvalidRequest(f"{name} {problem}", ((name, problem),))
+    return Cursor(int(found[1]), int(found[2] or 0))
+
+
+Note = Callable[[Cursor], Awaitable[None]]
+"""Told of each new cursor."""
+
+
+class Follower:
+    """Tells one client of one generation. Implements `gateway.watch.Recipient`.
+
+    An entry's events are encoded once for all clients of a namespace; so they may depend on nothing but the entry.
+
+    Args:
+        client: The client.
+        dialect: In whose words; one that does not fold.
+        generation_id: Which generation.
+        cursor: What the client has been told before.
+        note: Told of each new cursor.
+    """
+
+    pipe = None
+
+    def __init__(
+        self, client: Client, dialect: Dialect, generation_id: str, cursor: Cursor, note: Note | None = None
+    ) -> None:
+        assert not dialect.folds  # noqa: S101 - a folding dialect's events depend on more than their entry
+        self._client = client
+        self._translator = dialect.translator(generation_id)
+        self._note = note
+        self._since = time.time()
+        self._frame_name = f"{DOOR} {client.namespace} {dialect.name}"
+        self.form = Form(self._frame_name, lambda entry: self._encode(entry).encode(), DOOR)
+        self.generation_id = generation_id
+        self.cursor = cursor
+
+    async def open(self, *, snapshot: bool = False, wait_for_start: bool = False) -> Watch:
+        """Open the watch, which has to be closed; raises as `Hub.open`."""
+        wish = Wish(self.cursor.sequence, snapshot=snapshot, wait_for_start=wait_for_start)
+        return await self._client.house.hub.open(self._client.visitor, self.generation_id, wish)
+
+    async def send(self, entries: Sequence[SharedEntry]) -> None:
+        """Tell of entries. Raises `ClientGone`."""
+        told = [entry for entry in entries if await self._tell(entry)]
+        self._client.house.metrics.at(DOOR).sent(told, self._since)
+
+    def resume(self) -> None:
+        """Nothing carries this: there is nothing to resume."""
+
+    async def _tell(self, entry: SharedEntry) -> bool:
+        frame = entry.frame(self._frame_name, self._encode)
+        assert isinstance(frame, str)  # noqa: S101 - what `_encode` returns
+        texts = frame.split(SEPARATOR) if frame else []
+        in_log = entry.sequence > 0 and entry.body not in _FOLDED
+        had = self.cursor.more if in_log and entry.sequence == self.cursor.sequence + 1 else 0
+        for number, text in enumerate(texts, 1):
+            if number > had:
+                await self._client.send(text)
+                if in_log and number < len(texts):
+                    await self._reach(Cursor(entry.sequence - 1, number), tell=True)
+        if entry.sequence:
+            await self._reach(Cursor(entry.sequence), tell=len(texts) > had)
+        return len(texts) > had
+
+    async def _reach(self, cursor: Cursor, *, tell: bool) -> None:
+        self.cursor = cursor
+        if tell and self._note is not None:
+            await self._note(cursor)
+
+    def _encode(self, entry: SharedEntry) -> str:
+        payloads = self._translator.payloads(entry)
+        return SEPARATOR.join(packet_text(self._client.namespace, each.event, each.data) for each in payloads)

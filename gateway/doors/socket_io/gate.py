@@ -1,0 +1,225 @@
+"""Stands before the Engine.IO server: lets through what it reads without stumbling, and watches over sessions' ends.
+
+What is refused is refused in the words of the Engine.IO protocol, revision 4; the numbers are those of its reference
+server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+import structlog
+from engineio import packet as engine_packet
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from fabula.errors import FabulaError
+from gateway.answers import problem_of
+from gateway.doors.socket_io.client import DOOR
+from gateway.doors.socket_io.packets import CLOSE, packets_of
+from gateway.doors.socket_io.server import Server, Session
+from gateway.doors.socket_io.transports import CLOSE_NORMAL, KEY, SocketTransport
+from gateway.race import race
+
+UPGRADE_SECONDS = 10.0
+"""How long a client may take to change from polling to its WebSocket."""
+
+log = structlog.get_logger(__name__)
+
+UNKNOWN_TRANSPORT = (0, "Transport unknown")
+UNKNOWN_SESSION = (1, "Session ID unknown")
+BAD_METHOD = (2, "Bad handshake method")
+BAD_REQUEST = (3, "Bad request")
+UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
+
+Refusal = tuple[int, str]
+
+
+class Gate:
+    """An ASGI application: the Engine.IO server of one Socket.IO server, guarded.
+
+    Args:
+        server: The Socket.IO server.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
+        if scope["type"] == "websocket":
+            await self._websocket(query, scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await self._server.handle_request(scope, receive, send)
+        else:
+            await self._http(query, scope, receive, send)
+
+    def _refusal(self, query: dict[str, str], method: str, transport: str) -> Refusal | Response | None:
+        """Return why a request cannot be served, if it cannot."""
+        if query.get("transport") != transport or "j" in query:
+            return UNKNOWN_TRANSPORT
+        if query.get("EIO") != "4":
+            return UNSUPPORTED_VERSION
+        if "sid" in query:
+            return None if query["sid"] in self._server.sessions else UNKNOWN_SESSION
+        if method != "GET":
+            return BAD_METHOD
+        try:
+            with self._server.house.connection(DOOR):
+                return None  # there is room: the connection itself is counted when it stands
+        except FabulaError as error:
+            problem = problem_of(error)
+            self._server.house.metrics.errors.labels(DOOR, problem.code).inc()
+            return problem.as_response()
+
+    # --- long-polling --------------------------------------------------------------------------------------------
+
+    async def _http(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(query, scope["method"], "polling")
+        session = self._server.sessions.get(query.get("sid", ""))
+        if refusal is None and session is not None and self._is_upgraded(session):
+            refusal = BAD_REQUEST
+        if refusal is not None:
+            await _answer(refusal, scope, receive, send)
+        elif session is None:
+            await self._server.handle_request(scope, receive, send)
+        elif scope["method"] == "GET":
+            await self._poll(session, scope, receive, send)
+        elif scope["method"] == "POST":
+            await self._post(session, scope, receive, send)
+        else:
+            await _answer(BAD_METHOD, scope, receive, send)
+
+    async def _poll(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand out what waits. What a client that has hung up was to get is lost, and so is its session."""
+        if session.polled:
+            await self._server.end(session.id)
+            await _answer(BAD_REQUEST, scope, receive, send)
+            return
+        first = await receive()
+        session.polled = True
+        try:
+            await race(self._server.handle_request(scope, _replaying(first), send), _until_gone(receive))
+        finally:
+            session.polled = False
+
+    async def _post(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take what a client sends: all of it, or nothing if a part cannot be read."""
+        body = await self._body(Request(scope, receive))
+        packets = None if body is None else packets_of(body)
+        if body is None or packets is None:
+            self._server.house.metrics.errors.labels(DOOR, "UNREADABLE").inc()
+            await self._server.end(session.id)
+            await _answer(BAD_REQUEST, scope, receive, send)
+            return
+        data = body.encode()
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
+        scope = {**scope, "headers": [*headers, (b"content-length", str(len(data)).encode())]}
+        request = {"type": "http.request", "body": data, "more_body": False}
+        engine_socket = self._server.eio.sockets.get(session.id)
+        await self._server.handle_request(scope, _replaying(request), send)
+        if CLOSE in packets and engine_socket is not None:
+            engine_socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll that waits
+
+    async def _body(self, request: Request) -> str | None:
+        """Return a body; None if it is too large, is no text, or ends early."""
+        body, most = bytearray(), self._server.eio.max_http_buffer_size
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    return None
+            return body.decode()
+        except (ClientDisconnect, UnicodeDecodeError):
+            return None
+
+    # --- WebSocket -----------------------------------------------------------------------------------------------
+
+    async def _websocket(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(query, "GET", "websocket")
+        session = self._server.sessions.get(query.get("sid", ""))
+        if refusal is None and session is not None and (session.transport is not None or self._is_upgraded(session)):
+            refusal = BAD_REQUEST
+        if refusal is not None:
+            await _deny(refusal, scope, receive, send)
+            return
+        transport = SocketTransport(receive, send)
+        timer = None
+        if session is not None:
+            session.transport, transport.session_id = transport, session.id
+            timer = asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._give_up_upgrade, session, transport)
+        try:
+            await self._server.handle_request({**scope, KEY: transport}, transport.receive, transport.send)
+        except Exception:
+            log.warning("socket_io_connection_failed", exc_info=True)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            await transport.close(CLOSE_NORMAL)
+            await self._end_of(transport)
+
+    def _give_up_upgrade(self, session: Session, transport: SocketTransport) -> None:
+        if not self._is_upgraded(session):
+            self._server.spawn(transport.close(CLOSE_NORMAL, "no upgrade"))
+
+    async def _end_of(self, transport: SocketTransport) -> None:
+        """See that nothing is left of a WebSocket that has ended: no session, or one that can be polled again."""
+        session, engine_socket = self._server.sessions.get(transport.session_id), None
+        if session is not None:
+            engine_socket = self._server.eio.sockets.get(session.id)
+        if session is None or engine_socket is None:
+            return
+        if engine_socket.upgraded:
+            await engine_socket.close(wait=False, abort=True)
+            self._server.eio.sockets.pop(session.id, None)
+        else:
+            engine_socket.upgrading, session.transport = False, None
+
+    def _is_upgraded(self, session: Session) -> bool:
+        engine_socket = self._server.eio.sockets.get(session.id)
+        return engine_socket is None or bool(engine_socket.upgraded)
+
+
+def _replaying(first: Message) -> Receive:
+    async def receive() -> Message:
+        return first
+
+    return receive
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _response(refusal: Refusal | Response, scope: Scope) -> Response:
+    """Return a refusal as an answer that pages of allowed origins may read; others have been refused before."""
+    if isinstance(refusal, Response):
+        response = refusal
+    else:
+        code, message = refusal
+        response = Response(json.dumps({"code": code, "message": message}), 400, media_type="application/json")
+    origin = Headers(scope=scope).get("origin")
+    if origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Vary"] = "Origin"
+    return response
+
+
+async def _answer(refusal: Refusal | Response, scope: Scope, receive: Receive, send: Send) -> None:
+    await _response(refusal, scope)(scope, receive, send)
+
+
+async def _deny(refusal: Refusal | Response, scope: Scope, receive: Receive, send: Send) -> None:
+    websocket = WebSocket(scope, receive, send)
+    with suppress(RuntimeError):
+        await websocket.receive()  # the handshake, which is answered as plain HTTP
+        await websocket.send_denial_response(_response(refusal, scope))

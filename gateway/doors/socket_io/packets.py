@@ -1,0 +1,48 @@
+"""What may come from a client, told from its first characters. Pure.
+
+Packets that are let through are ones that the library below reads without stumbling.
+
+Sources: Engine.IO protocol, revision 4 (sections "Packet encoding" and "HTTP long-polling"); Socket.IO protocol,
+revision 5 (section "Packet encoding").
+"""
+
+from __future__ import annotations
+
+SEPARATOR = "\x1e"
+"""Stands between the packets of one HTTP body."""
+
+CLOSE = "1"
+PROBE = "2probe"
+PONG = "3"
+MESSAGE = "4"
+UPGRADE = "5"
+
+MOST_PACKETS = 256
+"""Packets of one HTTP body: a page that has lost its connection sends all that has gathered meanwhile at once."""
+
+_SOCKET_IO_TYPES = frozenset("01234")
+"""Types of Socket.IO packets without attachments. No event here takes binary data, whose packets have types 5 and 6."""
+
+
+def is_readable(packet: str) -> bool:
+    """Say whether a packet is one that a client may send."""
+    if packet.startswith(MESSAGE):
+        return packet[1:2] in _SOCKET_IO_TYPES and len(packet) > 1
+    return packet in {CLOSE, PROBE, UPGRADE} or packet.startswith(PONG)
+
+
+def packets_of(body: str) -> list[str] | None:
+    """Return the packets of an HTTP body; None if it holds what no client may send."""
+    packets = body.split(SEPARATOR)
+    return packets if len(packets) <= MOST_PACKETS and all(map(is_readable, packets)) else None
+
+
+def event_of(data: object) -> tuple[str, list[object]] | None:
+    """Return the name and the arguments of an event's content; None if it is none that a client may send.
+
+    The names that the protocol keeps for itself would reach what is done when clients come and go.
+    """
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        return None
+    name: str = data[0]
+    return None if name in {"connect", "connect_error", "disconnect", "disconnecting"} else (name, data[1:])

@@ -1,0 +1,248 @@
+"""python-socketio's server, with what it leaves open: bounds, refusals in the protocol's words, an end.
+
+Its hooks are methods with a leading underscore; the version is pinned in pyproject.toml for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import engineio
+import socketio
+import structlog
+from engineio import packet as engine_packet
+from engineio import payload as engine_payload
+from socketio import packet as socket_packet
+from starlette.datastructures import Headers
+
+from fabula.errors import FabulaError
+from gateway.answers import problem_of
+from gateway.doors.socket_io.client import DOOR, Client, Namespace
+from gateway.doors.socket_io.packets import MOST_PACKETS, event_of
+from gateway.doors.socket_io.queues import PacketQueue
+from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, KEY, SocketTransport
+from gateway.house import House
+from gateway.identity import Visitor
+
+PING_TIMEOUT_SECONDS = 20.0
+"""How long a client may take to answer a ping; the protocol's usual value."""
+CONNECT_SECONDS = 30.0
+"""How long somebody may hold a connection without having been let into a namespace."""
+
+log = structlog.get_logger(__name__)
+_library_log = logging.getLogger(__name__)
+
+engine_payload.Payload.max_decode_packets = MOST_PACKETS
+
+
+@dataclass(slots=True)
+class Session:
+    """One Engine.IO session: a client's connection, whatever transports it goes over.
+
+    Attributes:
+        id: The library's name for it.
+        stack: Ends what was begun for it.
+        transport: Its WebSocket; None while it is polled.
+        polled: Whether a request for its next packets is being answered.
+        timer: Ends it unless somebody is let into a namespace.
+    """
+
+    id: str
+    stack: ExitStack
+    transport: SocketTransport | None = None
+    polled: bool = False
+    timer: asyncio.TimerHandle | None = None
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    def stop_timer(self) -> None:
+        """Let it last."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library has no types
+    def create_queue(self, *_args: Any, **_options: Any) -> PacketQueue:
+        return PacketQueue()
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no types
+    """One Socket.IO server.
+
+    Args:
+        house: The inside of the gateway.
+        is_allowed: Says whether a page's origin may use it, by the origin and the request's environment.
+
+    Attributes:
+        house: The inside of the gateway.
+        known: The namespaces that are served, by name.
+        sessions: The connections there are, by the library's names for them.
+    """
+
+    def __init__(self, house: House, is_allowed: Any) -> None:
+        self.house = house
+        self.sessions: dict[str, Session] = {}
+        self.known: dict[str, Namespace] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(
+            async_mode="asgi",
+            async_handlers=False,  # one after the other: who sends much waits, instead of costing a task each
+            namespaces="*",  # who is let into which is said below
+            cors_allowed_origins=is_allowed,
+            ping_interval=max(1.0, house.settings.keepalive_seconds),
+            ping_timeout=PING_TIMEOUT_SECONDS,
+            max_http_buffer_size=house.settings.ws_message_bytes,
+            http_compression=False,
+            logger=_library_log,
+            engineio_logger=_library_log,
+        )
+
+    def _engineio_server_class(self) -> type[_Engine]:
+        return _Engine
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> str | None:
+        """Count a connection, and end it in time if it comes to nothing. A text is a refusal."""
+        scope, stack = environ["asgi.scope"], ExitStack()
+        try:
+            stack.enter_context(self.house.connection(DOOR))
+        except FabulaError as error:
+            return problem_of(error).message
+        session = self.sessions[eio_sid] = Session(eio_sid, stack, scope.get(KEY))
+        if session.transport is not None:
+            session.transport.session_id = eio_sid
+        self._start_timer(session)
+        # Of the first request nothing but its headers is kept for as long as the connection lasts.
+        await super()._handle_eio_connect(eio_sid, {"headers": Headers(scope=scope)})
+        return None
+
+    def _start_timer(self, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        session.stop_timer()
+        session.timer = loop.call_later(CONNECT_SECONDS, lambda: self.spawn(self.end(session.id)))
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        session, engine_socket = self.sessions.pop(eio_sid, None), self.eio.sockets.get(eio_sid)
+        if engine_socket is not None:
+            engine_socket.queue.release()
+        if session is not None:
+            session.stop_timer()
+            for client in tuple(session.clients.values()):
+                client.end()
+            session.stack.close()
+        await super()._handle_eio_disconnect(eio_sid, reason)
+
+    async def end(self, eio_sid: str, code: int = CLOSE_UNREADABLE, reason: str = "") -> None:
+        """End a connection so that its client takes it for lost, and comes back; nothing happens if it is gone."""
+        session, engine_socket = self.sessions.get(eio_sid), self.eio.sockets.get(eio_sid)
+        if engine_socket is not None:
+            # A goodbye in the protocol's words is for who polls; to who has a WebSocket its end says all.
+            polls = session is None or session.transport is None
+            await engine_socket.close(wait=False, abort=not polls)
+        if session is not None and session.transport is not None:
+            await session.transport.close(code, reason)
+
+    # --- messages ------------------------------------------------------------------------------------------------
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Read a message; who sends what is no packet of Socket.IO is sent away, as the protocol says."""
+        try:
+            packet = self._read(data)
+        except (ValueError, TypeError, RecursionError):
+            self.house.metrics.errors.labels(DOOR, "UNREADABLE").inc()
+            await self.end(eio_sid)
+            return
+        namespace = packet.namespace or "/"
+        match packet.packet_type:
+            case socket_packet.CONNECT:
+                await self._handle_connect(eio_sid, namespace, packet.data)
+            case socket_packet.DISCONNECT:
+                await self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
+            case socket_packet.EVENT:
+                await self._handle_event(eio_sid, namespace, packet.id, packet.data)
+            # Nothing is sent from here that a client would have to acknowledge.
+
+    def _read(self, data: Any) -> Any:
+        """Return a message as a packet. Raises `ValueError`, `TypeError` or `RecursionError`."""
+        if not isinstance(data, str):
+            raise TypeError("no text")
+        packet = self.packet_class(encoded_packet=data)
+        if packet.packet_type == socket_packet.EVENT and event_of(packet.data) is None:
+            raise ValueError("no event")
+        if packet.packet_type == socket_packet.CONNECT and not isinstance(packet.data, dict | None):
+            raise ValueError("no credentials")
+        if packet.packet_type in {socket_packet.CONNECT_ERROR, socket_packet.BINARY_EVENT, socket_packet.BINARY_ACK}:
+            raise ValueError("not for clients")
+        return packet
+
+    async def _handle_connect(self, eio_sid: str, namespace: str, data: dict[str, Any] | None) -> None:
+        """Let somebody into a namespace, or say why not."""
+        session, served = self.sessions.get(eio_sid), self.known.get(namespace)
+        if session is None or namespace in session.clients:
+            return
+        if served is None:
+            await self._refuse(eio_sid, namespace, {"message": "Invalid namespace"})
+            return
+        try:
+            visitor = await served.admit(self.environ[eio_sid]["headers"], data or {})
+        except Exception as error:  # noqa: BLE001 - told to the client
+            problem = problem_of(error)
+            self.house.metrics.errors.labels(DOOR, problem.code).inc()
+            content = {"code": problem.code, "retryable": problem.retryable, "details": problem.details}
+            await self._refuse(eio_sid, namespace, {"message": problem.message, "data": content})
+            return
+        await self._let_in(session, served, visitor, data or {})
+
+    async def _let_in(self, session: Session, served: Namespace, visitor: Visitor, data: dict[str, Any]) -> None:
+        await super()._handle_connect(session.id, served.name, data)
+        sid = self.manager.sid_from_eio_sid(session.id, served.name)
+        if sid is None or session.id not in self.sessions:
+            return
+        session.stop_timer()
+        client = session.clients[served.name] = Client(self, session.id, served.name, visitor, data)
+        await served.arrived(client)
+
+    async def _refuse(self, eio_sid: str, namespace: str, content: dict[str, Any]) -> None:
+        packet = self.packet_class(socket_packet.CONNECT_ERROR, data=content, namespace=namespace)
+        await self._send_packet(eio_sid, packet)
+
+    async def _handle_disconnect(self, eio_sid: str, namespace: str, reason: str | None = None) -> None:
+        session = self.sessions.get(eio_sid)
+        if session is not None and (client := session.clients.pop(namespace, None)) is not None:
+            client.end()
+            self._start_timer(session)
+        await super()._handle_disconnect(eio_sid, namespace, reason)
+
+    async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
+        """Carry out what a client asks for by an event; what comes and goes is looked after above."""
+        if event in self.reserved_events:
+            return None
+        session = self.sessions.get(self.manager.eio_sid_from_sid(args[0], namespace))
+        client = session.clients.get(namespace) if session is not None else None
+        handler = self.known[namespace].events.get(event)
+        if client is None or handler is None:
+            return self.not_handled
+        return await handler(client, args[1] if len(args) > 1 else None)
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def queue_of(self, eio_sid: str) -> PacketQueue | None:
+        """Return what waits for a client; None if it is gone."""
+        engine_socket = self.eio.sockets.get(eio_sid)
+        return None if engine_socket is None or engine_socket.closed else engine_socket.queue
+
+    async def send_text(self, eio_sid: str, text: str) -> None:
+        """Send a Socket.IO packet that is encoded already."""
+        await self._send_eio_packet(eio_sid, engine_packet.Packet(engine_packet.MESSAGE, text))
+
+    def spawn(self, work: Any) -> asyncio.Task[None]:
+        """Begin something beside, which looks after its own errors."""
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,179 @@
+"""The addresses of family C: a character is begun, looked at, kept or thrown away, and its avatar painted again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fabula.errors import Conflict, InvalidRequest
+from fabula.rpc.client import Client
+from fabula.rpc.kinds import CHARACTER
+from gateway.collection import collection_of
+from gateway.dialects.character_content import character_content
+from gateway.dialects.standing import standing_of_generation
+from gateway.dialects.times import iso
+from gateway.frontends.character_places import character_id_of, session_id_of
+from gateway.frontends.requests import Body, read_body
+from gateway.house import House
+from gateway.identity import Visitor
+from gateway.queries import whole_number
+from gateway.single_calls import LARGEST_PAGE, ask
+
+PATH = "/api/v1/characters"
+STARTED = "Character generation has started"
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class CharacterAddresses:
+    """Answers them.
+
+    Args:
+        house: The inside of the gateway; there are characters in it.
+        avatar_begun: Told the owner and the character of which a new avatar is being painted.
+    """
+
+    def __init__(self, house: House, avatar_begun: Callable[[str, str], None]) -> None:
+        self._house = house
+        self._avatar_begun = avatar_begun
+        self._most_bytes = collection_of(CHARACTER).most_body_bytes
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return them; what is named literally goes before what has a parameter in its place."""
+        session, one = f"{PATH}/generate-automated/{{id}}", f"{PATH}/{{id}}"
+        return (
+            Route(f"{PATH}/generate-automated", self._start, methods=["POST"]),
+            Route(session, self._standing, methods=["GET"]),
+            Route(session, self._discard, methods=["DELETE"]),
+            Route(f"{session}/retry", self._retry, methods=["POST"]),
+            Route(f"{session}/cancel", self._cancel, methods=["POST"]),
+            Route(PATH, self._list, methods=["GET"]),
+            Route(one, self._get, methods=["GET"]),
+            Route(one, self._discard, methods=["DELETE"]),
+            Route(f"{one}/save", self._save, methods=["POST"]),
+            Route(f"{one}/avatar", self._get_avatar, methods=["GET"]),
+            Route(f"{one}/regenerate-avatar", self._regenerate_avatar, methods=["POST"]),
+        )
+
+    @property
+    def _client(self) -> Client:
+        return self._house.clients[CHARACTER.name]
+
+    # --- the session ---------------------------------------------------------------------------------------------
+
+    async def _start(self, request: Request) -> Response:
+        visitor = await self._visitor(request)
+        message = start_request(await read_body(request, self._most_bytes))
+        return _begun((await ask(self._client, "StartGeneration", message, visitor, "character")).generation)
+
+    async def _retry(self, request: Request) -> Response:
+        return _begun((await self._of_generation("RetryGeneration", request)).generation)
+
+    async def _cancel(self, request: Request) -> Response:
+        return _begun((await self._of_generation("CancelGeneration", request)).generation, "It is being cancelled")
+
+    async def _standing(self, request: Request) -> Response:
+        """Tell where a session stands, for who cannot hold a socket open."""
+        found = await self._of_generation("GetGeneration", request)
+        standing = standing_of_generation(found.generation)
+        made = found.character if found.character.id else None
+        content = {
+            "sessionId": session_id_of(found.generation.id),
+            "status": standing.status,
+            "progress": int(standing.progress.fraction * 100),
+            "message": standing.progress.message or standing.failure.message,
+            "characterId": made.id if made else None,
+            "error": standing.failure.message or None,
+            "updatedAt": iso(found.generation.update_time),
+        }
+        return JSONResponse(content, headers=_NO_STORE)
+
+    # --- the character -------------------------------------------------------------------------------------------
+
+    async def _list(self, request: Request) -> Response:
+        visitor = await self._visitor(request)
+        query = request.query_params
+        fields: dict[str, Any] = {"page_size": whole_number("pageSize", query.get("pageSize"), LARGEST_PAGE) or 0}
+        message = CHARACTER.request("ListCharacters")(
+            **fields, page_token=query.get("pageToken", ""), query=query.get("query", "")
+        )
+        response = await ask(self._client, "ListCharacters", message, visitor)
+        characters = [character_content(character) for character in response.characters]
+        content = {"characters": characters, "nextPageToken": response.next_page_token or None}
+        return JSONResponse(content, headers=_NO_STORE)
+
+    async def _get(self, request: Request) -> Response:
+        return _sheet(await self._of_character("GetCharacter", request))
+
+    async def _save(self, request: Request) -> Response:
+        return _sheet(await self._of_character("SaveCharacter", request))
+
+    async def _discard(self, request: Request) -> Response:
+        """Remove a character and the generation that made it; one that still goes on is cancelled first."""
+        try:
+            await self._of_character("DiscardCharacter", request)
+        except Conflict:
+            await self._of_generation("CancelGeneration", request)
+            await self._of_character("DiscardCharacter", request)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _get_avatar(self, request: Request) -> Response:
+        return _avatar(await self._of_character("GetCharacter", request))
+
+    async def _regenerate_avatar(self, request: Request) -> Response:
+        visitor = await self._visitor(request)
+        found = await self._of_character("RegenerateAvatar", request)
+        self._avatar_begun(visitor.owner, found.character.id)
+        return _avatar(found, HTTPStatus.ACCEPTED)
+
+    async def _visitor(self, request: Request) -> Visitor:
+        return await self._house.doorkeeper.let_in(request)
+
+    async def _of_generation(self, rpc: str, request: Request) -> Any:
+        visitor = await self._visitor(request)
+        fields: dict[str, Any] = {"generation_id": character_id_of(request.path_params["id"])}
+        return await ask(self._client, rpc, CHARACTER.request(rpc)(**fields), visitor)
+
+    async def _of_character(self, rpc: str, request: Request) -> Any:
+        visitor = await self._visitor(request)
+        fields: dict[str, Any] = {"character_id": character_id_of(request.path_params["id"])}
+        return await ask(self._client, rpc, CHARACTER.request(rpc)(**fields), visitor)
+
+
+def start_request(body: Body) -> Any:
+    """Return what a form asks for: `description`, a picture in the part `image`, or both.
+
+    Raises:
+        InvalidRequest: there is neither.
+    """
+    fields: dict[str, Any] = {"request_id": body.text("requestId")}
+    message: Any = CHARACTER.request("StartGeneration")(**fields)
+    character = message.character
+    character.description, character.style = body.text("description"), body.text("style")
+    if image := body.files.get("image"):
+        character.picture.name, character.picture.data = image.name[:255], image.data
+    elif not character.description:
+        problem = "give a description, a picture in the part 'image', or both"
+        raise InvalidRequest(problem, (("description", problem), ("image", problem)))
+    return message
+
+
+def _begun(generation: Any, message: str = STARTED) -> Response:
+    content = {"sessionId": session_id_of(generation.id), "message": message}
+    return JSONResponse(content, HTTPStatus.ACCEPTED, _NO_STORE)
+
+
+def _sheet(response: Any) -> Response:
+    return JSONResponse({"character": character_content(response.character)}, headers=_NO_STORE)
+
+
+def _avatar(response: Any, status: int = HTTPStatus.OK) -> Response:
+    content = character_content(response.character)
+    kept = ("avatarJobId", "avatarStatus", "avatarUrl")
+    return JSONResponse(
+        {"characterId": content["id"], **{name: content[name] for name in kept}}, status, headers=_NO_STORE
+    )

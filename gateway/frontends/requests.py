@@ -1,0 +1,102 @@
+"""Request bodies as the families of front ends send them: forms or JSON, unknown fields ignored, sizes bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from fabula.errors import InvalidRequest
+from gateway.bodies import Upload, bounded, media_type
+from gateway.json_requests import parse_object
+
+MOST_FILES = 4
+MOST_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What came with a request.
+
+    Attributes:
+        fields: The values, by name.
+        files: The files, by the names of their parts; of several of a name the first.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+
+    def text(self, *names: str) -> str:
+        """Return the first of these fields that is given, without white space around it; empty if none is.
+
+        Raises:
+            InvalidRequest: it is no text.
+        """
+        for name in names:
+            value = self.fields.get(name)
+            if value is not None:
+                if not isinstance(value, str):
+                    problem = "must be text"
+                    raise InvalidRequest(f"{name} {problem}", ((name, problem),))
+                return value.strip()
+        return ""
+
+
+async def read_body(request: Request, most_bytes: int) -> Body:
+    """Return what came with a request: `multipart/form-data`, `application/x-www-form-urlencoded` or JSON.
+
+    Args:
+        request: The request.
+        most_bytes: Largest body that is read.
+
+    Raises:
+        InvalidRequest: the body is not what its type says.
+        HTTPException: 413 if it is too large, 415 if it is of another type.
+    """
+    kind = media_type(request)
+    if kind == "multipart/form-data":
+        return await _form(request, most_bytes)
+    data = b"".join([chunk async for chunk in bounded(request, most_bytes)])
+    if not data:
+        return Body()
+    if kind == "application/json":
+        return Body(parse_object(data))
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            return Body(dict(reversed(parse_qsl(data.decode(), max_num_fields=MOST_FIELDS))))
+        except ValueError:
+            raise InvalidRequest("the body is not the form that its type says") from None
+    raise HTTPException(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"the body is {kind or 'of no type'}: send multipart/form-data, or application/json where there is no file",
+    )
+
+
+async def _form(request: Request, most_bytes: int) -> Body:
+    parser = MultiPartParser(
+        request.headers,
+        bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
+        max_files=MOST_FILES,
+        max_fields=MOST_FIELDS,
+        max_part_size=most_bytes,
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
+    body = Body()
+    try:
+        for name, value in form.multi_items():
+            if not isinstance(value, UploadFile):
+                body.fields.setdefault(name, value)
+            elif value.filename and name not in body.files:  # a form's field for a file that was left empty has no name
+                body.files[name] = Upload(value.filename, await value.read())
+    finally:
+        await form.close()
+    return body

@@ -1,0 +1,217 @@
+"""The front ends of family B: stories over Socket.IO, in a room that their owner is in by connecting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers
+
+from fabula.errors import FabulaError, InvalidRequest, ResourceExhausted
+from fabula.rpc.kinds import STORY
+from gateway.answers import problem_of
+from gateway.dialects.story_rooms import STORY_ROOMS
+from gateway.doors.socket_io.client import DOOR, Client, Handler
+from gateway.doors.socket_io.door import visitor_of
+from gateway.doors.socket_io.following import Cursor, Follower, read_cursor
+from gateway.frontends.owner_feeds import News, OwnerFeeds
+from gateway.house import House
+from gateway.identity import Visitor
+from gateway.pipe import ClientGone
+
+NAMESPACE = "/stories"
+JOIN, LEAVE, CURSOR, TROUBLE = "story:join", "story:leave", "story:cursor", "story:watch:error"
+
+MOST_STORIES = 256
+"""Stories that one connection hears of at a time."""
+
+log = structlog.get_logger(__name__)
+
+
+class StoryRooms:
+    """The namespace. Implements `Namespace`.
+
+    Args:
+        house: The inside of the gateway.
+        feeds: Tells of each owner's stories.
+    """
+
+    name = NAMESPACE
+
+    def __init__(self, house: House, feeds: OwnerFeeds) -> None:
+        self._house = house
+        self._feeds = feeds
+
+    @property
+    def events(self) -> Mapping[str, Handler]:
+        """Joining and leaving single stories."""
+        return {JOIN: self._join, LEAVE: self._leave}
+
+    async def admit(self, headers: Headers, auth: dict[str, Any]) -> Visitor:
+        """Tell who wants to come in; see `Namespace`."""
+        cursors_of(auth)
+        return await visitor_of(self._house, headers, auth)
+
+    async def arrived(self, client: Client) -> None:
+        """Tell somebody of what they have missed, and of what goes on."""
+        room = _Room(client, cursors_of(client.auth))
+        client.keeps = room
+        client.on_end = lambda: self._feeds.leave(client.visitor, room)
+        self._feeds.join(client.visitor, room)
+
+    async def _join(self, client: Client, request: Any) -> dict[str, Any]:
+        try:
+            story_id = _story_id(request)
+            after = request.get("after")
+            cursor = Cursor() if after is None else read_cursor(after)
+            await room_of(client).join(story_id, cursor)
+        except FabulaError as error:
+            return _refused(client, error)
+        return {"success": True}
+
+    async def _leave(self, client: Client, request: Any) -> dict[str, Any]:
+        try:
+            room_of(client).leave(_story_id(request))
+        except FabulaError as error:
+            return _refused(client, error)
+        return {"success": True}
+
+
+class _Room:
+    """What one client hears. Implements `Listener`.
+
+    Args:
+        client: The client.
+        cursors: How far it has been told of stories; None: it does not care for cursors.
+    """
+
+    def __init__(self, client: Client, cursors: Mapping[str, Cursor] | None) -> None:
+        self._client = client
+        self._wants_cursors = cursors is not None
+        self._cursors: dict[str, Cursor] = {}
+        self._left: set[str] = set()
+        self._waiting: dict[str, Cursor | None] = {}
+        for story_id, cursor in (cursors or {}).items():
+            self._follow(story_id, cursor)
+
+    def tell(self, news: News) -> None:
+        """Follow a story that goes on, or has ended with something to tell; see `Listener`."""
+        if self._client.does(news.id) or news.id in self._waiting or news.id in self._left:
+            return
+        had = self._cursors.get(news.id)
+        if had is not None:
+            if had.sequence < news.last_sequence:
+                self._follow(news.id, had)
+        else:
+            self._follow(news.id, None if news.before is None else Cursor(news.before))
+
+    def gone(self, generation_id: str) -> None:
+        """Forget a story that was deleted; see `Listener`."""
+        self._client.stop(generation_id)
+        self._cursors.pop(generation_id, None)
+        self._waiting.pop(generation_id, None)
+        self._left.discard(generation_id)
+
+    def feed_ended(self) -> None:
+        """Have the client come back: who cannot be told of new stories would wait for them in vain; see `Listener`."""
+        self._client.begin("", self._client.send_away())
+
+    async def join(self, story_id: str, cursor: Cursor) -> None:
+        """Tell of a story from a cursor on. Raises `NotFound` and what else `Hub.open` does."""
+        self._left.discard(story_id)
+        if not self._client.does(story_id) and self._client.busy >= MOST_STORIES:
+            raise ResourceExhausted(f"one connection hears of at most {MOST_STORIES} stories: leave some")
+        follower = self._follower(story_id, cursor)
+        watch = await follower.open()
+        task = self._client.begin(story_id, self._told(follower, watch))
+        task.add_done_callback(lambda _: watch.close())  # also if it is ended before it begins
+
+    def leave(self, story_id: str) -> None:
+        """Tell no more of a story."""
+        self._left.add(story_id)
+        self._waiting.pop(story_id, None)
+        self._client.stop(story_id)
+
+    def _follow(self, story_id: str, cursor: Cursor | None) -> None:
+        """Tell of a story from a cursor on, or from where it stands; when there is room for one more."""
+        if self._client.busy >= MOST_STORIES:
+            self._waiting[story_id] = cursor
+            return
+        self._client.begin(story_id, self._opened(story_id, cursor))
+
+    def _follower(self, story_id: str, cursor: Cursor) -> Follower:
+        async def note(reached: Cursor) -> None:
+            await self._client.emit(CURSOR, {"storyId": story_id, "cursor": reached.value})
+
+        return Follower(self._client, STORY_ROOMS, story_id, cursor, note if self._wants_cursors else None)
+
+    async def _opened(self, story_id: str, cursor: Cursor | None) -> None:
+        follower = self._follower(story_id, cursor or Cursor())
+        try:
+            watch = await follower.open(snapshot=cursor is None)
+        except Exception as error:  # noqa: BLE001 - told to the client
+            await self._trouble(story_id, error)
+        else:
+            await self._told(follower, watch)
+        self._next()
+
+    async def _told(self, follower: Follower, watch: Any) -> None:
+        story_id = follower.generation_id
+        try:
+            with closing(watch):
+                await watch.run(follower)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - told to the client
+            await self._trouble(story_id, error)
+        finally:
+            self._cursors[story_id] = follower.cursor
+
+    async def _trouble(self, story_id: str, error: Exception) -> None:
+        """Tell that a story cannot be watched; that says nothing of how the story itself is doing."""
+        problem = problem_of(error)
+        self._client.house.metrics.errors.labels(DOOR, problem.code).inc()
+        content = {"storyId": story_id, "error": problem.message, "code": problem.code, "retryable": problem.retryable}
+        try:
+            await self._client.emit(TROUBLE, content)
+        except ClientGone:
+            return
+
+    def _next(self) -> None:
+        """Begin with a story for which there was no room before; the one that has just ended still counts."""
+        if self._waiting and self._client.busy <= MOST_STORIES:
+            story_id, cursor = self._waiting.popitem()
+            self._client.begin(story_id, self._opened(story_id, cursor))
+
+
+def room_of(client: Client) -> _Room:
+    """Return what a client of this namespace hears."""
+    room = client.keeps
+    assert isinstance(room, _Room)  # noqa: S101 - set when it arrived
+    return room
+
+
+def cursors_of(auth: dict[str, Any]) -> Mapping[str, Cursor] | None:
+    """Return how far a client has been told, by story; None if it does not say so. Raises `InvalidRequest`."""
+    after = auth.get("after")
+    if after is None:
+        return None
+    if not isinstance(after, dict) or len(after) > MOST_STORIES:
+        problem = f"must be an object of cursors by storyId, of at most {MOST_STORIES}"
+        raise InvalidRequest(f"auth.after {problem}", (("auth.after", problem),))
+    return {story_id: read_cursor(cursor, f"auth.after[{story_id[:64]!r}]") for story_id, cursor in after.items()}
+
+
+def _story_id(request: Any) -> str:
+    story_id = request.get("storyId") if isinstance(request, dict) else None
+    if not isinstance(story_id, str) or not story_id or len(story_id) > 64 or not story_id.startswith(f"{STORY.name}-"):
+        raise InvalidRequest("there is no such story: give its storyId", (("storyId", "must be a story's id"),))
+    return story_id
+
+
+def _refused(client: Client, error: FabulaError) -> dict[str, Any]:
+    problem = problem_of(error)
+    client.house.metrics.errors.labels(DOOR, problem.code).inc()
+    return {"success": False, "error": problem.message, "code": problem.code}
