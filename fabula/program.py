@@ -10,7 +10,7 @@ from typing import Any
 from fabula import logs
 from fabula.journal.settings import JournalSettings
 from fabula.rpc.server import Listen
-from fabula.rpc.trust import tls_of
+from fabula.rpc.tls import tls_of
 from fabula.runtime import Part, run
 from fabula.settings import load_or_exit
 from fabula.settings.parts import JournalSettings as JournalPart

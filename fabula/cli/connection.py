@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fabula.errors import NotFound, Unavailable
 from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import KINDS, Kind, kind_of
+from fabula.rpc.tls import tls_of
 from fabula.settings import ClientSettings, load
 
 WATCH_PATIENCE_SECONDS = 120.0
@@ -98,7 +99,7 @@ class Servers:
         settings = load(ClientSettings, token=self._token)
         address = self._address or settings.address_of(kind.name)
         caller = Caller(settings.token.get_secret_value() if settings.token is not None else "")
-        async with open_channel(address) as channel:
+        async with open_channel(address, tls_of(settings)) as channel:
             yield Server(Client(kind, channel), caller, address)
 
     def ask(self, kind: Kind, question: Callable[[Server], Awaitable[T]]) -> T:

@@ -30,6 +30,7 @@ from fabula.cli.up_services import place_of
 from fabula.cli.up_status import UpStatus, read_status
 from fabula.errors import FabulaError, InvalidRequest, Unavailable
 from fabula.rpc.kinds import CHARACTER, IMAGE, Kind
+from fabula.rpc.tls import Tls, tls_of
 from fabula.settings import ClientSettings, UpSettings, load
 
 LITTLE_SPACE_BYTES = 1 << 30
@@ -72,7 +73,7 @@ def _look(settings: UpSettings, clients: ClientSettings, address: str | None) ->
         yield _port(place.host, place.port, f"{place.kind.name} port", change, status)
     yield asyncio.run(_journal(settings, status))
     for kind in kinds:
-        yield from _service(kind, address or clients.address_of(kind.name), status)
+        yield from _service(kind, address or clients.address_of(kind.name), status, tls_of(clients))
     yield _gateway(settings)
     yield text_model(settings)
     looks = CHARACTER in kinds
@@ -179,10 +180,10 @@ def _sync(data_dir: Path) -> str:
     return "NOT synced on every write"
 
 
-def _service(kind: Kind, address: str, status: UpStatus | None) -> Iterator[Finding]:
+def _service(kind: Kind, address: str, status: UpStatus | None, tls: Tls | None) -> Iterator[Finding]:
     name, server = kind.name, f"{kind.name} server"
     try:
-        whole = health.ask_grpc(address)
+        whole = health.ask_grpc(address, tls=tls)
     except InvalidRequest as error:
         yield problem(server, error.message, f"Correct FABULA_{name.upper()}_ADDRESS or --address.")
         return
@@ -195,7 +196,7 @@ def _service(kind: Kind, address: str, status: UpStatus | None) -> Iterator[Find
         yield fine(server, f"serves at {address}")
     else:
         yield problem(server, f"{address} is {whole}: the journal does not answer it", "See its log.")
-    if health.ask_grpc(address, kind.service) == "SERVING":
+    if health.ask_grpc(address, kind.service, tls=tls) == "SERVING":
         yield fine(f"{name} worker", "alive")
     else:
         yield problem(f"{name} worker", "none has shown life", f"Start one: python -m services.{name} worker")

@@ -22,6 +22,7 @@ from fabula.cli.parts import how_to_get, missing
 from fabula.errors import InvalidRequest
 from fabula.rpc.client import Caller
 from fabula.rpc.kinds import IMAGE
+from fabula.rpc.tls import tls_of
 from fabula.settings import ClientSettings, UpSettings, load
 
 ENDPOINT_SECONDS = 5.0
@@ -110,7 +111,10 @@ def painter(address: str, settings: UpSettings) -> Finding:
     """Ask the image server which model paints; where none answers, say which one is configured."""
     named = settings.image_model or "the bundled painter"
     try:
-        with grpc.insecure_channel(address) as channel:
+        tls = tls_of(settings)
+        with (
+            grpc.insecure_channel(address) if tls is None else grpc.secure_channel(address, tls.of_client())
+        ) as channel:
             ask = channel.unary_unary(
                 IMAGE.path("GetModel"),
                 request_serializer=IMAGE.request("GetModel").SerializeToString,

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fabula.errors import InvalidRequest, Unavailable
 
+if TYPE_CHECKING:
+    from fabula.rpc.tls import Tls
+
 TIMEOUT_SECONDS = 3.0
 
 
-def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) -> str:
+def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS, tls: Tls | None = None) -> str:
     """Return what a process says of its health: "SERVING", "200 OK" and the like.
 
     Args:
         address: `HOST:PORT` of a gRPC server, or an `http://` or `https://` URL.
         service: Full name of a gRPC service; empty asks for the whole server.
         timeout: Seconds to wait for the answer.
+        tls: Whom to believe that they are the gRPC server; None: it is asked in the clear.
 
     Raises:
         InvalidRequest: the address is neither.
@@ -28,7 +33,7 @@ def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) -> 
         if status != http.client.OK:
             raise Unavailable(f"{address} answers {status} {reason}.")
         return f"{status} {reason}"
-    answer = ask_grpc(address, service, timeout)
+    answer = ask_grpc(address, service, timeout, tls)
     if answer != "SERVING":
         raise Unavailable(f"{service or 'the server'} at {address} is {answer}.")
     return answer
@@ -55,7 +60,7 @@ def ask_http(url: str, timeout: float = TIMEOUT_SECONDS) -> tuple[int, str]:
         connection.close()
 
 
-def ask_grpc(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) -> str:
+def ask_grpc(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS, tls: Tls | None = None) -> str:
     """Return the status a gRPC server gives for a service: "SERVING" etc. Raises `InvalidRequest`, `Unavailable`."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
@@ -65,7 +70,8 @@ def ask_grpc(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS) 
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 - likewise
 
     answer_type = health_pb2.HealthCheckResponse
-    with grpc.insecure_channel(address) as channel:
+    channel_of = grpc.insecure_channel(address) if tls is None else grpc.secure_channel(address, tls.of_client())
+    with channel_of as channel:
         ask = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

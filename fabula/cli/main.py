@@ -14,6 +14,7 @@ from fabula.cli import character_options as character_with
 from fabula.cli import image_options as image_with
 from fabula.cli import library
 from fabula.cli import story_options as story_with
+from fabula.cli import system_options as system_with
 from fabula.cli import up_options as up_with
 from fabula.cli.exits import Exit, exit_of, lines_of
 from fabula.cli.options import Address, Force, Id, Json, Preview, RequestId, SaveAs, Seed, Token, WatchIt
@@ -359,16 +360,29 @@ def delete(
 
 @app.command(rich_help_panel=SYSTEM)
 def health(
-    address: Annotated[
-        str, typer.Argument(help="HOST:PORT of a gRPC server, or http://HOST:PORT/healthz.", show_default=False)
-    ],
-    service: Annotated[str, typer.Option(help="Full name of a gRPC service.", show_default=False)] = "",
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 3.0,
+    address: system_with.HealthAddress,
+    service: system_with.Service = "",
+    timeout: system_with.Timeout = 3.0,
+    tls_ca: system_with.TlsCa = None,
 ) -> None:
     """Ask a process whether it is well; for container health checks."""
     from fabula.cli.health import check
 
-    sys.stdout.write(f"{check(address, service, timeout)}\n")
+    tls = None
+    if tls_ca is not None and "://" not in address:
+        from fabula.rpc.tls import tls_of  # reading settings takes longer than asking
+        from fabula.settings import TlsSettings, load
+
+        tls = tls_of(load(TlsSettings, tls_ca=tls_ca))
+    sys.stdout.write(f"{check(address, service, timeout, tls)}\n")
+
+
+@app.command("token", rich_help_panel=SYSTEM)
+def token_(owner: system_with.Owner = "developer", hours: system_with.Hours = 12.0) -> None:
+    """Print a token for development, signed with FABULA_JWT_SECRET."""
+    from fabula.cli.tokens import mint
+
+    sys.stdout.write(f"{mint(owner, hours)}\n")
 
 
 @app.command(rich_help_panel=SYSTEM)

@@ -13,6 +13,7 @@ from fabula.cli.supervisor import Service
 from fabula.errors import FabulaError, Unauthenticated, Unavailable
 from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import Kind
+from fabula.rpc.tls import Tls, tls_of
 from fabula.settings import UpSettings
 
 PROBE_TIMEOUT_SECONDS = 2.0
@@ -67,6 +68,7 @@ def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> t
         "FABULA_GENERATORS": ",".join(kind.name for kind in kinds),
     }
     stop_seconds = settings.drain_seconds + KILL_AFTER_SECONDS
+    tls = tls_of(settings)
 
     def service(name: str, ready: Check, *module: str, beside: bool, awaited: bool = True, **more: str) -> Service:
         command = (sys.executable, "-m", *module)
@@ -79,13 +81,13 @@ def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> t
     for number, (kind, port) in enumerate(zip(kinds, ports, strict=True)):
         address, name = place_of(settings, kind).address, kind.name
         servers.append(
-            service(f"{name}-server", _serves(address), f"services.{name}", "server", beside=bool(number)),
+            service(f"{name}-server", _serves(address, tls=tls), f"services.{name}", "server", beside=bool(number)),
         )
         # The whole server serves when the journal answers; its service when a worker is alive as well. That it goes on
         # to say so for seconds after a worker's death is why the worker is asked itself.
-        works = _both(_serves(reached_at(settings.worker_host, port)), _serves(address, kind.service))
+        works = _both(_serves(reached_at(settings.worker_host, port), tls=tls), _serves(address, kind.service, tls=tls))
         if not (awaited := not loads_a_model(kind)):
-            works = _both(works, _knows_a_model(kind, address))
+            works = _both(works, _knows_a_model(kind, address, tls))
         workers.append(
             service(
                 f"{name}-worker", works, f"services.{name}", "worker",
@@ -96,10 +98,10 @@ def services_of(settings: UpSettings, kinds: Sequence[Kind], nats_url: str) -> t
     return (*servers, *workers, service("gateway", _is_ok(f"{http}/healthz"), "gateway", beside=True))
 
 
-def _serves(address: str, service: str = "") -> Check:
+def _serves(address: str, service: str = "", *, tls: Tls | None) -> Check:
     async def ready() -> bool:
         try:
-            status = await asyncio.to_thread(health.ask_grpc, address, service, PROBE_TIMEOUT_SECONDS)
+            status = await asyncio.to_thread(health.ask_grpc, address, service, PROBE_TIMEOUT_SECONDS, tls)
         except Unavailable:
             return False
         return status == "SERVING"
@@ -107,11 +109,11 @@ def _serves(address: str, service: str = "") -> Check:
     return ready
 
 
-def _knows_a_model(kind: Kind, address: str) -> Check:
+def _knows_a_model(kind: Kind, address: str, tls: Tls | None) -> Check:
     """Return the check whether a worker has loaded its model, now or before: requests are accepted from then on."""
 
     async def ready() -> bool:
-        async with open_channel(address) as channel:
+        async with open_channel(address, tls) as channel:
             try:
                 await Client(kind, channel).call(
                     "GetModel", kind.request("GetModel")(), Caller(), timeout=PROBE_TIMEOUT_SECONDS

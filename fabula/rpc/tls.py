@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from fabula.settings import ServiceSettings, TlsSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Tls:
@@ -33,3 +35,16 @@ class Tls:
         return grpc.ssl_server_credentials(
             [(self.key, self.certificate)], self.ca if self.mutual else None, require_client_auth=self.mutual
         )
+
+
+def tls_of(settings: TlsSettings) -> Tls | None:
+    """Return the certificates of a process; None: its calls and answers go in the clear."""
+    if settings.tls_ca is None:
+        return None
+    certificate, key = settings.tls_cert, settings.tls_key
+    return Tls(
+        settings.tls_ca.read_bytes(),
+        certificate.read_bytes() if certificate is not None else b"",
+        key.read_bytes() if key is not None else b"",
+        settings.tls_mutual if isinstance(settings, ServiceSettings) else True,
+    )

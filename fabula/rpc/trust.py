@@ -5,8 +5,7 @@ from __future__ import annotations
 from fabula.rpc.auth import Authenticator, Expected
 from fabula.rpc.issuer import Issuer
 from fabula.rpc.jwks import KeySet
-from fabula.rpc.tls import Tls
-from fabula.settings import AuthSettings, ServiceSettings, TlsSettings
+from fabula.settings import AuthSettings, ServiceSettings
 
 
 def authenticator_of(settings: AuthSettings) -> Authenticator:
@@ -25,19 +24,6 @@ def expected_of(settings: AuthSettings) -> Expected:
 def issuer_of(settings: AuthSettings) -> Issuer:
     """Return who speaks for owners where a service calls another."""
     return Issuer(_secret(settings))
-
-
-def tls_of(settings: TlsSettings) -> Tls | None:
-    """Return the certificates of a process; None: its calls and answers go in the clear."""
-    if settings.tls_ca is None:
-        return None
-    certificate, key = settings.tls_cert, settings.tls_key
-    return Tls(
-        settings.tls_ca.read_bytes(),
-        certificate.read_bytes() if certificate is not None else b"",
-        key.read_bytes() if key is not None else b"",
-        settings.tls_mutual if isinstance(settings, ServiceSettings) else True,
-    )
 
 
 def _secret(settings: AuthSettings) -> str | None:

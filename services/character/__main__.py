@@ -14,7 +14,8 @@ from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import IMAGE
 from fabula.rpc.server import Listen
 from fabula.rpc.stores import Stores
-from fabula.rpc.trust import authenticator_of, issuer_of, tls_of
+from fabula.rpc.tls import tls_of
+from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import CharacterServerSettings, CharacterSettings, CharacterWorkerSettings
 from services.character.contract import CharacterContract

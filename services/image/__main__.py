@@ -11,7 +11,8 @@ from fabula.engine.worker import WorkerSettings as EngineWorkerSettings
 from fabula.journal import Journal
 from fabula.program import Program, Role, health_of
 from fabula.rpc.server import Listen
-from fabula.rpc.trust import authenticator_of, issuer_of, tls_of
+from fabula.rpc.tls import tls_of
+from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ImageServerSettings, ImageSettings, ImageWorkerSettings
 from services.image.contract import ImageContract
