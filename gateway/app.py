@@ -21,7 +21,8 @@ from fabula.errors import FabulaError
 from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import KINDS
 from fabula.rpc.tickets import TICKETS
-from fabula.rpc.trust import authenticator_of, tls_of
+from fabula.rpc.tls import tls_of
+from fabula.rpc.trust import authenticator_of
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception

@@ -10,19 +10,21 @@ from urllib.parse import urlsplit
 from fabula.errors import InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fabula.rpc.tls import Tls
 
 TIMEOUT_SECONDS = 3.0
 
 
-def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS, tls: Tls | None = None) -> str:
+def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS, tls_ca: Path | None = None) -> str:
     """Return what a process says of its health: "SERVING", "200 OK" and the like.
 
     Args:
         address: `HOST:PORT` of a gRPC server, or an `http://` or `https://` URL.
         service: Full name of a gRPC service; empty asks for the whole server.
         timeout: Seconds to wait for the answer.
-        tls: Whom to believe that they are the gRPC server; None: it is asked in the clear.
+        tls_ca: File of who signs a gRPC server's certificate; None: it is asked in the clear.
 
     Raises:
         InvalidRequest: the address is neither.
@@ -33,6 +35,12 @@ def check(address: str, service: str = "", timeout: float = TIMEOUT_SECONDS, tls
         if status != http.client.OK:
             raise Unavailable(f"{address} answers {status} {reason}.")
         return f"{status} {reason}"
+    tls = None
+    if tls_ca is not None:
+        from fabula.rpc.tls import tls_of  # noqa: PLC0415 - reading settings takes longer than asking
+        from fabula.settings import TlsSettings, load  # noqa: PLC0415 - likewise
+
+        tls = tls_of(load(TlsSettings, tls_ca=tls_ca))
     answer = ask_grpc(address, service, timeout, tls)
     if answer != "SERVING":
         raise Unavailable(f"{service or 'the server'} at {address} is {answer}.")

@@ -368,13 +368,7 @@ def health(
     """Ask a process whether it is well; for container health checks."""
     from fabula.cli.health import check
 
-    tls = None
-    if tls_ca is not None and "://" not in address:
-        from fabula.rpc.tls import tls_of  # reading settings takes longer than asking
-        from fabula.settings import TlsSettings, load
-
-        tls = tls_of(load(TlsSettings, tls_ca=tls_ca))
-    sys.stdout.write(f"{check(address, service, timeout, tls)}\n")
+    sys.stdout.write(f"{check(address, service, timeout, tls_ca)}\n")
 
 
 @app.command("token", rich_help_panel=SYSTEM)
