@@ -13,6 +13,7 @@ import httpx
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from gateway.doors.socket_io.door import SocketIoDoor
 from tests.integration.gateway.clients import Gateway
 
 STORIES = "/socket.io/"
@@ -144,3 +145,9 @@ async def polling(gateway: Gateway, path: str = STORIES) -> Polling:
     assert 200 == response.status_code, response.text
     assert response.text.startswith("0")
     return Polling(gateway.http, path, json.loads(response.text[1:]))
+
+
+def doors(gateway: Gateway, path: str = STORIES) -> Any:
+    """Return the Socket.IO server at an address."""
+    found = [each for each in gateway.house.caretaker._connections if isinstance(each, SocketIoDoor)]
+    return next(each for each in found if f"{each._path}/" == path).server

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 import websockets
@@ -15,7 +14,7 @@ import websockets
 from gateway.doors.socket_io import gate, server
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import OpenGateway
-from tests.integration.gateway.socket_io_clients import QUERY, STORIES, packets, polling
+from tests.integration.gateway.socket_io_clients import QUERY, STORIES, doors, packets, polling
 from tests.scripted_service import ScriptedServer, until
 
 NAMESPACE = "/stories"
@@ -391,9 +390,3 @@ async def test_a_closing_gateway_ends_connections_so_that_clients_come_back(gate
         await gateway.end()
         assert 1012 == await client.closed()
         assert "1" == (await waiting).text
-
-
-def doors(gateway: Gateway) -> Any:
-    """Return the Socket.IO server of stories."""
-    found = [each for each in gateway.house.caretaker._connections if type(each).__name__ == "SocketIoDoor"]
-    return next(each for each in found if each._path == "/socket.io").server  # type: ignore[attr-defined]
