@@ -51,6 +51,9 @@ STEPS = {
 OPENING = frozenset(("read_source", "outline", "keep"))
 """The stages with which steps begin."""
 
+WITHIN = frozenset(("write", "edit", "review", "revise"))
+"""Roles of the stages behind the one with which their step begins: a retry from one of them has to tell the step."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoryRooms:
@@ -72,7 +75,8 @@ class StoryRooms:
                 return (_start(standing),)
             case "retried":
                 first = event.retried.from_stage
-                return (_start(standing), *(() if first in OPENING else _progress(standing, first)))
+                within = role_and_number(first)[0] in WITHIN
+                return (_start(standing), *(_progress(standing, first) if within else ()))
             case "stage_started" if event.stage_started.stage in OPENING:
                 return _progress(standing, event.stage_started.stage)
             case "succeeded" | "failed" | "cancelled":

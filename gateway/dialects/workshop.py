@@ -1,7 +1,8 @@
 """Dialect A, the Story Workshop: one JSON message per update, and the same content for who polls. Pure.
 
-Each update replaces the one before. The contract has no field for how a generation stands, so `stage` says that
-wherever no stage is at work.
+Each update replaces the one before. Every event of a log brings one, whatever it is about, for each tells anew how long
+is left and who is at work: so the newest update is at any time what the REST fallback answers. The contract has no
+field for how a generation stands, so `stage` says that wherever no stage is at work.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from gateway.dialects.standing import Standing, standing_of, standing_of_generat
 from gateway.dialects.times import iso
 from gateway.entries import SharedEntry
 
-SILENT = frozenset(("", "log_line", "preview"))
-"""Bodies that change nothing of what an update shows; the empty one is of an event that this version does not know."""
+SILENT = frozenset(("", "preview"))
+"""Bodies that bring none; the empty one is of an event that this version does not know."""
 
 
 @dataclass(frozen=True, slots=True)

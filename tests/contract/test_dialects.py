@@ -148,7 +148,7 @@ CONTRACTS = [
 OVER_STORIES = [contract for contract in CONTRACTS if contract.play is wander.STORIES]
 HISTORIES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".snapshot.json"))
 every_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.dialect.name)
-rough = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+rough = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def told(dialect: Dialect, entries: Sequence[SharedEntry]) -> list[tuple[Payload, ...]]:

@@ -13,7 +13,7 @@ from tests.log_rules import assert_rules
 from tests.unit.gateway.dialects import plays
 from tests.unit.gateway.dialects.scenes import Play, Scene
 
-LONGEST = 80
+LONGEST = 60
 """Events after which a scene is brought to its end without further turns."""
 
 STORIES = st.builds(plays.story, st.integers(1, 3), st.integers(0, 3), source=st.booleans(), cast=st.booleans())
