@@ -23,6 +23,7 @@ from fabula.journal import Journal, JournalSettings, connect
 from fabula.journal.records import JetStreamRecords
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Caller, Client, open_channel
+from fabula.rpc.issuer import Issuer
 from fabula.rpc.kinds import CHARACTER
 from fabula.rpc.server import Listen
 from fabula.runtime import Stop, server, worker
@@ -225,7 +226,7 @@ async def open_house(nats_url: str, *, working: bool = True, images: Client | No
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(CharacterContract(images), listen, Authenticator(SECRET))
+        part = server(CharacterContract(images), listen, Authenticator(SECRET), Issuer(SECRET))
         await stack.enter_async_context(running(part, settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)

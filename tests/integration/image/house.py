@@ -24,6 +24,7 @@ from fabula.journal import Journal, JournalSettings, connect
 from fabula.journal.blobs import JetStreamBlobs
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Caller, Client, open_channel
+from fabula.rpc.issuer import Issuer
 from fabula.rpc.kinds import IMAGE
 from fabula.rpc.server import Listen
 from fabula.runtime import Stop, server, worker
@@ -223,7 +224,7 @@ async def open_house(nats_url: str, model: ImageModel, *, working: bool = True) 
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(ImageContract(), listen, Authenticator(SECRET))
+        part = server(ImageContract(), listen, Authenticator(SECRET), Issuer(SECRET))
         await stack.enter_async_context(running(part, settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)

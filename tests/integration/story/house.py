@@ -21,6 +21,7 @@ from fabula.engine.worker import WorkerSettings
 from fabula.journal import Journal, JournalSettings, connect
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.client import Caller, Client, open_channel
+from fabula.rpc.issuer import Issuer
 from fabula.rpc.kinds import STORY
 from fabula.rpc.server import Listen
 from fabula.runtime import Stop, server, worker
@@ -196,7 +197,7 @@ async def open_house(nats_url: str, *, working: bool = True, writer: TextModel |
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(StoryContract(), listen, Authenticator(SECRET))
+        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET))
         await stack.enter_async_context(running(part, settings))
         if working:
             await stack.enter_async_context(running(working_part(writer or model), settings))
