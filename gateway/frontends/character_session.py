@@ -116,7 +116,8 @@ class CharacterSession:
         )
         async with self._opened(follower, is_waited_for=avatar.state == PENDING) as watch:
             if watch is not None:
-                await watch.run(follower)
+                with suppress(NotFound):  # another one is being painted, and this one was removed
+                    await watch.run(follower)
         self.place.avatar = follower.cursor
         now = await self._avatar()
         if now is None or now.generation_id != avatar.generation_id:
