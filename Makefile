@@ -52,7 +52,7 @@ setup: $(INSTALLED_DEV) $(GENERATED) ## Put everything for development into .ven
 	@echo ".venv is ready."
 
 .PHONY: test
-test: setup browser tracer ## Run all tests (ARGS="-k resume -x", TESTS=tests/unit)
+test: setup browser tracer clients ## Run all tests (ARGS="-k resume -x", TESTS=tests/unit)
 	$(call say,Tests: $(TESTS))
 	@scripts/run-tests $(BIN)/python $(TESTS) -- $(ARGS)
 
@@ -147,6 +147,10 @@ $(GENERATED): $(PROTOS) | $(if $(filter no,$(PICTURES)),$(INSTALLED_STORIES),$(I
 .PHONY: browser
 browser: ## Install Chromium for the browser tests, where that is possible
 	@scripts/find-browser
+
+.PHONY: clients
+clients: ## Install the official Socket.IO client for its tests (needs Node.js)
+	@scripts/find-clients
 
 .PHONY: tracer
 tracer: ## Install strace for the test of a slow disk, where that is possible
