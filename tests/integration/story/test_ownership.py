@@ -97,7 +97,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
     "nonsense": lambda: "nonsense",
     "expired": lambda: token("ann", expires_in=-60),
     "of another secret": lambda: token("ann", secret="another secret of at least 32 bytes"),
-    "unsigned": lambda: jwt.encode({"sub": "ann", "exp": 2**31}, None, algorithm="none"),
+    "unsigned": lambda: jwt.encode({"sub": "ann", "exp": 2**31}, "", algorithm="none"),
     "without an owner": lambda: jwt.encode({"exp": 2**31}, SECRET, algorithm="HS256"),
     "without an end": lambda: jwt.encode({"sub": "ann"}, SECRET, algorithm="HS256"),
     "not yet good": lambda: token("ann", nbf=2**31),

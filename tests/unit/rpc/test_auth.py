@@ -18,7 +18,7 @@ SECRET = "a secret of more than thirty-two bytes"
 AUTH = Authenticator(SECRET)
 
 
-def token(*, secret: str | None = SECRET, algorithm: str = "HS256", drop: str = "", **claims: Any) -> str:
+def token(*, secret: str = SECRET, algorithm: str = "HS256", drop: str = "", **claims: Any) -> str:
     """Return a token that is good but for what is asked for."""
     content = {"sub": "ann", "exp": time.time() + 600, **claims}
     content.pop(drop, None)

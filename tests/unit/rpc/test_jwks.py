@@ -89,7 +89,7 @@ async def test_an_unsigned_token_opens_nothing(tmp_path: Path) -> None:
     auth = by_file(tmp_path, RSA)
     for headers in ({}, {"kid": RSA.kid}):
         with pytest.raises(Unauthenticated):
-            await auth.identify(jwt.encode({"sub": "eve", "exp": 2**31}, None, algorithm="none", headers=headers))
+            await auth.identify(jwt.encode({"sub": "eve", "exp": 2**31}, "", algorithm="none", headers=headers))
 
 
 async def test_the_shared_secret_signs_no_users_token_beside_a_key_set(tmp_path: Path) -> None:
