@@ -99,6 +99,7 @@ class Socket:
     """
 
     __slots__ = (
+        "_expired",
         "_expiry",
         "_requests",
         "_subscriptions",
@@ -119,6 +120,7 @@ class Socket:
         self._websocket = websocket
         self._subscriptions: dict[str, Subscription] = {}
         self._requests = asyncio.Semaphore(MOST_REQUESTS)
+        self._expired = False
         self._expiry = Expiry(self._expire)
 
     @property
@@ -151,6 +153,7 @@ class Socket:
             # Commands are not cancelled: who cancels a story and closes the page has cancelled it.
 
     def _expire(self) -> None:
+        self._expired = True
         self._drop_all()
         self.tasks.create_task(self._send_away())
 
@@ -184,6 +187,8 @@ class Socket:
                     await self.tell(refused.frame_id, "", refused.error)
 
     async def _obey(self, frame: gateway_pb2.ClientFrame) -> None:
+        if self._expired:
+            return  # it is being closed
         request = frame.WhichOneof("request")
         match request:
             case "subscribe":
