@@ -104,7 +104,7 @@ class Fan:
         self._next: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._writings = 0
-        self.wrote_at = 0.0
+        self._wrote_at: dict[Form, float] = {}
 
     @property
     def sequence(self) -> int:
@@ -115,6 +115,10 @@ class Fan:
     def shown(self) -> tuple[SharedEntry, ...]:
         """The newest ephemeral entry in each place, unless the state has left it behind."""
         return tuple(self._shown.values())
+
+    def wrote_at(self, form: Form) -> float:
+        """When something was last written in a form, on the monotonic clock; 0 if nothing was."""
+        return self._wrote_at.get(form, 0.0)
 
     def is_level(self, sequence: int) -> bool:
         """Write what was gathered, and say whether this is then the cursor of everyone who rides."""
@@ -182,11 +186,13 @@ class Fan:
             ready = []
         self._sequence = sequence  # who leaves while we write has been written to
         for form, data in ready:
+            if not data:  # these entries say nothing in this form
+                continue
             riders = tuple(self._riders[form].values())
             for write in riders:
                 write(data)
             self._metrics.at(form.door).sent_to_all(form.chosen(entries), len(riders))
-        self.wrote_at = time.monotonic()
+            self._wrote_at[form] = time.monotonic()
 
     def _bytes_of(self, form: Form, entries: Sequence[SharedEntry]) -> bytes:
         return b"".join([form.of(entry) for entry in form.chosen(entries)])

@@ -136,7 +136,9 @@ class Watch:
     @property
     def wrote_at(self) -> float:
         """When the fan has written last for this watcher, on the monotonic clock; 0 if it does not carry it."""
-        return 0.0 if self._fan is None else self._fan.wrote_at
+        if self._fan is None or self._recipient is None:
+            return 0.0
+        return self._fan.wrote_at(self._recipient.form)
 
     @property
     def empty(self) -> bool:

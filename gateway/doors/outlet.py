@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import structlog
@@ -20,6 +20,9 @@ from gateway.pipe import EXTENSION, ClientGone, Pipe
 log = structlog.get_logger(__name__)
 
 DOOR = "websocket"
+
+Messages = Callable[[SharedEntry], Iterable[Frame]]
+"""What an entry says, message by message."""
 
 
 class Outlet(Protocol):
@@ -71,20 +74,40 @@ _FORMS = {
 }
 
 
+def _messages(dialect: Native) -> Messages:
+    def encode(entry: SharedEntry) -> Frame:
+        return dialect.encode(native.entry_frame(entry))
+
+    return lambda entry: (entry.frame(dialect.name, encode),)
+
+
+_MESSAGES = {dialect.name: _messages(dialect) for dialect in native.DIALECTS.values()}
+
+
 def outlet_of(websocket: WebSocket, dialect: Native) -> Outlet:
-    """Return the outlet of an accepted socket."""
+    """Return the outlet of an accepted socket that speaks the native dialect."""
+    return outlet_by(websocket, form_of(dialect), _MESSAGES[dialect.name])
+
+
+def outlet_by(websocket: WebSocket, form: Form, messages: Messages) -> Outlet:
+    """Return the outlet of an accepted socket, whatever is spoken on it.
+
+    Args:
+        websocket: The socket.
+        form: How entries go over a pipe: as finished frames.
+        messages: What an entry says, for a server that has no pipes.
+    """
     pipe = websocket.scope.get("extensions", {}).get(EXTENSION)
-    return PlainOutlet(websocket, dialect) if pipe is None else PipedOutlet(websocket, dialect, pipe)
+    return PlainOutlet(websocket, messages) if pipe is None else PipedOutlet(websocket, form, pipe)
 
 
 class _Closing:
     """What both kinds have in common: how they close."""
 
-    __slots__ = ("_dialect", "_websocket", "wrote_at")
+    __slots__ = ("_websocket", "wrote_at")
 
-    def __init__(self, websocket: WebSocket, dialect: Native) -> None:
+    def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        self._dialect = dialect
         self.wrote_at = time.monotonic()
 
     async def close(self, code: int, reason: str = "") -> None:
@@ -101,10 +124,10 @@ class PipedOutlet(_Closing):
 
     __slots__ = ("_form", "pipe")
 
-    def __init__(self, websocket: WebSocket, dialect: Native, pipe: Pipe) -> None:
-        super().__init__(websocket, dialect)
+    def __init__(self, websocket: WebSocket, form: Form, pipe: Pipe) -> None:
+        super().__init__(websocket)
         self.pipe = pipe
-        self._form = form_of(dialect)
+        self._form = form
 
     async def send(self, message: Frame) -> None:
         """Send a message; see `Outlet`."""
@@ -117,19 +140,21 @@ class PipedOutlet(_Closing):
 
     async def _write(self, data: bytes) -> None:
         await self.pipe.room()
-        self.pipe.write(data)
-        self.wrote_at = time.monotonic()
+        if data:
+            self.pipe.write(data)
+            self.wrote_at = time.monotonic()
 
 
 class PlainOutlet(_Closing):
     """Sends by ASGI messages, one after the other."""
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_messages", "_turn")
 
     pipe = None
 
-    def __init__(self, websocket: WebSocket, dialect: Native) -> None:
-        super().__init__(websocket, dialect)
+    def __init__(self, websocket: WebSocket, messages: Messages) -> None:
+        super().__init__(websocket)
+        self._messages = messages
         self._turn = asyncio.Lock()
 
     async def send(self, message: Frame) -> None:
@@ -149,7 +174,5 @@ class PlainOutlet(_Closing):
     async def send_entries(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries; see `Outlet`."""
         for entry in entries:
-            await self.send(entry.frame(self._dialect.name, self._encode))
-
-    def _encode(self, entry: SharedEntry) -> Frame:
-        return self._dialect.encode(native.entry_frame(entry))
+            for message in self._messages(entry):
+                await self.send(message)

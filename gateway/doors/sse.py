@@ -6,8 +6,6 @@ itself. The stream ends with an event `ended`; who comes back after that is answ
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
@@ -20,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 from fabula.errors import Unauthenticated
 from fabula.rpc.auth import EXPIRED
 from fabula.rpc.expiry import on_expiry
-from gateway.answers import problem_of
+from gateway.cursors import LARGEST_SEQUENCE
 from gateway.dialects import native
+from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.entries import SharedEntry
 from gateway.fan import Form, joined
 from gateway.house import House
@@ -29,20 +28,9 @@ from gateway.hub import Wish
 from gateway.identity import TICKET
 from gateway.operations import TICKET_PARAMETER, Operation, Parameter
 from gateway.queries import flag, only, whole_number
-from gateway.race import race
 from gateway.watch import Watch
 
 DOOR = "sse"
-RETRY_MILLISECONDS = 1000
-"""How long an EventSource waits before it connects again."""
-LARGEST_SEQUENCE = 2**32 - 1
-
-HEADERS = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would gather events before it passes them on
-)
-COMMENT = b": still here\n\n"
 
 
 def wish_of(request: Request) -> Wish:
@@ -62,18 +50,6 @@ def wish_of(request: Request) -> Wish:
         snapshot=flag("snapshot", request.query_params.get("snapshot")),
         conflate=flag("conflate", request.query_params.get("conflate")),
     )
-
-
-def event_text(name: str, data: str, sequence: int = 0) -> str:
-    """Return one event as it stands in the stream; without a sequence it has no id, and the cursor stays."""
-    cursor = f"id: {sequence}\n" if sequence else ""
-    return f"{cursor}event: {name}\ndata: {data}\n\n"
-
-
-def opening_text(sequence: int) -> str:
-    """Return what comes at once: how soon to reconnect, and the cursor, so that even an early loss keeps it."""
-    cursor = f"id: {sequence}\n" if sequence else ""
-    return f"retry: {RETRY_MILLISECONDS}\n{cursor}\n"
 
 
 def _encode(entry: SharedEntry) -> bytes:
@@ -108,76 +84,39 @@ class EventStreams:
                     await stream.run(generation_id, watch)
 
 
-class _Stream:
-    """One open stream."""
-
-    pipe = None
+class _Stream(OpenStream):
+    """One open stream in the native dialect."""
 
     def __init__(self, house: House, receive: Receive, send: Send, wish: Wish) -> None:
-        self._house = house
-        self._receive = receive
-        self._asgi_send = send
-        self._turn = asyncio.Lock()
-        self._since = time.time()
-        self._dismissed = asyncio.Event()
-        self.expired = asyncio.Event()
+        super().__init__(house, DOOR, receive, send)
         self.form = FORMS[wish.conflate]
-        self.wrote_at = time.monotonic()
 
     async def run(self, generation_id: str, watch: Watch) -> None:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
-        await self._asgi_send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        await self._write(opening_text(watch.sequence).encode())
-        self._house.caretaker.begin(self)
-        try:
-            await race(
-                self._tell(generation_id, watch), self._until_gone(), self._dismissed.wait(), self.expired.wait()
-            )
-        finally:
-            self._house.caretaker.end(self)
+        await self.begin(opening_text(watch.sequence).encode())
+        await self.go_on(self._tell(generation_id, watch))
         if self.expired.is_set():
-            await self._write(self._problem(generation_id, Unauthenticated(EXPIRED)))
-        await self._asgi_send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self.write(self._problem(generation_id, Unauthenticated(EXPIRED)))
+        await self.end()
 
     async def _tell(self, generation_id: str, watch: Watch) -> None:
         try:
             await watch.run(self)
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
-            await self._write(self._problem(generation_id, error))
+            await self.write(self._problem(generation_id, error))
         else:
             frame = native.ended_frame(generation_id, watch.sequence)
-            await self._write(event_text(*native.event_of(frame), watch.sequence).encode())
+            await self.write(event_text(*native.event_of(frame), watch.sequence).encode())
 
     def _problem(self, generation_id: str, error: Exception) -> bytes:
-        problem = problem_of(error)
-        self._house.metrics.errors.labels(DOOR, problem.code).inc()
-        return event_text(*native.event_of(native.error_frame("", generation_id, problem))).encode()
+        frame = native.error_frame("", generation_id, self.problem(error))
+        return event_text(*native.event_of(frame)).encode()
 
     async def send(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries, once there is room for them."""
         for data in joined(self.form, entries):
-            await self._write(data)
-        self._house.metrics.at(DOOR).sent(entries, self._since)
-
-    def resume(self) -> None:
-        """Never needed: without a pipe the fan does not carry it."""
-
-    async def keep_alive(self) -> None:
-        """Give a sign of life."""
-        await self._write(COMMENT)
-
-    async def dismiss(self) -> None:
-        """End the stream: an EventSource comes back by itself."""
-        self._dismissed.set()
-
-    async def _write(self, data: bytes) -> None:
-        async with self._turn:
-            await self._asgi_send({"type": "http.response.body", "body": data, "more_body": True})
-            self.wrote_at = time.monotonic()
-
-    async def _until_gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+            await self.write(data)
+        self.count(entries)
 
 
 def events_operation(streams: EventStreams) -> Operation:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fabula.errors import NotFound
 from fabula.rpc.kinds import CHARACTER
-from gateway.doors.socket_io.following import Cursor, read_cursor
+from gateway.cursors import Cursor, read_cursor
 
 _AVATAR_CURSOR = re.compile(r"(image-[0-9a-f-]{36})/([0-9]{1,10}(?:\.[0-9]{1,3})?)")
 

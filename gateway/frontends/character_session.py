@@ -11,9 +11,10 @@ from fabula.api.character.v1 import character_pb2
 from fabula.errors import NotFound
 from fabula.rpc.kinds import CHARACTER, IMAGE
 from gateway.answers import problem_of
+from gateway.cursors import Cursor
 from gateway.dialects.character_sessions import AVATAR, CHARACTER_AVATAR, CHARACTER_SESSIONS, EVENT
 from gateway.doors.socket_io.client import DOOR, Client
-from gateway.doors.socket_io.following import Cursor, Follower
+from gateway.doors.socket_io.following import Follower
 from gateway.frontends.character_places import NO_SESSION, Place, read_place, room_name, session_id_of
 from gateway.pipe import ClientGone
 from gateway.race import race

@@ -12,10 +12,11 @@ from starlette.datastructures import Headers
 from fabula.errors import FabulaError, InvalidRequest, ResourceExhausted
 from fabula.rpc.kinds import STORY
 from gateway.answers import problem_of
+from gateway.cursors import Cursor, read_cursor
 from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
-from gateway.doors.socket_io.following import Cursor, Follower, read_cursor
+from gateway.doors.socket_io.following import Follower
 from gateway.frontends.owner_feeds import News, OwnerFeeds
 from gateway.house import House
 from gateway.identity import Visitor

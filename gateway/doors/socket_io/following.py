@@ -1,17 +1,11 @@
-"""One generation as one client is told of it: the payloads of a dialect as events, with a cursor.
-
-A cursor is the sequence of the entry up to which all is told. Where an entry brings several events, those before the
-last have a cursor "N.k": everything up to entry N, and k events of the next one.
-"""
+"""One generation as one client is told of it: the payloads of a dialect as events, with a cursor."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
-from fabula.errors import InvalidRequest
+from gateway.cursors import Cursor
 from gateway.dialects.dialect import Dialect
 from gateway.doors.socket_io.client import DOOR, Client, packet_text
 from gateway.doors.socket_io.packets import SEPARATOR
@@ -20,36 +14,7 @@ from gateway.fan import Form
 from gateway.hub import Wish
 from gateway.watch import Watch
 
-LARGEST_SEQUENCE = 2**32 - 1
-_CURSOR = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,3}))?")
 _FOLDED = frozenset(("snapshot", "reset"))
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far a client has been told.
-
-    Attributes:
-        sequence: Everything up to this entry.
-        more: So many events of the next one.
-    """
-
-    sequence: int = 0
-    more: int = 0
-
-    @property
-    def value(self) -> int | str:
-        """The cursor as clients keep it."""
-        return f"{self.sequence}.{self.more}" if self.more else self.sequence
-
-
-def read_cursor(value: object, name: str = "after") -> Cursor:
-    """Return a cursor that a client gives back. Raises `InvalidRequest`."""
-    found = _CURSOR.fullmatch(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    if found is None or int(found[1]) > LARGEST_SEQUENCE:
-        problem = "must be a cursor as it was given out: a whole number, or text such as '16.1'"
-        raise InvalidRequest(f"{name} {problem}", ((name, problem),))
-    return Cursor(int(found[1]), int(found[2] or 0))
 
 
 Note = Callable[[Cursor], Awaitable[None]]

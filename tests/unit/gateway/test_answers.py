@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unavailable
 from fabula.rpc.errors import GRPC_STATUS, WEB_ANSWER
 from gateway.answers import problem_of
-from gateway.doors.sse import event_text, opening_text
+from gateway.doors.event_stream import event_text, opening_text
 from gateway.origin import OriginRule
 from gateway.queries import flag, only, whole_number
 
