@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
 
 from fabula.api.story.v1 import story_pb2 as pb
+from fabula.engine.ports import Records, Stored
 from fabula.errors import NotFound, PermissionDenied, Unauthenticated
 from fabula.rpc.auth import CLOCK_SKEW_SECONDS
 from fabula.rpc.client import Caller, Client
 from fabula.rpc.issuer import Issuer
 from fabula.rpc.kinds import STORY
-from fabula.rpc.tickets import TICKETS
+from fabula.rpc.stores import Call
+from fabula.rpc.tickets import TICKETS, TicketOffice
 from tests.integration.story.house import SECRET, House, User, owner_of, story, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -110,3 +115,44 @@ async def test_tickets_are_given_to_who_has_a_token_and_taken_once(house: House,
     for word in (given.ticket, "story.unknown", "x"):
         with pytest.raises(Unauthenticated, match="does not hold"):
             await tickets.call("RedeemTicket", redeem(ticket=word), Caller())
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Records that nobody has read before all have, so that they are all of the same mind."""
+
+    records: Records
+    readers: asyncio.Barrier
+
+    async def get(self, key: str) -> Stored | None:
+        """Read, and wait for the others."""
+        stored = await self.records.get(key)
+        await self.readers.wait()
+        return stored
+
+    async def put(self, key: str, value: bytes, *, after: int | None = None, ttl_seconds: int | None = None) -> int:
+        """Write."""
+        return await self.records.put(key, value, after=after, ttl_seconds=ttl_seconds)
+
+    async def delete(self, key: str) -> None:
+        """Remove."""
+        await self.records.delete(key)
+
+    async def all(self, prefix: str) -> Mapping[str, Stored]:
+        """Read all."""
+        return await self.records.all(prefix)
+
+
+async def test_of_servers_that_find_a_ticket_unused_one_takes_it(house: House) -> None:
+    """Though all have looked before any of them has marked it."""
+    records = Together(house.journal.records, asyncio.Barrier(3))
+    offices = [TicketOffice("story", records, Issuer(SECRET)) for _ in range(3)]
+    call = Call("ann", expires=time.time() + 60)
+    asked = TICKETS.request("CreateTicket")(generation_id=f"story-{uuid4()}")
+    word = (await offices[0].create(call, asked)).ticket
+    shown = TICKETS.request("RedeemTicket")(ticket=word)
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*(each.redeem(call, shown) for each in offices), return_exceptions=True)
+
+    assert 1 == len([answer for answer in answers if not isinstance(answer, BaseException)])
+    assert 2 == len([answer for answer in answers if isinstance(answer, Unauthenticated)])
