@@ -187,6 +187,7 @@ class Scripted:
         open_watches: How many are open now.
         commands: Every command that was carried out, as (rpc, generation id).
         slow: Commands wait for this.
+        feed_cuts: Raised to cut all feeds that are open.
     """
 
     kind = STORY
@@ -196,6 +197,7 @@ class Scripted:
         self.faults = Faults()
         self.watches: list[Any] = []
         self.open_watches = 0
+        self.feed_cuts = 0
         self.commands: list[tuple[str, str]] = []
         self.slow = asyncio.Event()
         self.slow.set()
@@ -279,12 +281,20 @@ class Scripted:
             return self.kind.response("ListGenerations")(generations=wanted[: request.page_size or 20])
 
     async def WatchGenerations(self, _request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        """Tell of the owner's generations as they are now, and then of nothing."""
+        """Tell of the owner's generations as they are now, newest first, and then of what changes."""
         async with _answering(context):
-            owner = self._owner(context)
-            for log in [log for log in self.logs.values() if log.owner == owner]:
-                yield self.kind.response("WatchGenerations")(generation=log.summary)
-            await asyncio.Event().wait()
+            owner, cuts, told = self._owner(context), self.feed_cuts, dict[str, int]()
+            while True:
+                for log in reversed([log for log in self.logs.values() if log.owner == owner]):
+                    if told.get(log.id) != len(log.responses):
+                        told[log.id] = len(log.responses)
+                        yield self.kind.response("WatchGenerations")(generation=log.summary)
+                for id_ in told.keys() - self.logs.keys():
+                    del told[id_]
+                    yield self.kind.response("WatchGenerations")(generation={"id": id_}, deleted=True)
+                await asyncio.sleep(0.01)
+                if self.feed_cuts != cuts:
+                    raise Unavailable("cut, as the test wants it")
 
     async def CancelGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Cancel a generation; one that has ended cannot be."""

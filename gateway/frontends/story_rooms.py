@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from starlette.datastructures import Headers
 
-from fabula.errors import FabulaError, InvalidRequest, ResourceExhausted
+from fabula.errors import FabulaError, InvalidRequest, NotFound, ResourceExhausted
 from fabula.rpc.kinds import STORY
 from gateway.answers import problem_of
 from gateway.cursors import Cursor, read_cursor
@@ -95,7 +95,7 @@ class _Room:
         self._left: set[str] = set()
         self._waiting: dict[str, Cursor | None] = {}
         for story_id, cursor in (cursors or {}).items():
-            self._follow(story_id, cursor)
+            self._client.begin(story_id, self._opened(story_id, cursor, named=True))
 
     def tell(self, news: News) -> None:
         """Follow a story that goes on, or has ended with something to tell; see `Listener`."""
@@ -148,10 +148,14 @@ class _Room:
 
         return Follower(self._client, STORY_ROOMS, story_id, cursor, note if self._wants_cursors else None)
 
-    async def _opened(self, story_id: str, cursor: Cursor | None) -> None:
+    async def _opened(self, story_id: str, cursor: Cursor | None, *, named: bool = False) -> None:
+        """Open a watch and tell what it finds; `named`: the client has asked for this very story."""
         follower = self._follower(story_id, cursor or Cursor())
         try:
             watch = await follower.open(snapshot=cursor is None)
+        except NotFound as error:
+            if named:
+                await self._trouble(story_id, error)
         except Exception as error:  # noqa: BLE001 - told to the client
             await self._trouble(story_id, error)
         else:
@@ -163,7 +167,7 @@ class _Room:
         try:
             with closing(watch):
                 await watch.run(follower)
-        except ClientGone:
+        except (ClientGone, NotFound):  # the story was deleted
             return
         except Exception as error:  # noqa: BLE001 - told to the client
             await self._trouble(story_id, error)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from engineio import packet as engine_packet
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -82,6 +82,7 @@ class Gate:
     # --- long-polling --------------------------------------------------------------------------------------------
 
     async def _http(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+        send = _kept_nowhere(send)
         refusal = self._refusal(query, scope["method"], "polling")
         session = self._server.sessions.get(query.get("sid", ""))
         if refusal is None and session is not None and self._is_upgraded(session):
@@ -192,6 +193,19 @@ def _replaying(first: Message) -> Receive:
         return first
 
     return receive
+
+
+def _kept_nowhere(send: Send) -> Send:
+    """Have no cache keep an answer: each is good once."""
+
+    async def sends(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=list(message["headers"]))
+            headers["Cache-Control"] = "no-store"
+            message = {**message, "headers": headers.raw}
+        await send(message)
+
+    return sends
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -35,6 +35,7 @@ CONNECT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 _library_log = logging.getLogger(__name__)
+_library_log.setLevel(logging.WARNING)  # below that it writes down every packet, tokens and stories included
 
 engine_payload.Payload.max_decode_packets = MOST_PACKETS
 

@@ -85,7 +85,7 @@ async def test_packets_of_one_body_are_all_taken_and_those_of_one_answer_are_sep
     sent = await session.send('40/stories,\x1e42/stories,1["story:leave",{"storyId":"story-1"}]')
     connected, acknowledged = await session.fetched(2)
 
-    assert (200, "OK") == (sent.status_code, sent.text.upper())
+    assert (200, "OK", "no-store") == (sent.status_code, sent.text, sent.headers["cache-control"])
     assert connected.startswith('40/stories,{"sid":')
     assert '43/stories,1[{"success":true}]' == acknowledged
 
