@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import grpc
 import structlog
@@ -42,8 +44,13 @@ class Problem:
     details: dict[str, str] = field(default_factory=dict)
     violations: tuple[tuple[str, str], ...] = ()
 
-    def as_response(self, headers: dict[str, str] | None = None) -> Response:
-        """Return the HTTP answer."""
+    def as_response(self, headers: dict[str, str] | None = None, beside: Mapping[str, Any] | None = None) -> Response:
+        """Return the HTTP answer.
+
+        Args:
+            headers: Its headers, beside the usual ones.
+            beside: What stands beside the error in the JSON.
+        """
         error = {
             "code": self.code,
             "message": self.message,
@@ -56,7 +63,7 @@ class Problem:
             headers.setdefault("Retry-After", str(RETRY_SECONDS))
         if self.http == HTTPStatus.UNAUTHORIZED:
             headers.setdefault("WWW-Authenticate", "Bearer")
-        return JSONResponse({"error": error}, self.http, headers)
+        return JSONResponse({**(beside or {}), "error": error}, self.http, headers)
 
 
 def problem_of(error: BaseException) -> Problem:

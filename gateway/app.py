@@ -29,14 +29,17 @@ from gateway.answers import on_fabula_error, on_http_exception
 from gateway.caretaker import Caretaker
 from gateway.cookies import SessionCookie
 from gateway.doors import page
+from gateway.doors.dialect_socket import DialectDoor
 from gateway.doors.library import library_operations
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
 from gateway.doors.session import session_operations
+from gateway.doors.socket_io.door import SocketIoDoor
 from gateway.doors.sse import EventStreams, events_operation
 from gateway.doors.tickets import ticket_operations
 from gateway.doors.websocket import SocketDoor
+from gateway.frontends.plain import open_plain
 from gateway.frontends.socket_io import open_socket_io
 from gateway.house import House
 from gateway.hub import Hub
@@ -50,9 +53,18 @@ SOCKETS = "/v1/ws"
 """Where WebSockets are opened."""
 
 _CORS_REQUEST_HEADERS = (
-    "authorization", "content-type", "if-match", "if-none-match", "if-range", "last-event-id", "range", "traceparent"
+    "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
+    "range", "traceparent"
 )  # fmt: skip
-_CORS_ANSWER_HEADERS = ("accept-ranges", "content-disposition", "content-range", "etag", "location", "retry-after")
+_CORS_ANSWER_HEADERS = (
+    "accept-ranges",
+    "content-disposition",
+    "content-range",
+    "etag",
+    "location",
+    "retry-after",
+    "x-generation-id",
+)
 
 
 @asynccontextmanager
@@ -96,9 +108,10 @@ def application(house: House) -> ASGIApp:
                 expose_headers=_CORS_ANSWER_HEADERS,
             )
         )
-    socket_io = open_socket_io(house)
+    socket_io, plain = open_socket_io(house), open_plain(house)
+    doors: tuple[DialectDoor | SocketIoDoor, ...] = (*plain.doors, *socket_io.doors)
     rest = Starlette(
-        routes=[*_routes(house), *socket_io.routes],
+        routes=[*_routes(house), *socket_io.routes, *plain.routes],
         middleware=middleware,
         exception_handlers={
             HTTPException: on_http_exception,
@@ -112,7 +125,7 @@ def application(house: House) -> ASGIApp:
         """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
         if scope["type"] == "websocket" and scope["path"] == SOCKETS:
             return sockets(scope, receive, send)
-        for door in socket_io.doors:
+        for door in doors:
             if door.serves(scope):
                 return door(scope, receive, send)
         return rest(scope, receive, send)

@@ -240,6 +240,13 @@ class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSett
     ws_message_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 64 * 1024
     """Largest WebSocket message that is accepted from a browser, in bytes."""
 
+    start_wait_seconds: Annotated[float, Field(gt=0, le=600)] = 300.0
+    """How long a socket that waits for a picture which nobody has asked for yet is kept open, in seconds."""
+
+    answer_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 600.0
+    """How long a request that is answered with the finished work is kept waiting for it, in seconds (`POST /run`,
+    `POST /api/media/generate`)."""
+
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """WebSocket and SSE connections that one gateway holds at a time; more are told to try later."""
 

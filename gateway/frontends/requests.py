@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -13,8 +15,11 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from fabula.errors import InvalidRequest
-from gateway.bodies import Upload, bounded, media_type
+from gateway.bodies import MOST_BODY_BYTES, Upload, bounded, media_type
 from gateway.json_requests import parse_object
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+"""As the contracts have it."""
 
 MOST_FILES = 4
 MOST_FIELDS = 64
@@ -100,3 +105,21 @@ async def _form(request: Request, most_bytes: int) -> Body:
     finally:
         await form.close()
     return body
+
+
+def request_id_of(text: str) -> str:
+    """Return a client's own name for a request as a request id: itself if it is one, else one made of it."""
+    text = text.strip().removeprefix('"').removesuffix('"')  # as a structured header field has it
+    if not text or _REQUEST_ID.fullmatch(text):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def key_of(request: Request) -> str:
+    """Return the request id in the header `Idempotency-Key`; empty if there is none."""
+    return request_id_of(request.headers.get("idempotency-key", ""))
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return the JSON object, or the fields of the form, that came with a request. Raises as `read_body`."""
+    return (await read_body(request, MOST_BODY_BYTES)).fields

@@ -1,0 +1,101 @@
+"""The front ends of family A, the Story Workshop: stories are begun, watched over a plain WebSocket, or asked after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fabula.errors import NotFound
+from fabula.rpc.client import Client
+from fabula.rpc.kinds import STORY, kind_of
+from gateway.cursors import Cursor
+from gateway.dialects.standing import standing_of_generation
+from gateway.dialects.workshop import WORKSHOP, status_of
+from gateway.doors.dialect_socket import DialectDoor, Program
+from gateway.doors.speech import speech_of
+from gateway.frontends.requests import key_of, read_object
+from gateway.frontends.story_wishes import start_request
+from gateway.house import House
+from gateway.hub import Wish
+from gateway.identity import Visitor
+from gateway.single_calls import ask
+from gateway.watch import Watch
+
+PATH = "/api/v1/stories"
+PROGRESS = f"{PATH}/progress/"
+STATUS = f"{PATH}/status/"
+
+SPEECH = speech_of(WORKSHOP, replaces=True)
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Workshop:
+    """Their addresses, and their sockets. Implements `gateway.doors.dialect_socket.Family`.
+
+    Args:
+        house: The inside of the gateway; there are stories in it.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the addresses."""
+        return (
+            Route(f"{PATH}/generate", self._start, methods=["POST"]),
+            Route(f"{STATUS}{{id}}", self._status, methods=["GET"]),
+        )
+
+    def door(self) -> DialectDoor:
+        """Return the door of the sockets."""
+        return DialectDoor(self._house, PROGRESS, self)
+
+    @property
+    def _client(self) -> Client:
+        return self._house.clients[STORY.name]
+
+    @asynccontextmanager
+    async def admit(self, visitor: Visitor, name: str, after: Cursor | None) -> AsyncIterator[Program]:
+        """Open the watch before the socket; see `Family`."""
+        check_is_story(name)
+        wish = Wish(snapshot=True) if after is None else Wish(after.sequence)
+        with closing(await self._house.hub.open(visitor, name, wish)) as watch:
+
+            async def opened() -> Watch:
+                return watch
+
+            yield Program(SPEECH, opened)
+
+    async def _start(self, request: Request) -> Response:
+        visitor = await self._house.doorkeeper.let_in(request)
+        message = start_request(await read_object(request), key_of(request))
+        generation = (await ask(self._client, "StartGeneration", message, visitor, "story")).generation
+        content = {
+            "generation_id": generation.id,
+            "status": standing_of_generation(generation).status,
+            "message": "Story generation has started",
+            "progress_url": f"{PROGRESS}{generation.id}",
+            "status_url": f"{STATUS}{generation.id}",
+        }
+        headers = {**_NO_STORE, "Location": content["status_url"]}
+        return JSONResponse(content, HTTPStatus.ACCEPTED, headers)
+
+    async def _status(self, request: Request) -> Response:
+        visitor = await self._house.doorkeeper.let_in(request)
+        generation_id = request.path_params["id"]
+        check_is_story(generation_id)
+        message: Any = STORY.request("GetGeneration")(generation_id=generation_id)
+        return JSONResponse(status_of(await ask(self._client, "GetGeneration", message, visitor)), headers=_NO_STORE)
+
+
+def check_is_story(generation_id: str) -> None:
+    """Check that an id is a story's. Raises `NotFound`."""
+    if kind_of(generation_id) is not STORY or len(generation_id) > 64:
+        raise NotFound("there is no such generation", id=generation_id[:64])
