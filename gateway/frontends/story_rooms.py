@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-import structlog
 from starlette.datastructures import Headers
 
 from fabula.errors import FabulaError, InvalidRequest, NotFound, ResourceExhausted
@@ -28,7 +27,8 @@ JOIN, LEAVE, CURSOR, TROUBLE = "story:join", "story:leave", "story:cursor", "sto
 MOST_STORIES = 256
 """Stories that one connection hears of at a time."""
 
-log = structlog.get_logger(__name__)
+MOST_LEFT = 4096
+"""Stories that one connection may leave."""
 
 
 class StoryRooms:
@@ -130,7 +130,9 @@ class _Room:
         task.add_done_callback(lambda _: watch.close())  # also if it is ended before it begins
 
     def leave(self, story_id: str) -> None:
-        """Tell no more of a story."""
+        """Tell no more of a story. Raises `ResourceExhausted`: what is left has to be remembered."""
+        if len(self._left) >= MOST_LEFT:
+            raise ResourceExhausted(f"one connection leaves at most {MOST_LEFT} stories: open another")
         self._left.add(story_id)
         self._waiting.pop(story_id, None)
         self._client.stop(story_id)

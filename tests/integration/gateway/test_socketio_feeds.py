@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.frontends import owner_feeds
+from gateway.frontends import owner_feeds, story_rooms
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.socket_io_clients import Packets, doors, packets
 from tests.scripted_service import ScriptedStories, until
@@ -121,3 +121,16 @@ async def test_a_feed_is_kept_for_who_comes_back_soon(
         await asyncio.sleep(0.4)
         assert first is feeds["local"]
     await until(lambda: "local" not in feeds)
+
+
+async def test_stories_that_were_left_are_remembered_up_to_a_bound(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names cost memory, and anybody can make them up."""
+    monkeypatch.setattr(story_rooms, "MOST_LEFT", 2)
+    async with packets(gateway) as client:
+        await let_in(client)
+        answers = [(await client.ask("story:leave", {"storyId": f"story-{n}"}, NAMESPACE))[0] for n in range(3)]
+
+    assert [True, True, False] == [answer["success"] for answer in answers]
+    assert "RESOURCE_EXHAUSTED" == answers[-1]["code"]
