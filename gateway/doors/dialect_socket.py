@@ -46,11 +46,14 @@ class Program:
 
     Attributes:
         speech: In whose words.
-        open: Opens the watch, once the socket is open; it may take its time, and raise `FabulaError`.
+        open: Opens the watch, once the socket is open; it may take its time, and raise `FabulaError`. With the watch
+            it returns what is told before: where the generation stands; None for nothing.
+        open_anew: Opens it where the generation stands, for a client that has not kept up; None: it gets everything.
     """
 
     speech: Speech
-    open: Callable[[], Awaitable[Watch]]
+    open: Callable[[], Awaitable[tuple[SharedEntry | None, Watch]]]
+    open_anew: Callable[[], Awaitable[Watch]] | None = None
 
 
 class Family(Protocol):
@@ -127,8 +130,8 @@ class DialectSocket:
         program: What is told there.
     """
 
-    __slots__ = ("_house", "_outlet", "_program", "_since", "_task", "_tasks", "_timer", "_visitor", "_watch",
-                 "_websocket", "form")  # fmt: skip
+    __slots__ = ("_behind", "_house", "_outlet", "_program", "_since", "_task", "_tasks", "_timer", "_visitor",
+                 "_watch", "_websocket", "form")  # fmt: skip
 
     def __init__(self, house: House, websocket: WebSocket, visitor: Visitor, program: Program) -> None:
         self._house = house
@@ -141,6 +144,7 @@ class DialectSocket:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watch: Watch | None = None
+        self._behind = False
         self.form = program.speech.form
 
     @property
@@ -182,14 +186,26 @@ class DialectSocket:
     async def _serve(self) -> None:
         """Send what there is, until the fan carries the watch, or the run has ended and all is sent."""
         try:
+            if self._behind:
+                await self._skip()
             if self._watch is None:
-                self._watch = await self._program.open()
+                first, self._watch = await self._program.open()
+                if first is not None:
+                    await self.send((first,))
             if await self._watch.run(self):
                 await self._outlet.close(CLOSE_NORMAL, "the generation has ended")
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - told to the client
             await self._refuse(error)
+
+    async def _skip(self) -> None:
+        """Leave out what the client has not taken, where what comes later replaces it."""
+        self._behind = False
+        if self._program.open_anew is not None and self.pipe is not None and self._watch is not None:
+            await self.pipe.room()
+            self._watch.close()
+            self._watch = await self._program.open_anew()
 
     async def send(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries of the watch. Raises `ClientGone`."""
@@ -200,8 +216,7 @@ class DialectSocket:
     def resume(self) -> None:
         """Read on, in a task: the client has to read before more is written to it, or the run has ended."""
         if self.pipe is not None and not self.pipe.closed:
-            if self.pipe.full:
-                self.form = self._program.speech.behind
+            self._behind = self.pipe.full
             self._task = self._tasks.create_task(self._serve())
 
     def _let_go(self) -> None:

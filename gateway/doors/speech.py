@@ -6,7 +6,7 @@ A message is encoded and framed once for each entry, and the same bytes go to ev
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,29 +23,17 @@ _SEPARATOR = "\n"
 
 
 @dataclass(frozen=True, slots=True)
-class NewestForm(Form):
-    """A form of which only the newest of several entries is sent that say anything: it replaces those before."""
-
-    def chosen(self, entries: Sequence[SharedEntry]) -> Sequence[SharedEntry]:
-        """Return those of a batch that are sent."""
-        return next(([entry] for entry in reversed(entries) if self.of(entry)), ())
-
-
-@dataclass(frozen=True, slots=True)
 class Speech:
     """How a dialect is spoken on sockets.
 
     Attributes:
         form: How entries go over a pipe.
-        behind: How they go to a client that has not kept up: where each message replaces the one before, only the
-            newest of those that it could not take; else all of them.
         messages: What an entry says, for servers without pipes.
         sign_of_life: Message that is sent to who would otherwise hear nothing; empty for none.
         silent_seconds: How long nothing is heard before that.
     """
 
     form: Form
-    behind: Form
     messages: Messages
     sign_of_life: str = ""
     silent_seconds: float = 0.0
@@ -55,7 +43,6 @@ def speech_of(
     dialect: Dialect,
     name: str = "",
     *,
-    replaces: bool = False,
     sign_of_life: Mapping[str, Any] | None = None,
     silent_seconds: float = 0.0,
 ) -> Speech:
@@ -64,7 +51,6 @@ def speech_of(
     Args:
         dialect: One that does not fold.
         name: What else its messages depend on, beside the entry.
-        replaces: Whether each message replaces the one before.
         sign_of_life: See `Speech`.
         silent_seconds: See `Speech`.
     """
@@ -83,8 +69,7 @@ def speech_of(
         return b"".join(frame_bytes(message) for message in messages(entry))
 
     form = Form(f"{kept_as} in frames", frames, DOOR)
-    behind = NewestForm(form.name, frames, DOOR) if replaces else form
-    return Speech(form, behind, messages, text_of(sign_of_life) if sign_of_life else "", silent_seconds)
+    return Speech(form, messages, text_of(sign_of_life) if sign_of_life else "", silent_seconds)
 
 
 def text_of(content: Mapping[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import Any
 
 from fabula.errors import NotFound, Unavailable
 from fabula.rpc.client import Client, Patience
 from fabula.rpc.kinds import IMAGE, kind_of
 from gateway.cursors import Cursor
+from gateway.entries import SharedEntry, read_entry
 from gateway.frontends.requests import request_id_of
 from gateway.house import House
 from gateway.hub import Wish
@@ -31,8 +33,8 @@ class Starts:
     def _client(self) -> Client:
         return self._house.clients[IMAGE.name]
 
-    async def open(self, visitor: Visitor, task_id: str, after: Cursor | None) -> Watch:
-        """Open the watch of a task, as soon as there is one, which has to be closed.
+    async def open(self, visitor: Visitor, task_id: str, after: Cursor | None) -> tuple[SharedEntry | None, Watch]:
+        """Open the watch of a task as soon as there is one; it has to be closed.
 
         Who is there before the picture is asked for is told everything from its beginning; who comes later where it
         stands, or what was missed since a cursor.
@@ -42,45 +44,48 @@ class Starts:
             task_id: As the client has chosen it. The id of a picture of their own does as well.
             after: How far the client has been told; None: it is new.
 
+        Returns:
+            What is told first, if anything, and the watch.
+
         Raises:
             NotFound: nobody has asked for it in the time that the settings allow.
             FabulaError: it cannot be watched.
         """
-        wish = Wish(snapshot=True) if after is None else Wish(after.sequence)
-        if kind_of(task_id) is IMAGE:
-            try:
-                return await self._house.hub.open(visitor, task_id, wish)
-            except NotFound:
-                pass  # then it is a task's id that looks like this
-        request_id = request_id_of(task_id)
         try:
-            found = await self._find(visitor, request_id, OPENING_SECONDS)
+            first = await self._find(visitor, task_id)
         except NotFound:
-            found, wish = await self._wait(visitor, request_id), Wish()
-        return await self._house.hub.open(visitor, found, wish)
+            first = await self._wait(visitor, task_id)
+            after = Cursor()
+        generation_id = first.response.event.generation_id
+        if after is not None:
+            return None, await self._house.hub.open(visitor, generation_id, Wish(after.sequence))
+        return first, await self._house.hub.open(visitor, generation_id, Wish(first.sequence))
 
-    async def _wait(self, visitor: Visitor, request_id: str) -> str:
-        """Return the generation of a request id once there is one. Raises `NotFound`."""
+    async def _find(self, visitor: Visitor, task_id: str) -> SharedEntry:
+        """Return where a task stands that has begun. Raises `NotFound`."""
+        if kind_of(task_id) is IMAGE:
+            with suppress(NotFound):  # then it is a task's id that looks like this
+                return await self._first(visitor, OPENING_SECONDS, generation_id=task_id[:64])
+        return await self._first(visitor, OPENING_SECONDS, request_id=request_id_of(task_id))
+
+    async def _wait(self, visitor: Visitor, task_id: str) -> SharedEntry:
+        """Return where a task stands as soon as it has begun. Raises `NotFound`."""
         seconds = self._house.settings.start_wait_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._find(visitor, request_id, None, wait_for_start=True)
+                return await self._first(visitor, None, request_id=request_id_of(task_id), wait_for_start=True)
         except (TimeoutError, NotFound):
             raise NotFound(f"no picture was asked for with this task_id within {seconds:g} seconds") from None
 
-    async def _find(
-        self, visitor: Visitor, request_id: str, patience_seconds: float | None, *, wait_for_start: bool = False
-    ) -> str:
-        """Return the generation of a request id; it need not be known here how one follows from the other."""
+    async def _first(self, visitor: Visitor, patience_seconds: float | None, **target: Any) -> SharedEntry:
+        """Return a snapshot of what the service finds. How ids follow from request ids need not be known here."""
         patience = Patience(patience_seconds)
-        message = IMAGE.request("WatchProgress")(request_id=request_id, snapshot=True, wait_for_start=wait_for_start)
+        message = IMAGE.request("WatchProgress")(snapshot=True, **target)
         while True:
             try:
                 async with aclosing(self._client.stream("WatchProgress", message, visitor.caller)) as responses:
                     async for data in responses:
-                        event = IMAGE.api.WatchProgressResponse.FromString(data).event
-                        found: str = event.generation_id
-                        return found
+                        return read_entry(IMAGE, target.get("generation_id", ""), data)
             except Unavailable:
                 await patience.wait()
             else:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import NotFound
 from fabula.rpc.client import Client
 from fabula.rpc.kinds import STORY, kind_of
@@ -31,7 +32,7 @@ PATH = "/api/v1/stories"
 PROGRESS = f"{PATH}/progress/"
 STATUS = f"{PATH}/status/"
 
-SPEECH = speech_of(WORKSHOP, replaces=True)
+SPEECH = speech_of(WORKSHOP)
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -63,15 +64,26 @@ class Workshop:
 
     @asynccontextmanager
     async def admit(self, visitor: Visitor, name: str, after: Cursor | None) -> AsyncIterator[Program]:
-        """Open the watch before the socket; see `Family`."""
+        """Open the watch before the socket; who is new begins with the newest event; see `Family`."""
         check_is_story(name)
-        wish = Wish(snapshot=True) if after is None else Wish(after.sequence)
-        with closing(await self._house.hub.open(visitor, name, wish)) as watch:
 
-            async def opened() -> Watch:
-                return watch
+        async def open_at_newest() -> Watch:
+            return await self._house.hub.open(visitor, name, Wish(await self._newest(visitor, name) - 1))
 
-            yield Program(SPEECH, opened)
+        async def opened() -> tuple[None, Watch]:
+            return None, watch
+
+        opening = open_at_newest() if after is None else self._house.hub.open(visitor, name, Wish(after.sequence))
+        with closing(await opening) as watch:
+            yield Program(SPEECH, opened, open_at_newest)
+
+    async def _newest(self, visitor: Visitor, generation_id: str) -> int:
+        """Return the sequence of a story's newest event. Raises `NotFound`."""
+        visitor.check_may_read(generation_id)
+        view = generation_pb2.GENERATION_VIEW_BASIC
+        message: Any = STORY.request("GetGeneration")(generation_id=generation_id, view=view)
+        newest: int = (await ask(self._client, "GetGeneration", message, visitor)).generation.last_sequence
+        return newest
 
     async def _start(self, request: Request) -> Response:
         visitor = await self._house.doorkeeper.let_in(request)
