@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -112,7 +113,7 @@ def request_id_of(text: str) -> str:
     text = text.strip().removeprefix('"').removesuffix('"')  # as a structured header field has it
     if not text or _REQUEST_ID.fullmatch(text):
         return text
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def key_of(request: Request) -> str:
@@ -122,4 +123,9 @@ def key_of(request: Request) -> str:
 
 async def read_object(request: Request) -> dict[str, Any]:
     """Return the JSON object, or the fields of the form, that came with a request. Raises as `read_body`."""
-    return (await read_body(request, MOST_BODY_BYTES)).fields
+    fields = (await read_body(request, MOST_BODY_BYTES)).fields
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # halves of characters, which JSON can write and nothing else can
+        raise InvalidRequest("the body has text that is no valid Unicode") from None
+    return fields

@@ -274,6 +274,13 @@ async def test_what_makes_no_sense_is_refused_by_its_name(
     assert (400, field) == (response.status_code, response.json()["error"]["violations"][0]["field"])
 
 
+async def test_text_that_is_no_unicode_is_refused(gateway: Gateway, ann: User) -> None:
+    """400, wherever it stands."""
+    headers = {**bearer(ann), "content-type": "application/json"}
+    for body in (rb'{"prompt": "\ud800"}', rb'{"prompt": "x", "characters": [{"traits": ["\ud800"]}]}'):
+        assert 400 == (await gateway.http.post(GENERATE, content=body, headers=headers)).status_code
+
+
 async def test_a_token_that_expires_ends_the_socket(gateway: Gateway, house: House) -> None:
     """4401: get a new one first."""
     ida = house.user()

@@ -145,3 +145,14 @@ async def test_a_lost_cursor_is_answered_with_where_it_stands(gateway: Gateway, 
         assert log.id == (await client.next())["generation_id"]
         log.append(failed={})
         assert ["failed"] == [update["stage"] for update in await client.rest()]
+
+
+@pytest.mark.parametrize("query", ["", "?token=any", "?ticket=any", "?after="])
+async def test_without_authentication_any_token_will_do(gateway: Gateway, stories: ScriptedStories, query: str) -> None:
+    """And none, and parameters that nobody reads."""
+    log = stories.new()
+    for token in ("", "any token"):
+        async with told(gateway, f"{PROGRESS}{log.id}{query}", token) as client:
+            assert log.id == (await client.next())["generation_id"]
+    answer = await gateway.http.get(f"/api/v1/stories/status/{log.id}", headers={"authorization": "Bearer any"})
+    assert (200, "running") == (answer.status_code, answer.json()["status"])
