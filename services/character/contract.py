@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,20 +10,18 @@ from typing import Any
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.engine.ports import Address, BlobInfo, own_blobs
 from fabula.errors import InvalidRequest
-from fabula.pictures import PNG_TYPE, CleanPicture, clean
+from fabula.picture_intake import PictureIntake
+from fabula.pictures import PNG_TYPE, CleanPicture
 from fabula.rpc.client import Client
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER, Kind
-from fabula.rpc.stores import Stores, StreamMethod, UnaryMethod
+from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from services.character.codec import CharacterCodec
 from services.character.library import Library
 from services.character.orders import order_from_message
 from services.character.sheet import Order, PictureRef
 from services.character.texts import plain_line, says_something
 from services.character.watching import CharacterWatch
-
-PICTURES_AT_ONCE = 2
-"""Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""
 
 
 class CharacterContract:
@@ -37,7 +34,7 @@ class CharacterContract:
     def __init__(self, images: Client | None = None) -> None:
         self._images = images
         self._codec = ProtoCodec(CHARACTER, CharacterCodec())
-        self._decoding = asyncio.Semaphore(PICTURES_AT_ONCE)
+        self._intake = PictureIntake()
 
     @property
     def kind(self) -> Kind:
@@ -49,7 +46,7 @@ class CharacterContract:
         """Their events."""
         return self._codec
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
+    async def accept(self, _call: Call, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request; its picture goes to the blobs."""
         character: pb.CharacterRequest = request.character
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
@@ -57,7 +54,7 @@ class CharacterContract:
         if not character.HasField("picture"):
             _check_description(order)
             return order
-        picture = await self._cleaned(character.picture)
+        picture = await self._intake.clean(character.picture.data, "character.picture.data")
         kept = _picture(plain_line(character.picture.name), picture, address)
         await stores.blobs.put(kept.blob.name, picture.data, PNG_TYPE)
         return replace(order, picture=kept)
@@ -83,13 +80,6 @@ class CharacterContract:
         if self._images is None:
             return {}
         return {"WatchCharacter": CharacterWatch(stores, watch, self._images).watch}
-
-    async def _cleaned(self, picture: pb.Source) -> CleanPicture:
-        try:
-            async with self._decoding:
-                return await asyncio.to_thread(clean, picture.data)
-        except InvalidRequest as error:
-            raise InvalidRequest(error.message, (("character.picture.data", error.message),)) from error
 
 
 def _picture(label: str, picture: CleanPicture, address: Address) -> PictureRef:

@@ -21,7 +21,7 @@ def story_server(settings: ServerSettings) -> Part:
     listen = Listen(settings.story_host, settings.story_port, settings.drain_seconds)
 
     async def part(journal: Journal, stop: Stop) -> None:
-        async with open_library(settings.character_address, issuer_of(settings)) as library:
+        async with open_library(settings.character_address) as library:
             await server(StoryContract(library), listen, authenticator_of(settings))(journal, stop)
 
     return part
@@ -35,9 +35,8 @@ def story_worker(settings: WorkerSettings) -> Part:
 
     @asynccontextmanager
     async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-        library = open_library(settings.character_address, issuer_of(settings))
-        async with open_author(settings) as author, library as characters:
-            yield StoryPipeline(author, characters)
+        async with open_author(settings) as author, open_library(settings.character_address) as library:
+            yield StoryPipeline(author, library, issuer_of(settings))
 
     engine = EngineWorkerSettings(settings.worker_slots, settings.lease_seconds)
     return worker(StoryContract().codec, open_pipeline, engine, health_of(settings))

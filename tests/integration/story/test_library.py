@@ -46,14 +46,14 @@ class Street:
         port = free_port()
         at_server, at_worker = (f"127.0.0.1:{one or self.characters.port}" for one in (library, worker_library))
         async with AsyncExitStack() as stack:
-            kept = await stack.enter_async_context(open_library(at_server, Issuer(SECRET)))
+            kept = await stack.enter_async_context(open_library(at_server))
             serving = server(StoryContract(kept), Listen(port=port, drain_seconds=1.0), Authenticator(SECRET))
             await stack.enter_async_context(running(serving, self.characters.settings))
 
             @asynccontextmanager
             async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-                async with open_library(at_worker, Issuer(SECRET)) as known:
-                    yield StoryPipeline(GrammarAuthor(0), known)
+                async with open_library(at_worker) as known:
+                    yield StoryPipeline(GrammarAuthor(0), known, Issuer(SECRET))
 
             working = worker(StoryContract().codec, open_pipeline, WorkerSettings(4, 1.0))
             await stack.enter_async_context(running(working, self.characters.settings))

@@ -21,7 +21,7 @@ CONTRACT = StoryContract()
 async def accepted(journal: Journal, address: Address, **fields: Any) -> Order:
     """Accept a request."""
     request = pb.StartGenerationRequest(story=pb.StoryRequest(**{"premise": "Ann", **fields}))
-    return await CONTRACT.accept(request, address, stores_of(journal))
+    return await CONTRACT.accept(Call("ann"), request, address, stores_of(journal))
 
 
 def stores_of(journal: Journal) -> Stores:
@@ -79,7 +79,11 @@ async def test_two_sources_under_one_id_do_not_overwrite_each_other(journal: Jou
             "story.characters[2].name",
             "two characters",
         ),
-        ({"characters": [{"name": " \t"}]}, "story.characters[0].name", "needs a name"),
+        (
+            {"characters": [{"name": " \t"}]},
+            "story.characters[0].name",
+            "needs a name, or the id of one of your library",
+        ),
         ({"source": {}}, "story.source", "as text or data"),
         ({"source": {"text": "x", "stored": {"name": "story/2/source"}}}, "story.source", "set by the service"),
         ({"source": {"stored": {"name": "story/2/source"}}}, "story.source", "set by the service"),
