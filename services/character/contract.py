@@ -9,7 +9,7 @@ from typing import Any
 
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.engine.ports import Address, BlobInfo, own_blobs
-from fabula.errors import InvalidRequest
+from fabula.errors import Conflict, InvalidRequest
 from fabula.picture_intake import PictureIntake
 from fabula.pictures import PNG_TYPE, CleanPicture
 from fabula.rpc.client import Client
@@ -23,16 +23,21 @@ from services.character.sheet import Order, PictureRef
 from services.character.texts import plain_line, says_something
 from services.character.watching import CharacterWatch
 
+_NO_PICTURES = "there is no image service in this installation (FABULA_GENERATORS)"
+
 
 class CharacterContract:
     """Accepts characters. Implements `fabula.rpc.service.Contract` and `Relaying`.
 
     Args:
         images: To the image service; None: avatars cannot be watched from here.
+        paints: Whether the installation has an image service. Where it has none, a request that does not say whether it
+            wants an avatar gets none, and one that wants one is refused: it would wait for ever.
     """
 
-    def __init__(self, images: Client | None = None) -> None:
+    def __init__(self, images: Client | None = None, *, paints: bool = True) -> None:
         self._images = images
+        self._paints = paints
         self._codec = ProtoCodec(CHARACTER, CharacterCodec())
         self._intake = PictureIntake()
 
@@ -50,7 +55,7 @@ class CharacterContract:
         """Return the order in a request; its picture goes to the blobs."""
         character: pb.CharacterRequest = request.character
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
-        order = order_from_message(character, seed=seed)
+        order = self._honest(order_from_message(character, seed=seed), character)
         if not character.HasField("picture"):
             _check_description(order)
             return order
@@ -68,7 +73,7 @@ class CharacterContract:
             "UpdateCharacter": library.update,
             "SaveCharacter": library.save,
             "DiscardCharacter": library.discard,
-            "RegenerateAvatar": library.regenerate_avatar,
+            "RegenerateAvatar": library.regenerate_avatar if self._paints else _paint_nothing,
         }
 
     def streaming(self, _stores: Stores) -> Mapping[str, StreamMethod]:
@@ -80,6 +85,19 @@ class CharacterContract:
         if self._images is None:
             return {}
         return {"WatchCharacter": CharacterWatch(stores, watch, self._images).watch}
+
+    def _honest(self, order: Order, character: pb.CharacterRequest) -> Order:
+        """Return the order without an avatar that nobody would paint; refuse it where one is asked for by name."""
+        if self._paints:
+            return order
+        if character.generate_avatar:
+            problem = f"{_NO_PICTURES}: leave it out, or say false"
+            raise InvalidRequest(problem, (("character.generate_avatar", problem),))
+        return replace(order, generate_avatar=False)
+
+
+async def _paint_nothing(_call: Call, _request: Any) -> pb.RegenerateAvatarResponse:
+    raise Conflict(f"{_NO_PICTURES}: this character cannot be painted here")
 
 
 def _picture(label: str, picture: CleanPicture, address: Address) -> PictureRef:
