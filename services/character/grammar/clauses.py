@@ -109,7 +109,7 @@ def _want(part: str, facts: Facts) -> bool:
             goal = _gerund(goal)
         if pattern is _SEEK:
             goal = f"to find {goal}"
-        goal = re.sub(r"^for (?=\w)", "", goal)
+        goal = re.sub(r"^for (?=\w)|\s+(?:more than anything|above all|most of all)(?: else)?$", "", goal)
         if facts.goal:
             add_told(f"wants {goal}", facts)
         else:
@@ -333,7 +333,8 @@ def _place(tail: str, facts: Facts) -> bool:
     if led is None or facts.home:
         return False
     place = re.findall(r"[a-z]+", _END.sub("", tail).lower())
-    if facts.profession and (place[-1] in listed_in("bodies") or place[0] == "at") and len(place) < _SHORT_PLACE:
+    at_work = place[-1] in listed_in("bodies") or (facts.profession and place[0] == "at")
+    if at_work and len(place) < _SHORT_PLACE:
         add_told(f"works {_END.sub('', tail).strip(' ,')}", facts)
         return True
     words = re.findall(r"[a-z]+", tail.lower())
@@ -360,6 +361,10 @@ def add_told(part: str, facts: Facts) -> None:
     words[0] = words[0][0].lower() + words[0][1:]
     if words[0] in listed_in("bare_verbs"):  # "a faun and a witch share a cottage"
         words[0] = third(words[0])
+    made = re.match(r"(?:is|was) (made (?:entirely |all )?of [\w ,-]{3,60})$", " ".join(words))
+    if made:
+        facts.looks.append(made[1])
+        return
     told = " ".join(words)
     if told not in facts.told:
         facts.told.append(told)

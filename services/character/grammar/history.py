@@ -203,9 +203,11 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
         "person",
         "animal",
         "creature",
+        "machine",
     }
     flags = {
         "comes": bool(facts.comes),
+        "comes_home": bool(facts.comes and not facts.home),
         "plural": person.pronouns.plural,
         "origin": bool(facts.origin),
         "kin": bool(_KIN.search(told)),
@@ -227,7 +229,8 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
     elder = random.choice(
         decks.texts("wild_elder" if person.species.kind == "animal" and person.setting in {"wild", "sea"} else "elder")
     )
-    place = f"{person.setting}_place" if f"{person.setting}_place" in decks.names() else "place"
+    place = f"{'sea' if in_water(person.species) else person.setting}_place"
+    place = place if place in decks.names() else "place"
     good, bad = _two(details.traits)
     return {
         "name": details.first_name,

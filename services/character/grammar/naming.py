@@ -28,6 +28,8 @@ _OTHERS = re.compile(
     r"\b(?:his|her|their|its|whose))\s+(?:[\w'’-]+\s+){1,4}$",
     re.IGNORECASE,
 )
+_SHORT_NAME = 3
+"""Letters of a first name that is found among too many peoples to tell of one."""
 _EPITHETS = frozenset({"Old", "Young", "Little", "Big"})
 _STYLES = re.compile(
     r"\b(?:his|her|their)\s+(?:royal\s+)?(?:majesty|highness|grace|excellency|holiness|lordship|ladyship)\b[, "
@@ -83,6 +85,17 @@ def first_names() -> dict[str, str]:
             for name in names.words(key):
                 found.setdefault(name.lower(), set()).add(gender)
     return {name: genders.pop() for name, genders in found.items() if len(genders) == 1}
+
+
+def people_named(name: Name) -> str:
+    """Return the people among whom one has such a name; empty where that is not known."""
+    table = read_table("names").table("peoples")
+    for key in table.names():
+        names = table.table(key)
+        firsts = {*names.words("woman"), *names.words("man")}
+        if len(name.first) > _SHORT_NAME and (name.first in firsts or name.last in names.words("family")):
+            return key
+    return ""
 
 
 def known_word(word: str) -> bool:

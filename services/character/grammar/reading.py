@@ -16,7 +16,7 @@ from services.character.grammar.cleaning import is_foreign, is_spoken, normal, t
 from services.character.grammar.facts import Facts
 from services.character.grammar.fields import read_fields
 from services.character.grammar.lists import listed_in
-from services.character.grammar.naming import Name, find_name, first_names
+from services.character.grammar.naming import Name, find_name, first_names, people_named
 from services.character.grammar.species import kinds
 from services.character.grammar.statements import read_sentence, sentences_of
 from services.character.grammar.trades import trade_of
@@ -208,8 +208,14 @@ def _conclude(text: str, facts: Facts) -> None:
     if not facts.profession:
         old = facts.passed >= _LONG_SERVICE or (facts.age is not None and facts.age.low >= _RETIRING)
         facts.profession = trade_of(facts.told, gone="retired" if old else "former")
-    if not facts.people and facts.comes:
-        facts.people = next((key for key in map(people_of, re.findall(r"\w+", facts.comes)) if key), "")
+    facts.people = facts.people or _people(facts)
+
+
+def _people(facts: Facts) -> str:
+    """Return the people that a name, or else a place, tells of."""
+    if facts.name and facts.species in {"", "human"} and (named := people_named(facts.name)):
+        return named
+    return next((key for key in map(people_of, re.findall(r"\w+", facts.comes)) if key), "")
 
 
 def _pronoun(text: str, facts: Facts) -> str:

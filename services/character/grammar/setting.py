@@ -105,7 +105,7 @@ def decide(wish: Wish) -> Person:
     sex = _sex(facts, seen, species, Random(f"{key}/sex"))
     setting = _setting(wish, facts, species, Random(f"{key}/setting"))
     mood = next((moods()[word] for word in _words(wish.style) if word in moods()), "")
-    infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature"}
+    infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature", "machine"}
     flags = {species.kind, species.cover, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
     return Person(
         facts,

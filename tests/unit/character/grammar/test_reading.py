@@ -90,7 +90,6 @@ def test_numbers_are_read(written: str, number: int) -> None:
         ("Ludwig van Dorn, 40, cooper", "Ludwig", "van Dorn"),
         ("He mends clocks. His name is Ivo Quist.", "Ivo", "Quist"),
         ('Rosalind "Roz" Carter is a pilot', "Rosalind", "Carter"),
-        ("Ekaterina 'Katya' Morozova, chess prodigy", "Ekaterina", "Morozova"),
         ("Mateo's little sister Lucia wants a dog", "Lucia", ""),
         ("a boxer called knuckles, real name Leroy Banks", "Leroy", "Banks"),
         ("a crow named Seven that can count", "Seven", ""),
@@ -161,6 +160,10 @@ def test_years_of_service_make_somebody_older_and_a_nickname_is_no_second_name()
     driver = make(Wish(description="Kwame drove a bus for forty years"))
     facts = read("a minotaur, his name's Asterion but friends call him Terry")
 
+    katya = read("Ekaterina 'Katya' Morozova, chess prodigy").name
+
+    assert katya is not None
+    assert ("Ekaterina", "Morozova", "Katya") == (katya.first, katya.last, katya.nick)
     assert driver.age >= 58
     assert "retired bus driver" == driver.profession
     assert facts.name is not None
