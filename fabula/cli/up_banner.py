@@ -37,7 +37,7 @@ def banner(settings: UpSettings, status: UpStatus, pending: Sequence[str] = ()) 
     """
     text = Text.assemble("\n", ("Fabula is ready: ", "bold"), (status.url, "bold underline"), "\n\n")
     for name, value in _rows(settings, status, pending):
-        text.append(f"  {name:<15}", "dim").append(f"{value}\n")
+        text.append(f"  {name:<18}", "dim").append(f"{value}\n")
     text.append("\nOpen the page, or:", "dim")
     for kind, address in status.addresses.items():
         if example := _EXAMPLES.get(kind):
