@@ -71,6 +71,11 @@ class System:
         return f"127.0.0.1:{self.story_port}"
 
     @property
+    def character_address(self) -> str:
+        """Where the character server is."""
+        return f"127.0.0.1:{self.character_port}"
+
+    @property
     def image_address(self) -> str:
         """Where the image server is."""
         return f"127.0.0.1:{self.image_port}"
