@@ -72,7 +72,9 @@ function clear() {
 }
 
 // A character outlives its generation: says whether the library has it, and then shows it as what it is, done.
-async function remains(character) {
+const remains = (character) => character.outlives ??= outlives(character); // asked by each who misses it
+
+async function outlives(character) {
   await look();
   if (open !== character || !character.kept) return false;
   Object.assign(character, { state: "STATE_SUCCEEDED", request: {}, progress: {} });

@@ -117,8 +117,10 @@ export class Watcher {
       this.#idle();
       watched.on.ended();
     } else if (kind === "error") {
-      if (content.retryable) this.#again(watched);
-      else watched.on.problem(content);
+      if (content.retryable) return this.#again(watched);
+      watched.over = true;
+      this.#idle();
+      watched.on.problem(content);
     }
   }
 
