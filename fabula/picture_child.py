@@ -21,7 +21,7 @@ from fabula.errors import InvalidRequest
 CPU_SECONDS = 8
 """Computing time after which the kernel ends the process: a good picture of the largest size needs three."""
 
-REAL_SECONDS = 30
+REAL_SECONDS = 60
 """The same in real time, for a machine that has too much to do."""
 
 MEMORY_BYTES = 1536 * 1024 * 1024

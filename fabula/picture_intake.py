@@ -25,7 +25,7 @@ AT_ONCE = 2
 MOST_WAITING = 32
 """Pictures that may wait for their turn; each is held in memory meanwhile. Further ones are refused."""
 
-REAL_SECONDS = 40.0
+REAL_SECONDS = 70.0
 """When a process is killed that its own alarm has not ended."""
 
 _log = structlog.get_logger(__name__)
