@@ -109,7 +109,7 @@ $(BIN)/python:
 
 # The editable install generates the code of the contract, too (a build hook, see pyproject.toml).
 $(INSTALLED_SMALL): pyproject.toml constraints.txt | $(BIN)/python
-	$(call say,Installing what stories and characters need (a download of about XX MB))
+	$(call say,Installing what stories and characters need (a download of about 55 MB))
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[gateway,story,character,cli,embedded]'
 	@touch $@
