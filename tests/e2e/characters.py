@@ -20,7 +20,7 @@ from fabula.rpc.client import Client, open_channel
 from fabula.rpc.kinds import CHARACTER, IMAGE
 from tests.e2e.deaths import check_finished_once
 from tests.e2e.doors import NOBODY, Door
-from tests.e2e.observer import PATIENCE_SECONDS, Observer, check_equal, check_log, doors_to, stages, texts_of
+from tests.e2e.observer import Observer, check_equal, check_log, doors_to, stages, texts_of
 from tests.e2e.stories import Api, api_of
 from tests.system import System
 
@@ -95,7 +95,7 @@ async def begun(api: Api, generation_id: str) -> None:
 
 async def kept(api: Api, character_id: str) -> Any:
     """Return a character as the library has it, once its face has ended one way or the other."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(FACE_SECONDS):
         while True:
             response = await api.http.get(f"/v1/characters/{character_id}")
             assert response.is_success, response.text

@@ -25,7 +25,7 @@ TELLING_PACE = 100.0
 FACE_STEPS = 24
 """Of a picture of a character."""
 
-_PAINTER_SECONDS = 120.0
+_PAINTER_SECONDS = 240.0
 
 
 @pytest.fixture(scope="session")

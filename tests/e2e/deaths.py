@@ -17,7 +17,7 @@ from fabula.api.generation.v1.generation_pb2 import Event
 from fabula.rpc.kinds import kind_of
 from tests.e2e.observer import Observer, stages
 from tests.e2e.stories import Api, api_of
-from tests.system import System
+from tests.system import REPLACE_SECONDS, System
 
 TRIES = 30
 """So often at most a run is begun again whose kill came after the end."""
@@ -47,7 +47,7 @@ class Victim:
     works_at: str = ""
 
 
-def supervised(name: str, title: str, works_at: str = "", seconds: float = 20.0) -> Victim:
+def supervised(name: str, title: str, works_at: str = "", seconds: float = REPLACE_SECONDS) -> Victim:
     """Return a process that `fabula up` starts again, within so many seconds."""
     return Victim(
         title,

@@ -65,7 +65,7 @@ async def check_nothing_beside(system: System) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(120 + 60 * share_of(KILLS))
+@pytest.mark.timeout(400 + 60 * share_of(KILLS))
 @pytest.mark.parametrize("victim", MAKING, ids=["worker", "server", "gateway", "nats"])
 async def test_characters_survive_the_death_of_a_process(
     town: System, known: Mapping[int, Known], victim: Victim
@@ -81,7 +81,7 @@ async def test_characters_survive_the_death_of_a_process(
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(120 + 90 * share_of(FACES_HIT))
+@pytest.mark.timeout(400 + 90 * share_of(FACES_HIT))
 @pytest.mark.parametrize("victim", PAINTING, ids=["character-worker", "worker", "server"])
 async def test_faces_survive_the_death_of_a_process(town: System, known: Mapping[int, Known], victim: Victim) -> None:
     """Killed at any step of the painting."""
@@ -95,7 +95,7 @@ async def test_faces_survive_the_death_of_a_process(town: System, known: Mapping
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(120 + 60 * share_of(STORIES_HIT))
+@pytest.mark.timeout(400 + 60 * share_of(STORIES_HIT))
 @pytest.mark.parametrize("victim", TELLING, ids=["worker", "server", "library", "gateway", "nats"])
 async def test_stories_survive_a_death_while_they_load_characters(
     town: System, known: Mapping[int, Known], victim: Victim

@@ -43,7 +43,7 @@ WORKER = "character-worker"
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(180 + 60 * share_of(CHARACTERS))
+@pytest.mark.timeout(400 + 60 * share_of(CHARACTERS))
 async def test_paused_characters_go_on_where_they_were(town: System, known: Mapping[int, Known]) -> None:
     """Paused at any moments, the worker killed or stopped meanwhile, or not: nothing is told twice, or otherwise."""
     pauses: list[Pause] = []
@@ -84,7 +84,7 @@ async def stop_and_go(api: Api, system: System, seen: list[Visitor], chance: ran
         if (end := chance.choice([None, signal.SIGKILL, signal.SIGTERM])) is not None:
             pid = system.pid_of(WORKER)
             os.kill(pid, end)
-            await asyncio.to_thread(system.until_replaced, WORKER, pid, 60.0)
+            await asyncio.to_thread(system.until_replaced, WORKER, pid)
         await check_stands(api, pause)
         stood.append(pause)
         await resume(api, id_)
@@ -103,7 +103,7 @@ def check_pauses(visitor: Visitor, stood: list[Pause]) -> None:
         assert text.startswith(pause.texts.get(HISTORY, ""))
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(800)
 async def test_pauses_outlive_a_restart_of_everything(town: System, known: Mapping[int, Known]) -> None:
     """A character in mid-history, all processes stopped; its face in mid-painting, all killed: the same."""
     async with api_of(town) as api:
