@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from services.story.domain import Brief
 from services.story.grammar.choice import choose_genre, choose_plot, choose_tone, is_for_children, solid_thing
 from services.story.grammar.discourse import KIN
-from services.story.grammar.english import singular, words
+from services.story.grammar.english import singular, with_article, words
 from services.story.grammar.entries import Genre, Lexicon, Plot, Spot, Tone
-from services.story.grammar.folk import Folk, Request, list_folk
+from services.story.grammar.folk import Folk, Request, list_folk, subject_of
 from services.story.grammar.lexicon import lexicon
 from services.story.grammar.persons import Cast, cast_persons
 from services.story.grammar.premise import Facts, read
+from services.story.grammar.retelling import Retold
 from services.story.grammar.tokens import Noun
 from services.story.grammar.vocabulary import vocabulary
 from services.story.grammar.world import Person, Thing, World
@@ -55,11 +57,19 @@ def cast(brief: Brief) -> World:
     random = Random(seed)
     facts = _facts(brief)
     request = Request(brief, facts, tuple(list_folk(brief, facts)))
+    doer = subject_of(brief, facts, request.folk)
+    if doer is not None:  # what others do and want is not said of the hero
+        request = replace(request, facts=replace(facts, deed="", want=""))
+    deed, facts = facts.deed if doer else "", request.facts
     genre = choose_genre(request, data, random)
     tone = choose_tone(brief, genre, data)
     plot = choose_plot(request, genre, data, random)
     solid = solid_thing(facts, plot)
     people = cast_persons(request, genre, random)
+    if doer is not None and deed:
+        facts = replace(facts, told=(_done_by(doer, deed, people.persons), *facts.told))
+        request = replace(request, facts=facts)
+    begun = frozenset({"begun"} if deed or facts.deed else ())
     thing = _thing(solid, genre, data, random)
     home, far = _places(facts, genre, random)
     return World(
@@ -78,11 +88,18 @@ def cast(brief: Brief) -> World:
         want=facts.want,
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
-        flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot),
+        flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot) | begun,
         stated=_stated(facts, people.persons, thing if solid else None, home, far),
         quirk=random.choice(data.quirks),
         saying=random.choice(data.sayings),
     )
+
+
+def _done_by(doer: Folk, deed: str, persons: Mapping[str, Person]) -> Retold:
+    """Tell a premise's deed of somebody who is not the hero."""
+    named = (one for one in persons.values() if one.name == doer.name or (not doer.name and one.noun == doer.noun))
+    person = next(named, None)
+    return Retold("event", f"{person.short if person else with_article(doer.phrase or doer.noun)} {deed}", 0)
 
 
 def _facts(brief: Brief) -> Facts:
@@ -241,6 +258,7 @@ def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:
             for kind in ("event", "question", "fragment", "quote")
         },
         "friendbeast": not friend.named,
+        "frienddeed": bool(facts.told) and facts.told[0].text.startswith(friend.short),
         "friendtrade": _is_stated(friend, folk),
     }
     return frozenset(flag for flag, holds in flags.items() if holds)
