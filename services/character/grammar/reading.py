@@ -82,7 +82,7 @@ def read(description: str) -> Facts:
     if is_foreign(text):
         facts.name = _sure_name(text)
         return facts
-    text = without_request(text)
+    text = _kin_first(without_request(text))
     if is_spoken(text):
         text = third_person(text, facts)
     text = _gender_words(text, facts)
@@ -95,6 +95,13 @@ def read(description: str) -> Facts:
         read_sentence(sentence, facts, first=number == 0)
     _conclude(whole, facts)
     return facts
+
+
+def _kin_first(text: str) -> str:
+    """Take whom a text begins with for whom it is about, whosever kin that is: "her younger brother"."""
+    words = [word.lower() for word in re.findall(r"[\w'-]+", text[:80])[:4]]
+    begins = bool(words) and words[0] in {"her", "his", "their"} and any(word in people().kin for word in words[1:])
+    return re.sub(r"^\W*\w+", "a", text, count=1) if begins else text
 
 
 def _sure_name(text: str) -> Name | None:
