@@ -102,6 +102,6 @@ export class Avatar {
     if (state === "STATE_PAUSED") return "The painting of the avatar is paused.";
     if (ENDED.has(state)) return "The painting of the avatar has ended without a picture.";
     const { step = 0, steps } = progress;
-    return steps ? `Painting the avatar, step ${step} of ${steps}` : "Painting the avatar";
+    return steps ? `Painting, step ${step} of ${steps}` : "Being painted";
   }
 }

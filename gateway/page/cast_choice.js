@@ -64,5 +64,5 @@ $("cast-query").addEventListener("input", () => {
 });
 $("form").addEventListener("reset", () => {
   chosen.clear();
-  setTimeout(offerCast); // the fields are empty after the event
+  if (!$("cast-field").hidden) setTimeout(offerCast); // the fields are empty after the event
 });

@@ -8,7 +8,7 @@ const DRAFT = "character-draft"; // in the tab's storage, so that a reload keeps
 const MOST_TRIES = 5;
 
 export class Edit {
-  // `on` has: saved(character), and changed() when the form has been opened or closed
+  // `on` has: saved(character), changed() when the form shows something new, and closed()
   constructor(form, on) {
     this.form = form;
     this.on = on;
@@ -18,7 +18,7 @@ export class Edit {
     this.fields.append(...FIELDS.map(fieldOf));
     form.addEventListener("input", () => this.#keepDraft());
     form.addEventListener("submit", (event) => { event.preventDefault(); this.#send(); });
-    form.querySelector("[name=leave]").addEventListener("click", () => { this.forget(); this.leave(); this.on.changed(); });
+    form.querySelector("[name=leave]").addEventListener("click", () => { this.forget(); this.leave(); this.on.closed(); });
   }
 
   begin(character) {
@@ -75,6 +75,7 @@ export class Edit {
       this.forget();
       this.leave();
       this.on.saved(kept);
+      this.on.closed();
     } catch (problem) {
       this.#refuse(problem);
     } finally {

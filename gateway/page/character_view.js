@@ -25,6 +25,10 @@ let repaintId = "";  // of a repaint that nobody has confirmed yet
 const edit = new Edit($("edit-form"), {
   saved(kept) { put(kept); },
   changed() { desk?.draw(); },
+  closed() { // the focus goes back to the button that has opened it, once that is there again
+    desk?.draw();
+    requestAnimationFrame(() => setTimeout(() => $("actions").querySelector('[data-name="edit"]')?.focus()));
+  },
 });
 
 function opened(character, at) {

@@ -141,7 +141,11 @@ async function show() {
   document.title = shown === "library" ? "My characters · Fabula" : "Fabula";
   refreshShelf();
   if (shown === "library") library.refresh();
-  if (shown === "form" && isOffered("character")) offerCast();
+  showCastChoice();
+}
+
+function showCastChoice() {
+  if (isOffered("character") && !$("form").hidden && $("more").open) offerCast();
 }
 
 async function showGeneration(id) {
@@ -224,6 +228,7 @@ wire($("form"), storyWishes, "stories", $("premise"));
 wire($("picture-form"), pictureWishes, "images", $("prompt"));
 wire($("character-form"), characterWishes, "characters", $("character-description"));
 addEventListener("hashchange", show);
+$("more").addEventListener("toggle", showCastChoice);
 setInterval(() => { if (open) showTimes(open, performance.now()); }, 1000);
 
 // Shows what is offered by now, and nothing else.
@@ -237,7 +242,7 @@ function showOffers() {
   if (shown && $(shown).hidden) return show();
   showSwitch(place);
   refreshShelf();
-  if (shown === "form" && isOffered("character")) offerCast();
+  showCastChoice();
   draw();
 }
 

@@ -26,11 +26,11 @@ PAINTED_MILLISECONDS = 150_000
 
 @pytest.fixture(name="system", scope="module")
 def _system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Run a system with all generators."""
+    """Run a system without stories: it starts sooner."""
     painter = build_tiny_sdxl(tmp_path_factory.mktemp("painter") / "tiny")
     environment = {"FABULA_IMAGE_MODEL": f"diffusers:{painter}"}
     data = tmp_path_factory.mktemp("up") / "data"
-    with System(data, PACE, environment, generators="story,character,image") as system:
+    with System(data, PACE, environment, generators="character,image") as system:
         yield system
 
 

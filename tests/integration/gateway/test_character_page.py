@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -160,14 +161,14 @@ async def test_a_character_from_the_form_to_its_avatar_with_reloads_in_between(p
 
     maker.go.set()
     await until_state(page, "Done")
-    await expect(page.locator("#avatar-state")).to_contain_text("Painting the avatar, step 1 of")
+    await expect(page.locator("#avatar-state")).to_contain_text("Painting, step 1 of")
     painter.hold_at = 8  # behind the first preview
     painter.go.set()
     painter.go.clear()
     await until_source(page, "data")
     await page.reload()
     await until_source(page, "data")
-    await expect(page.locator("#avatar-state")).to_contain_text("Painting the avatar, step")
+    await expect(page.locator("#avatar-state")).to_contain_text("Painting, step")
     painter.go.set()
     await until_source(page, "blob")
     kept = await ida.kept(id_)
@@ -264,7 +265,7 @@ async def test_an_avatar_that_has_failed_says_why_and_is_painted_again(place: Pl
     place.studio.model.hold_at = 1
     character = await ida.made()
     page = await place.open(ida, character.id)
-    await expect(page.locator("#avatar-state")).to_contain_text("Painting")
+    await expect(page.locator("#avatar-state")).to_contain_text(re.compile("Painting|Being painted"))
     await place.studio.viewer(ida).call("CancelGeneration", generation_id=character.avatar.generation_id)
     await expect(page.locator("#avatar-state")).to_contain_text("could not be painted: it was cancelled")
     place.studio.model.hold_at = 0
