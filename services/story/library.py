@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from fabula.engine.ids import is_generation_id
@@ -91,9 +92,11 @@ def person_of(character: Any) -> Character:
     traits = list(details.traits)
     manner = " and ".join([", ".join(traits[:-1]), traits[-1]] if len(traits) > 1 else traits)
     they = _pronoun(details)
+    told = all(trait.casefold() in details.personality.casefold() for trait in traits)
     sentences = [
         f"{article} {what} of {_age(details.age)}{beside}.",
-        f"{they} {'are' if they == 'They' else 'is'} {manner}." if manner else "",
+        f"{they} {'are' if they == 'They' else 'is'} {manner}." if manner and not told else "",
+        details.personality,
         f"Lives {details.home}." if details.home else "",
         f"Wants {details.goal}." if details.goal else "",
         f"Fears {details.fear}." if details.fear else "",
@@ -104,6 +107,26 @@ def person_of(character: Any) -> Character:
         id=character.id,
         looks=details.physical_description,
         history=_beginning(character.history),
+    )
+
+
+def called(person: Character, name: str) -> Character:
+    """Return a person by another name, in all that is told of them."""
+    if person.name == name:
+        return person
+    first, new = person.name.split()[:1], name.split()[:1]
+    names = {person.name: name, **dict(zip(first, new, strict=False))}
+    known = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)")
+
+    def renamed(text: str) -> str:
+        return known.sub(lambda found: names[found[0]], text)
+
+    return replace(
+        person,
+        name=name,
+        description=renamed(person.description),
+        looks=renamed(person.looks),
+        history=_beginning(renamed(person.history)),
     )
 
 

@@ -21,7 +21,7 @@ from fabula.rpc.issuer import Issuer
 from services.story import critic
 from services.story.author import Author
 from services.story.domain import Brief, Cast, Chapter, Character, Draft, Order, Outline, Review, Story, Timing
-from services.story.library import Library
+from services.story.library import Library, called
 from services.story.markdown import WordCount, count_words, render, tidy_draft
 
 PLANNER, WRITER, EDITOR, CRITIC = "Planner", "Writer", "Editor", "Critic"
@@ -158,8 +158,9 @@ class _Work:
             except NotFound as error:
                 raise NotFound(f"{person.name} is not in the library of characters any more", id=person.id) from error
             else:
+                found = called(found, person.name)
                 told = " ".join(text for text in (found.description, person.description) if text)
-                return replace(found, name=person.name, description=told)
+                return replace(found, description=told)
 
     async def outline(self, context: StageContext, outputs: Outputs) -> Outline:
         """Have the Planner outline the story."""

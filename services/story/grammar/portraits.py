@@ -179,6 +179,8 @@ def _before(said: Sequence[str], at: int) -> str:
 def _past(word: str, *, plural: bool) -> str | None:
     """Return a verb's past; empty where it is not known, None where the word is no verb in the present tense."""
     known = vocabulary()
+    if word in known.function:
+        return None
     base = known.third_forms.get(word) or (word if plural and word in known.verbs else "") or word.removesuffix("s")
     if base in known.verbs:
         return known.past(base) if base != word or plural else None

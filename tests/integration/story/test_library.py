@@ -158,7 +158,9 @@ async def test_a_name_beside_an_id_is_what_the_story_says(street: Street, ida: c
         nobody = await refused(user, {"id": made.id}, {"description": "afraid of boats"})
 
     (known,) = next(response.cast.characters for response in log if response.HasField("cast"))
-    assert ("Ursel", made.id, made.history) == (known.name, known.id, known.history)
+    told = made.history.replace(made.details.first_name, "Ursel")
+    assert ("Ursel", made.id, told) == (known.name, known.id, known.history)
+    assert made.details.first_name not in log[-1].story.text
     assert "Ursel" in log[-1].story.text
     assert ("story.characters[1].name", True) == (nobody[0], "a name, or the id" in nobody[1])
 
