@@ -1,4 +1,4 @@
-"""A character on the page in a real Chromium, before the whole system, its avatar painted by a tiny pipeline."""
+"""A character on the page in a real Chromium, before the whole system, its avatar painted by the bundled painter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from playwright.async_api import expect
 from tests.e2e.browser import CHROMIUM, PATIENCE_MILLISECONDS, reading
 from tests.e2e.stories import api_of
 from tests.system import System
-from tests.tiny_pipelines import build_tiny_sdxl
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: install one, or name it in CHROMIUM"),
@@ -27,10 +26,7 @@ PAINTED_MILLISECONDS = 150_000
 @pytest.fixture(name="system", scope="module")
 def _system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Run a system without stories: it starts sooner."""
-    painter = build_tiny_sdxl(tmp_path_factory.mktemp("painter") / "tiny")
-    environment = {"FABULA_IMAGE_MODEL": f"diffusers:{painter}"}
-    data = tmp_path_factory.mktemp("up") / "data"
-    with System(data, PACE, environment, generators="character,image") as system:
+    with System(tmp_path_factory.mktemp("up") / "data", PACE, generators="character,image") as system:
         yield system
 
 
