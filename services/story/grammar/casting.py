@@ -258,7 +258,7 @@ def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:
             for kind in ("event", "question", "fragment", "quote")
         },
         "friendbeast": not friend.named,
-        "frienddeed": bool(facts.told) and facts.told[0].text.startswith(friend.short),
+        "frienddeed": bool(facts.told) and facts.told[0].text.startswith((friend.short, "two ", "three ")),
         "friendtrade": _is_stated(friend, folk),
     }
     return frozenset(flag for flag, holds in flags.items() if holds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.story.domain import Brief, Character
@@ -71,8 +71,12 @@ class Portrait:
 def portraits_for(brief: Brief) -> tuple[Portrait, ...]:
     """Return the portraits that a story of this length bears, of the first people of whom something is known."""
     room = min(MOST_PORTRAITS, brief.words // WORDS_FOR_EACH)
-    found = (_portrait(person) for person in brief.characters)
-    return tuple(portrait for portrait in found if portrait.text)[:room]
+    found: list[Portrait] = []
+    for person in brief.characters:
+        portrait = _portrait(person, [one.beginning for one in found])
+        if portrait.text and len(found) < room:
+            found.append(portrait)
+    return tuple(found)
 
 
 def with_portraits(text: str, portraits: Sequence[Portrait], room: int) -> str:
@@ -90,7 +94,7 @@ def with_portraits(text: str, portraits: Sequence[Portrait], room: int) -> str:
 
 def portrait_of(person: Character) -> str:
     """Return a paragraph of how somebody looked and came to be; empty where nothing is known that can be told so."""
-    return _portrait(person).text
+    return _portrait(person, ()).text
 
 
 def _fitting(portraits: Sequence[Portrait], room: int) -> list[Portrait]:
@@ -108,12 +112,19 @@ def _fitting(portraits: Sequence[Portrait], room: int) -> list[Portrait]:
     return [portrait for portrait in kept if portrait.text]
 
 
-def _portrait(person: Character) -> Portrait:
+def _portrait(person: Character, told: Sequence[str]) -> Portrait:
     name = _called(person)
     if not name:
         return Portrait(person, "", "")
     looks, pronoun = _looks(person.looks, name)
-    return Portrait(person, looks, _by_pronoun(_beginning(person, name), name, pronoun))
+    beginnings = _beginnings(person, name)
+    fresh = (one for one in beginnings if one.startswith(name) or not any(_alike(one, other) for other in told))
+    return Portrait(person, looks, _by_pronoun(next(fresh, ""), name, pronoun))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Tell whether two sentences begin in the same words: "The first years of Ann", "The first years of Ben"."""
+    return one.split()[:3] == other.split()[:3]
 
 
 def _by_pronoun(beginning: str, name: str, pronoun: str) -> str:
@@ -195,8 +206,8 @@ def _is_noun(word: str) -> bool:
     return known.kind(word) == "thing" or word in {"eyes", "boots", "hands", "ears", "freckles", "paws", "trousers"}
 
 
-def _beginning(person: Character, name: str) -> str:
-    """Return a sentence that tells of somebody's beginnings as what is past, by their name."""
+def _beginnings(person: Character, name: str) -> Iterator[str]:
+    """Yield the sentences that tell of somebody's beginnings as what is past, by their name."""
     spoken_of = {name, person.name, person.name.split()[0]}
     names = "|".join(re.escape(one) for one in sorted(spoken_of, key=len, reverse=True))
     titles = "|".join(title.capitalize() for title in sorted(vocabulary().titles))
@@ -210,8 +221,7 @@ def _beginning(person: Character, name: str) -> str:
             for now, then in _AGO:
                 told = re.sub(now, then, told, flags=re.IGNORECASE)
             if not re.search(r"\b(?:it|its|itself)\b", told, re.IGNORECASE) or not _is_it(person):
-                return told[:1].upper() + told[1:]
-    return ""
+                yield told[:1].upper() + told[1:]
 
 
 def _is_it(person: Character) -> bool:

@@ -28,6 +28,9 @@ from tests.integration.story.street import about, telling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what must come: the machine may be busy."""
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARA, BEN, LOST = (f"character-00000000-0000-4000-8000-00000000000{digit}" for digit in (1, 2, 3))
 
@@ -119,7 +122,7 @@ async def test_without_authentication_there_is_no_token_to_pass_on(
 ) -> None:
     """Neither does a worker mint one."""
     async with telling(settings, library=library.port, secret=None) as user:
-        await user.reaches(await start(user, 5.0, MARA), gen.STATE_SUCCEEDED)
+        await user.reaches(await start(user, 5.0, MARA), gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
 
     assert [False, False] == ["authorization" in asked.metadata for asked in library.asked]
 
@@ -128,7 +131,7 @@ async def test_a_worker_speaks_for_the_owner(settings: JournalSettings, library:
     """With a token of a minute, in the trace of the call that asked for the story, and never for long."""
     async with telling(settings, library=library.port) as user:
         id_ = await start(traced(user), 5.0, MARA)
-        await user.reaches(id_, gen.STATE_SUCCEEDED)
+        await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
 
     server, worker = library.asked
     claims = jwt.decode(worker.token, SECRET, algorithms=["HS256"])
@@ -150,7 +153,7 @@ async def test_a_library_with_another_secret_is_a_fault_of_the_installation(
             await user.start(about({"id": MARA}))
         assert [id_] == await user.listed()
     async with telling(settings, library=library.port) as user:
-        failed = await user.reaches(id_, gen.STATE_FAILED)
+        failed = await user.reaches(id_, gen.STATE_FAILED, PATIENCE_SECONDS)
 
     assert ("INTERNAL", FOREIGN) == (refusal.value.code, refusal.value.message)
     assert FOREIGN == failed.failure.message
@@ -185,14 +188,14 @@ async def test_a_retry_from_the_loading_takes_the_characters_as_they_are_then(
     author = Hesitant(0)
     async with telling(settings, library=library.port, author=author) as user:
         id_ = await start(user, 5.0, MARA)
-        await user.reaches(id_, gen.STATE_FAILED)
+        await user.reaches(id_, gen.STATE_FAILED, PATIENCE_SECONDS)
         library.names[MARA], library.looks = "Maria", "She is small."
         await user.call("RetryGeneration", generation_id=id_)
-        await user.reaches(id_, gen.STATE_FAILED)
+        await user.reaches(id_, gen.STATE_FAILED, PATIENCE_SECONDS)
         assert 2 == len(library.asked)  # the server once, the worker once
         author.ready = True
         await user.call("RetryGeneration", generation_id=id_, from_stage="load_characters")
-        await user.reaches(id_, gen.STATE_SUCCEEDED)
+        await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
         log = await user.log(id_)
 
     assert 3 == len(library.asked)
@@ -211,10 +214,10 @@ async def test_who_is_gone_fails_the_story_and_who_is_back_lets_it_be_told(
         id_ = await start(user, 5.0, MARA, LOST)
     del library.names[LOST]
     async with telling(settings, library=library.port) as user:
-        failed = await user.reaches(id_, gen.STATE_FAILED)
+        failed = await user.reaches(id_, gen.STATE_FAILED, PATIENCE_SECONDS)
         library.names[LOST] = "Lotte"
         await user.call("RetryGeneration", generation_id=id_)
-        await user.reaches(id_, gen.STATE_SUCCEEDED)
+        await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
         log = await user.log(id_)
 
     assert "NOT_FOUND" == failed.failure.code
@@ -246,7 +249,7 @@ async def test_what_was_loaded_is_not_loaded_again(settings: JournalSettings, li
             await slow.process.wait()
         library.names.clear()  # whoever asked now would find nobody
         async with service("worker", folder=tmp_path, **process(settings, library, "0")):
-            await user.reaches(id_, gen.STATE_SUCCEEDED, 60.0)
+            await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
         log = await user.log(id_)
 
     assert 2 == len(library.asked)
@@ -267,7 +270,7 @@ async def test_a_worker_that_dies_while_it_asks_is_followed_by_one_that_asks(
             await doomed.process.wait()
         library.silent = False
         async with service("worker", folder=tmp_path, **process(settings, library, "0")):
-            await user.reaches(id_, gen.STATE_SUCCEEDED, 60.0)
+            await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
         log = await user.log(id_)
 
     assert [["Mara"]] == casts(log)

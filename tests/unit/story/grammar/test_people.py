@@ -8,6 +8,7 @@ import pytest
 
 from services.story.domain import Brief, Character
 from services.story.grammar.casting import cast
+from services.story.grammar.headings import headline
 from services.story.grammar.story import compose
 from services.story.grammar.world import Person, World
 from tests.unit.story.grammar.measure import text_of
@@ -126,6 +127,11 @@ def test_a_dozen_people_are_all_in_the_story_and_named_together() -> None:
 
         assert [] == [person.name for person in people if person.name not in text]
         assert len(text.split()) < words * 1.4
+
+
+def test_no_title_has_its_article_twice() -> None:
+    """A place may bring one along."""
+    assert "The Desert Expedition" == headline("the the desert expedition.")
 
 
 @pytest.mark.parametrize("words", LENGTHS)

@@ -85,6 +85,17 @@ def test_what_there_is_no_room_for_is_left_out() -> None:
     assert f"One.\n\n{looks}\n\nBen was small." == with_portraits("One.", both, len(looks.split()) + 3)
 
 
+def test_no_two_begin_in_the_same_words() -> None:
+    """Who would, tells the next thing that is known, or nothing."""
+    shared, own = "The first years of {} were spent at sea.", "In the end Cay came by night."
+    people = [Character(name, history=shared.format(name)) for name in ("Ann", "Ben")]
+    people.append(Character("Cay", history=f"{shared.format('Cay')} {own}"))
+
+    told = [one.text for one in portraits_for(Brief(characters=tuple(people), words=600))]
+
+    assert [shared.format("Ann"), own] == told
+
+
 def test_a_story_has_the_portraits_of_its_people_once() -> None:
     """In its first chapter, in the revised one as well."""
     brief = Brief(premise="A knight finds a door in the sea.", characters=(SILAS,), words=600, chapters=2)
