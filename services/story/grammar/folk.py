@@ -140,7 +140,7 @@ def _described(name: str, description: str, looks: str) -> Folk:
     description = _WISHES.sub("", description).strip()
     facts = read(description[:1].lower() + description[1:])
     being = next((noun for noun in facts.beings if noun.kind != "group" and not noun.plural and not noun.name), None)
-    said = re.findall(r"[a-z][a-z-]*", description.lower())
+    said = re.findall(r"[a-z][a-z-]*", (_manner(description) if aged else description).lower())
     traits = tuple(
         word for word in said if word in known.adjectives and (not being or word not in being.phrase.split())
     )
@@ -159,6 +159,12 @@ def _described(name: str, description: str, looks: str) -> Folk:
         age=_age(description),
     )
     return _of_the_library(one, aged) if aged else one
+
+
+def _manner(description: str) -> str:
+    """Return the sentence in which the library says what somebody is like: "She is brave, stubborn and kind."."""
+    found = _STATED.search(description)
+    return description[found.start() :].split(".", 1)[0] if found else ""
 
 
 def _of_the_library(one: Folk, aged: re.Match[str]) -> Folk:

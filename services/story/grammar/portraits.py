@@ -29,6 +29,11 @@ _PAST = {
 """What is a verb wherever it stands."""
 
 _MORE_PASTS = {"tilt": "tilted", "hum": "hummed", "behave": "behaved", "creak": "creaked", "dim": "dimmed"}
+_THEY_DO = frozenset(
+    {"wear", "move", "carry", "keep", "walk", "look", "stand", "behave", "tilt", "hum", "smell", "say"}
+)
+"""After "they … and" these are verbs: others may be anything ("small and light")."""
+
 _SUBJECTS = frozenset({"he", "she", "they", "it", "who", "which", "that", "nobody", "everybody", "somebody", "one"})
 _ADVERBS = frozenset({"never", "always", "often", "still", "only", "also", "now"})
 _NOW = re.compile(r"\b(?:will|shall|now|today|nowadays|these days|they say)\b", re.IGNORECASE)
@@ -170,8 +175,8 @@ def _in_the_past(said: Sequence[str], *, plural: bool) -> str:
         word = piece.strip(",.;:!?")
         before = _before(said, at)
         verb = _PAST.get(word) or (_past(word, plural=plural) if before in _SUBJECTS or at == 1 else None)
-        if verb is None and before in {"and", "but"}:
-            verb = None if _is_noun(word) else _past(word, plural=plural)
+        if verb is None and before in {"and", "but"} and not _is_noun(word) and (not plural or word in _THEY_DO):
+            verb = _past(word, plural=plural)
         if verb == "":
             return ""
         turned = turned or verb is not None

@@ -49,6 +49,12 @@ def test_the_pronoun_that_is_said_holds(description: str, looks: str, pronoun: s
         ("a snow leopard of 12 years, monk. He is playful.", "leopard", "animal", "a snow leopard"),
         ("an AI of 8 years, ice miner. She is cheerful.", "", "being", "a cheerful AI"),
         ("a keeper of bees of 30 years. She is honest.", "keeper", "person", "an honest keeper of bees"),
+        (
+            "a gnome of 92 years, keeper of an empty house. She is witty but sly. She likes what is broken.",
+            "gnome",
+            "being",
+            "a witty gnome",
+        ),
         ("a tree spirit of 1000 years, cartographer. He is kind.", "spirit", "being", "a kind tree spirit"),
         (
             "a clerk of 30 years. Lives in an old, silent tower. Wants a brave dog. Fears the cruel king.",
