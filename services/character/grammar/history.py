@@ -250,6 +250,7 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
         "bad": bad,
         "agewords": number_words(details.age),
         "ago": _ago(details.age, person, random),
+        "born": _years_ago(details.age),
         "place": random.choice(decks.texts(place)),
         "animalplace": random.choice(
             decks.texts(
@@ -277,6 +278,11 @@ def _two(words: Sequence[str]) -> tuple[str, str]:
     good = [word for word in words if word in traits().good]
     bad = [word for word in words if word in traits().bad]
     return (good[0], bad[0]) if good and bad else ("", "")
+
+
+def _years_ago(years: int) -> str:
+    """Say when one began that is so many years old."""
+    return "not long ago" if years < 1 else "a year ago" if years == 1 else f"{number_words(years)} years ago"
 
 
 def _ago(age: int, person: Person, random: Random) -> str:
