@@ -57,19 +57,14 @@ def cast(brief: Brief) -> World:
     random = Random(seed)
     facts = _facts(brief)
     request = Request(brief, facts, tuple(list_folk(brief, facts)))
-    doer = subject_of(brief, facts, request.folk)
-    if doer is not None:  # what others do and want is not said of the hero
-        request = replace(request, facts=replace(facts, deed="", want=""))
-    deed, facts = facts.deed if doer else "", request.facts
     genre = choose_genre(request, data, random)
     tone = choose_tone(brief, genre, data)
     plot = choose_plot(request, genre, data, random)
     solid = solid_thing(facts, plot)
     people = cast_persons(request, genre, random)
-    if doer is not None and deed:
-        facts = replace(facts, told=(_done_by(doer, deed, people.persons), *facts.told))
-        request = replace(request, facts=facts)
-    begun = frozenset({"begun"} if deed or facts.deed else ())
+    begun = frozenset({"begun"} if facts.deed else ())
+    facts = _as_done(request, people.persons)
+    request = replace(request, facts=facts)
     thing = _thing(solid, genre, data, random)
     home, far = _places(facts, genre, random)
     return World(
@@ -95,11 +90,17 @@ def cast(brief: Brief) -> World:
     )
 
 
-def _done_by(doer: Folk, deed: str, persons: Mapping[str, Person]) -> Retold:
-    """Tell a premise's deed of somebody who is not the hero."""
+def _as_done(request: Request, persons: Mapping[str, Person]) -> Facts:
+    """Return the facts with what others do and want told of them, and not of the hero."""
+    facts, doer = request.facts, subject_of(request.brief, request.facts, request.folk)
+    if doer is None:
+        return facts
+    if not facts.deed:
+        return replace(facts, want="")
     named = (one for one in persons.values() if one.name == doer.name or (not doer.name and one.noun == doer.noun))
     person = next(named, None)
-    return Retold("event", f"{person.short if person else with_article(doer.phrase or doer.noun)} {deed}", 0)
+    who = person.short if person else with_article(doer.phrase or doer.noun)
+    return replace(facts, deed="", want="", told=(Retold("event", f"{who} {facts.deed}", 0), *facts.told))
 
 
 def _facts(brief: Brief) -> Facts:

@@ -83,6 +83,14 @@ def test_what_others_do_is_not_said_of_the_hero(premise: str) -> None:
     assert f"Otis {found.told[0].text.split()[1]}" not in text_of(compose(Brief(premise, characters=(otis,), seed=1)))
 
 
+def test_what_is_missing_is_not_found_at_once() -> None:
+    """What others must find decides the plot all the same."""
+    premise = "Sheriff Dolores Pike has one day to find the missing silver bell of Dry Fork."
+    for seed in range(5):
+        brief = Brief(premise, characters=(Character("Otto", "a baker of 40 years. He is kind."),), seed=seed)
+        assert "found" != cast(brief).plot.key
+
+
 @pytest.mark.parametrize(
     ("premise", "description", "deed"),
     [
