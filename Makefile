@@ -66,8 +66,8 @@ bench: setup $(INSTALLED_BENCH) ## Measure, show the table and write docs/benchm
 	@$(BIN)/python -m bench
 
 .PHONY: proof
-proof: setup tracer ## Do every counted test to its full count (fifty minutes) and write docs/proof.md
-	$(call say,Proof: fifty minutes on two cores; leave the machine alone)
+proof: setup tracer ## Do every counted test to its full count (an hour and a half) and write docs/proof.md
+	$(call say,Proof: an hour and a half on two cores; leave the machine alone)
 	@rm -f $(PROOF_RECORDS)
 	@FABULA_PROOF=10 FABULA_PROOF_RECORDS=$(PROOF_RECORDS) $(BIN)/python -m pytest -s -m proof tests $(ARGS)
 	$(if $(ARGS),@echo "A part only: docs/proof.md stays as it is.",@$(BIN)/python scripts/proof_page.py $(PROOF_RECORDS))
