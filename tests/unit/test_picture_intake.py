@@ -58,8 +58,9 @@ async def test_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_reading_ends_when_nobody_waits_for_it_any_more() -> None:
     """Who goes away takes the process along, whatever it was about."""
+    before = _children()  # what other tests keep running
     reading = asyncio.create_task(PictureIntake().clean(bytes(MAX_FILE_BYTES), "data"))
-    while not (children := _children()):  # noqa: ASYNC110 - the kernel sets no events
+    while not (children := _children() - before):  # noqa: ASYNC110 - the kernel sets no events
         await asyncio.sleep(0.001)
     reading.cancel()
     await asyncio.wait([reading])
