@@ -5,7 +5,7 @@
 #   PYTHON       interpreter that .venv is made with (default: the first of python3, python3.13, … that is new enough)
 #   ARGS, TESTS  for `make test`: options for pytest, and what to run (default: all)
 #   TORCH_INDEX  address of a package index to take torch from, e.g. that of the CPU wheels on PyTorch's install page
-#   PICTURES     `make run PICTURES=no` sets up and starts stories only: no torch, a small download
+#   PICTURES     `make run PICTURES=no` does without pictures: stories and characters, no torch, a small download
 #   CHROMIUM     a Chromium or Chrome that is not found on PATH; for the browser tests
 
 SHELL := /bin/bash
@@ -24,7 +24,7 @@ ARGS ?=
 PROOF_RECORDS := $(CURDIR)/$(VENV)/proof.jsonl
 
 # Stamps: what stands in .venv, newer than the files it was made from.
-INSTALLED_STORIES := $(VENV)/.installed-stories
+INSTALLED_SMALL := $(VENV)/.installed-small
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TORCH := $(VENV)/.installed-torch
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -43,9 +43,9 @@ help: ## Show this list
 # --- everyday doors ---------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(GENERATED) ## Start everything on http://127.0.0.1:8080 (sets up what is missing; PICTURES=no: without torch)
-	$(call say,Starting Fabula; Ctrl-C stops it)
-	@exec $(BIN)/fabula up $(if $(filter no,$(PICTURES)),--generators story)
+run: $(GENERATED) ## Start everything on http://127.0.0.1:8080 (sets up what is missing; PICTURES=no: without pictures and torch)
+	$(call say,Starting Fabula$(if $(filter no,$(PICTURES)), without pictures$(comma) and so without avatars of characters); Ctrl-C stops it)
+	@exec $(BIN)/fabula up $(if $(filter no,$(PICTURES)),--generators story$(comma)character)
 
 .PHONY: setup
 setup: $(INSTALLED_DEV) $(GENERATED) ## Put everything for development into .venv (torch included)
@@ -66,8 +66,8 @@ bench: setup $(INSTALLED_BENCH) ## Measure, show the table and write docs/benchm
 	@$(BIN)/python -m bench
 
 .PHONY: proof
-proof: setup tracer ## Do every counted test to its full count (fifty minutes) and write docs/proof.md
-	$(call say,Proof: fifty minutes on two cores; leave the machine alone)
+proof: setup tracer ## Do every counted test to its full count (an hour and a half) and write docs/proof.md
+	$(call say,Proof: an hour and a half on two cores; leave the machine alone)
 	@rm -f $(PROOF_RECORDS)
 	@FABULA_PROOF=10 FABULA_PROOF_RECORDS=$(PROOF_RECORDS) $(BIN)/python -m pytest -s -m proof tests $(ARGS)
 	$(if $(ARGS),@echo "A part only: docs/proof.md stays as it is.",@$(BIN)/python scripts/proof_page.py $(PROOF_RECORDS))
@@ -108,17 +108,17 @@ $(BIN)/python:
 	@scripts/make-venv $(VENV)
 
 # The editable install generates the code of the contract, too (a build hook, see pyproject.toml).
-$(INSTALLED_STORIES): pyproject.toml constraints.txt | $(BIN)/python
-	$(call say,Installing what stories need (a download of about 34 MB))
+$(INSTALLED_SMALL): pyproject.toml constraints.txt | $(BIN)/python
+	$(call say,Installing what stories and characters need (a download of about 55 MB))
 	@rm -f $(GENERATED)
-	@$(PIP) install --constraint constraints.txt --editable '.[gateway,story,cli,embedded]'
+	@$(PIP) install --constraint constraints.txt --editable '.[gateway,story,character,cli,embedded]'
 	@touch $@
 
 $(INSTALLED_RUN): pyproject.toml constraints.txt | $(INSTALLED_TORCH)
-	$(call say,Installing what stories and pictures need)
+	$(call say,Installing what pictures need as well)
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[run]'
-	@touch $(INSTALLED_STORIES) $@
+	@touch $(INSTALLED_SMALL) $@
 
 # In a step of its own, so that its wheel can come from elsewhere.
 $(INSTALLED_TORCH): | $(BIN)/python
@@ -131,7 +131,7 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt | $(INSTALLED_TORCH)
 	$(call say,Installing everything for development)
 	@rm -f $(GENERATED)
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@touch $(INSTALLED_STORIES) $(INSTALLED_RUN) $@
+	@touch $(INSTALLED_SMALL) $(INSTALLED_RUN) $@
 
 # The peers that the benchmarks compare with.
 $(INSTALLED_BENCH): pyproject.toml constraints.txt | $(INSTALLED_DEV)
@@ -140,7 +140,7 @@ $(INSTALLED_BENCH): pyproject.toml constraints.txt | $(INSTALLED_DEV)
 	@touch $@
 
 # No stamp: just installed, so just generated. Else a .proto is newer than what was made from it.
-$(GENERATED): $(PROTOS) | $(if $(filter no,$(PICTURES)),$(INSTALLED_STORIES),$(INSTALLED_RUN))
+$(GENERATED): $(PROTOS) | $(if $(filter no,$(PICTURES)),$(INSTALLED_SMALL),$(INSTALLED_RUN))
 	@if [ -e $@ ]; then scripts/generate $(VENV); fi
 	@touch $@
 
@@ -185,7 +185,7 @@ docs: $(INSTALLED_DEV) ## Write the pages that are made from code
 constraints: ## Pin in constraints.txt what stands in .venv now
 	@scripts/freeze $(VENV) > constraints.txt.new
 	@mv constraints.txt.new constraints.txt
-	@for stamp in $(INSTALLED_STORIES) $(INSTALLED_RUN) $(INSTALLED_DEV); do if [ -e $$stamp ]; then touch $$stamp; fi; done
+	@for stamp in $(INSTALLED_SMALL) $(INSTALLED_RUN) $(INSTALLED_DEV); do if [ -e $$stamp ]; then touch $$stamp; fi; done
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages."
 
 .PHONY: clean

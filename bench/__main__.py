@@ -13,6 +13,7 @@ import uvloop
 
 from bench import (
     cancelling,
+    characters,
     fan_out,
     forecasting,
     gateway_memory,
@@ -44,6 +45,10 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "paint-previews": painting.previewed,
     "paint-together": painting.together,
     "paint-begin": painting.begun,
+    "character": characters.made,
+    "character-avatar": characters.avatar,
+    "character-relay": characters.relay,
+    "character-list": characters.listed,
     "forecast": forecasting.time_left,
     "growth-watchers": growth.watchers,
     "growth-sockets": fan_out.growth,

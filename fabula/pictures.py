@@ -1,7 +1,8 @@
-"""Reads pictures that somebody has uploaded, whatever they hold. Pure; it takes a while, so call it in a thread.
+"""Reads pictures that somebody has uploaded, whatever they hold. Pure.
 
 What a file is decides its decoder, never its name. Its pixels are counted before any is decoded, so that a small file
-which unfolds into a huge picture (a decompression bomb) is refused at the cost of its header.
+which unfolds into a huge picture (a decompression bomb) is refused at the cost of its header. Other files are made to
+keep decoders busy: what comes from outside is therefore read by way of `picture_intake`, in a process with bounds.
 """
 
 from __future__ import annotations
@@ -56,8 +57,7 @@ def clean(data: bytes) -> CleanPicture:
     Raises:
         InvalidRequest: it is none, too large, or damaged; the message says what to do.
     """
-    if len(data) > MAX_FILE_BYTES:
-        raise InvalidRequest(f"the picture's file has {len(data)} bytes: give one of at most {MAX_FILE_BYTES}")
+    refuse_large_file(data)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.width, image.height)
@@ -67,6 +67,8 @@ def clean(data: bytes) -> CleanPicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large() from None
+    except MemoryError:
+        raise InvalidRequest("the picture takes too much memory to read: make it smaller, or save it anew") from None
     except UnidentifiedImageError:
         raise InvalidRequest("the file is no picture that can be read: give a PNG, JPEG, WebP or GIF file") from None
     except Exception as error:  # damaged files make decoders raise anything
@@ -74,6 +76,12 @@ def clean(data: bytes) -> CleanPicture:
             f"the picture is damaged or cut off, and cannot be read to its end ({type(error).__name__}): save it anew, "
             "or upload it again"
         ) from error
+
+
+def refuse_large_file(data: bytes) -> None:
+    """Refuse a file of too many bytes, whatever it holds. Raises `InvalidRequest`."""
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidRequest(f"the picture's file has {len(data)} bytes: give one of at most {MAX_FILE_BYTES}")
 
 
 def _check_size(width: int, height: int) -> None:

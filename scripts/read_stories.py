@@ -3,6 +3,8 @@
 python scripts/read_stories.py                        # the table over the 100 premises
 python scripts/read_stories.py --read 0 7 22          # three of the stories in full
 python scripts/read_stories.py --premises tests/unit/story/grammar/premises_dev.json
+python scripts/read_stories.py --library 60           # sixty stories with characters of the library, at five lengths
+python scripts/read_stories.py --library 60 --words 600 --read 4 12
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -20,6 +24,7 @@ from services.story.domain import Brief, Character
 from services.story.grammar.story import Story, compose
 from services.story.keywords import missing_words
 from tests.unit.story.grammar.measure import faults, text_of
+from tests.unit.story.grammar.people import LENGTHS, SURE_FROM, brief_with_people, people_faults
 
 PREMISES = Path(__file__).parents[1] / "tests/unit/story/grammar/premises.json"
 ASKED = ("premise", "source", "title", "genre", "tone", "audience", "language", "words")
@@ -49,7 +54,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to measure each premise with")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the stories printed")
     parser.add_argument("--read", type=int, nargs="*", help="numbers of stories to print in full")
+    parser.add_argument("--library", type=int, default=0, help="so many stories with characters of the library")
+    parser.add_argument("--words", type=int, default=600, help="length of those that are printed")
     chosen = parser.parse_args()
+    if chosen.library:
+        read_people(chosen.read, chosen.words) if chosen.read else measure_people(chosen.library)
+        return
     entries = json.loads(chosen.premises.read_text(encoding="utf-8"))
     if chosen.read:
         for number in chosen.read:
@@ -95,6 +105,37 @@ def measure(entries: list[dict[str, object]], seeds: int) -> None:
     ):
         print(f"{kind:8} {counts.get(kind, 0)}")
     print(f"length / wanted: {min(lengths):.2f} to {max(lengths):.2f}, mean {sum(lengths) / len(lengths):.2f}")
+
+
+def read_people(numbers: list[int], words: int) -> None:
+    """Print stories with characters of the library, behind what a story gets of them."""
+    for number in numbers:
+        brief = brief_with_people(number, words)
+        print(f"\n===== {number}: {brief.premise}")
+        for person in brief.characters:
+            print(f"- {person.name}: {person.description}\n  {person.looks}\n  {person.history[:300]} …")
+        show(compose(brief))
+
+
+def measure_people(count: int) -> None:
+    """Print the table of faults and lengths of stories with characters of the library, with them and without."""
+    for words in LENGTHS:
+        counts: dict[str, int] = {}
+        told: list[float] = []
+        bare: list[float] = []
+        for number in range(count):
+            brief = brief_with_people(number, words)
+            story = compose(brief)
+            told.append(len(text_of(story).split()) / words)
+            bare.append(len(text_of(compose(replace(brief, characters=()))).split()) / words)
+            for kind, what in people_faults(story, brief):
+                counts[kind] = counts.get(kind, 0) + 1
+                print(f"{number:3} {words} words, {kind}: {what[:110]}")
+        found = ", ".join(f"{kind} {number}" for kind, number in sorted(counts.items())) or "no fault"
+        sure = "" if words >= SURE_FROM else " (lengths below 300 are not counted as faults)"
+        print(f"{words:5} words: {count} stories, {found}{sure}")
+        for name, lengths in (("with people", told), ("without", bare)):
+            print(f"      length / wanted {name}: {min(lengths):.2f} to {max(lengths):.2f}, mean {mean(lengths):.2f}")
 
 
 if __name__ == "__main__":

@@ -10,29 +10,43 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from fabula.api.story.v1 import story_pb2 as pb
 from fabula.engine.history import Snapshot, StageView
 from fabula.engine.ports import Entry, Tag
+from fabula.rpc.codec import ProtoCodec
+from fabula.rpc.kinds import CHARACTER, KINDS, STORY
+from services.character.codec import CharacterCodec
+from services.character.sheet import Character
+from services.story.codec import StoryCodec
 from services.story.domain import Story
 
 FOLDER = Path(__file__).parent / "histories"
 
+CODECS = {"story": ProtoCodec(STORY, StoryCodec()), "character": ProtoCodec(CHARACTER, CharacterCodec())}
+"""Of the kinds that histories are recorded of."""
+
+
+def kind_of(path: Path) -> str:
+    """Return of what kind a recorded generation is: its id begins with that."""
+    id_: str = json.loads(path.read_text())[0]["event"]["generationId"]
+    return id_.partition("-")[0]
+
 
 def load(path: Path) -> list[Entry]:
     """Return a recorded log as the entries that were stored."""
-    responses = [json_format.ParseDict(event, pb.WatchProgressResponse()) for event in json.loads(path.read_text())]
+    response = KINDS[kind_of(path)].response("WatchProgress")
+    responses: list[Any] = [json_format.ParseDict(event, response()) for event in json.loads(path.read_text())]
     return [
         Entry(response.event.sequence, Tag.STATE, response.SerializeToString(deterministic=True))
         for response in responses
     ]
 
 
-def save(path: Path, entries: Sequence[bytes]) -> None:
+def save(path: Path, entries: Sequence[bytes], kind: str = "story") -> None:
     """Write a log, one event to a line. Names of workers tell the machine they ran on: they are made up anew."""
     workers: dict[str, str] = {}
     lines: list[str] = []
     for data in entries:
-        response = pb.WatchProgressResponse.FromString(data)
+        response: Any = KINDS[kind].response("WatchProgress").FromString(data)
         for body in (response.event.claimed, response.event.released):
             if body.worker:
                 body.worker = workers.setdefault(body.worker, f"worker-{len(workers) + 1}")
@@ -58,9 +72,20 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "failure": snapshot.failure.code if snapshot.failure else "",
         "failed_stage": snapshot.failed_stage,
         "stages": {view.name: _stage(view) for view in snapshot.stages.values()},
-        "result": _digest(result.text) if isinstance(result, Story) else "",
+        "result": _result(result),
         "update_time": snapshot.update_time.isoformat(),
     }
+
+
+def _result(result: object) -> str:
+    """Return a line about what was made."""
+    match result:
+        case Story():
+            return _digest(result.text)
+        case Character(details=details) if details is not None:
+            return f"{details.first_name} {details.last_name}, {_digest(result.history)}, avatar {result.avatar.state}"
+        case _:
+            return ""
 
 
 def _stage(view: StageView) -> str:

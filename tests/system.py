@@ -19,7 +19,10 @@ from typing import Any, Self
 from fabula.cli.up_status import UpStatus, read_status
 
 FABULA = (sys.executable, "-m", "fabula.cli")
-START_SECONDS = 40.0
+START_SECONDS = 120.0
+"""Generous, on a busy machine: a system that dies is noticed at once. With pictures it waits 15 s for the painter."""
+
+REPLACE_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.05
 
@@ -69,6 +72,11 @@ class System:
     def story_address(self) -> str:
         """Where the story server is."""
         return f"127.0.0.1:{self.story_port}"
+
+    @property
+    def character_address(self) -> str:
+        """Where the character server is."""
+        return f"127.0.0.1:{self.character_port}"
 
     @property
     def image_address(self) -> str:
@@ -153,7 +161,7 @@ class System:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def until_replaced(self, name: str, old_pid: int, seconds: float = 20.0) -> int:
+    def until_replaced(self, name: str, old_pid: int, seconds: float = REPLACE_SECONDS) -> int:
         """Wait until a killed process is back and ready; return its new id."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

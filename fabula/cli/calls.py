@@ -69,7 +69,9 @@ class Commands:
         """Return a generation in short. An unknown id or a missing server is told at once, not watched for."""
         return self.call("GetGeneration", id_, view=GenerationView.GENERATION_VIEW_BASIC)
 
-    def follow(self, id_: str, view: View, after: int = 0, options: str = "") -> Followed:
+    def follow(
+        self, id_: str, view: View, after: int = 0, options: str = "", *, wait_for_start: bool = False
+    ) -> Followed:
         """Show a generation to the end of its run, or until Ctrl-C.
 
         Args:
@@ -77,12 +79,13 @@ class Commands:
             view: Shows it.
             after: The last event that the watcher has.
             options: What to give again to come back.
+            wait_for_start: Whether one that has not begun yet is waited for.
         """
         watch = Watch(id_, view, after)
 
         async def follow() -> Exit:
             async with self.servers.to(kind_behind(id_)) as server:
-                return await watch.follow(server.watch(id_, after))
+                return await watch.follow(server.watch(id_, after, wait_for_start=wait_for_start))
 
         try:
             return Followed(asyncio.run(follow()), watch.last)

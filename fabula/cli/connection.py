@@ -45,9 +45,11 @@ class Server:
         except Unavailable as error:
             raise self._told(error) from error
 
-    def watch(self, generation_id: str, after_sequence: int) -> AsyncIterator[Any]:
+    def watch(self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False) -> AsyncIterator[Any]:
         """Yield a generation's events to the end of its run, over as many connections as that takes."""
-        request = self.kind.request("WatchProgress")(generation_id=generation_id, after_sequence=after_sequence)
+        request = self.kind.request("WatchProgress")(
+            generation_id=generation_id, after_sequence=after_sequence, wait_for_start=wait_for_start
+        )
         return self._client.watch(request, self._caller, patience=WATCH_PATIENCE_SECONDS)
 
     async def stream(self, rpc: str, **fields: Any) -> AsyncGenerator[Any, None]:
@@ -86,6 +88,10 @@ class Servers:
     def __init__(self, address: str | None, token: str | None) -> None:
         self._address = address
         self._token = token
+
+    def elsewhere(self) -> Servers:
+        """Return the way to servers of other kinds than the one that the flag names, for the same user."""
+        return Servers(None, self._token)
 
     @property
     def kinds(self) -> list[Kind]:

@@ -124,6 +124,8 @@ def painter(address: str, settings: UpSettings) -> Finding:
             caller = Caller(token.get_secret_value() if token is not None else "")
             model = ask(IMAGE.request("GetModel")(), timeout=ENDPOINT_SECONDS, metadata=caller.metadata).model
     except grpc.RpcError:
+        if missing("painting"):
+            return note("painter", "none answers, and none can run here: see torch")
         return fine("painter", f"{named}; no worker has told what it can do yet")
     by = f"{model.name} and {model.refiner}" if model.refiner else model.name
     size, where = f"{model.default_width} × {model.default_height}", model.environment.device or "an unknown device"

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 from fabula.cli.calls import Commands
 from fabula.cli.connection import Server
 from fabula.cli.exits import Exit
-from fabula.cli.faces import FACES
+from fabula.cli.faces import FACES, Face
 from fabula.cli.image import ImageWishes, format_of, suffix_of
-from fabula.cli.image_telling import describe
+from fabula.cli.image_telling import AvatarTeller, describe
 from fabula.cli.output import put, say
 from fabula.cli.pane import Pane
 from fabula.cli.rendering import standing
@@ -36,12 +36,14 @@ class Output:
         force: Whether what lies there is replaced.
         quiet: Whether nothing is told but where they are.
         preview: How the terminal shows them while they form: "auto", or a `Way`.
+        label: What stands before the names of the files that were saved.
     """
 
     file: Path | None = None
     force: bool = False
     quiet: bool = False
     preview: str = "auto"
+    label: str = ""
 
     @property
     def options(self) -> str:
@@ -77,9 +79,29 @@ class ImageCommands(Commands):
         pane = _pane(output)
         return self._watch(id_, after, output, pane)
 
-    def _watch(self, id_: str, after: int, output: Output, pane: Pane | None) -> Exit:
-        view = view_of(FACES["image"], as_json=self.as_json, quiet=output.quiet, pane=pane)
-        followed = self.follow(id_, view, after, output.options)
+    def await_avatar(self, id_: str, output: Output) -> Exit:
+        """Watch an avatar, which the character service asks for, from its beginning, and save it.
+
+        Raises:
+            Unavailable: nobody paints here.
+        """
+        self.ask(IMAGE, "GetModel")
+        _check(output, 1)
+        face = replace(FACES["image"], teller=AvatarTeller)
+        return self._watch(id_, 0, output, _pane(output), face, wait_for_start=True)
+
+    def _watch(
+        self,
+        id_: str,
+        after: int,
+        output: Output,
+        pane: Pane | None,
+        face: Face = FACES["image"],
+        *,
+        wait_for_start: bool = False,
+    ) -> Exit:
+        view = view_of(face, as_json=self.as_json, quiet=output.quiet, pane=pane)
+        followed = self.follow(id_, view, after, output.options, wait_for_start=wait_for_start)
         if followed.code is not Exit.SUCCESS:
             return followed.code
         pictures = followed.last.image.pictures
@@ -135,7 +157,7 @@ class ImageCommands(Commands):
                 continue
             save(file, data, force=output.force)
             if not self.as_json:
-                put(str(file))
+                put(f"{output.label}{file}")
 
 
 async def _download(server: Server, id_: str, index: int) -> bytes:

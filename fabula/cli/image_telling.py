@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fabula.cli.telling import Item, Remark, Teller, count, took
@@ -26,6 +27,25 @@ class ImageTeller(Teller):
         """Return the line that says what came out of it."""
         image = response.image
         return f"Finished: {describe(image)}"
+
+
+class AvatarTeller(ImageTeller):
+    """Tells of a picture whose prompt was written by a service: what the model does not read of it is not told."""
+
+    def tell(self, response: Any) -> Iterator[Item]:
+        """Yield what a WatchProgressResponse brings."""
+        if response.event.WhichOneof("body") != "log_line":
+            yield from super().tell(response)
+
+    def finished(self, response: Any, body: Any) -> Item:
+        """Return what is told when a stage is finished."""
+        if response.WhichOneof("output") == "encoded":
+            return Remark(f"{body.stage} finished ({took(body)})", detail=True)
+        return super().finished(response, body)
+
+    def succeeded(self, _response: Any) -> str:
+        """Return the line that says what came out of it."""
+        return "The avatar is painted"
 
 
 def describe(image: Any) -> str:

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from fabula.api.character.v1.character_pb2 import Character, Details
 from fabula.cli.calls import Commands
-from fabula.cli.character_telling import introduction, sheet
+from fabula.cli.character_telling import avatar, introduction, sheet
 from fabula.cli.connection import Server
 from fabula.cli.exits import Exit
 from fabula.cli.files import read_file
-from fabula.cli.output import put, say
+from fabula.cli.output import put, put_text, say
 from fabula.cli.rendering import age
 from fabula.cli.watching import to_json
 from fabula.errors import InvalidRequest
@@ -58,12 +58,12 @@ class LibraryCommands(Commands):
     def repaint(self, id_: str, request_id: str) -> Exit:
         """Have a new avatar painted; print the generation that does."""
         answer = self.ask(CHARACTER, "RegenerateAvatar", character_id=id_, request_id=request_id)
-        avatar = answer.character.avatar.generation_id
+        picture = answer.character.avatar.generation_id
         if self.as_json:
             put(to_json(answer.character))
         else:
-            put(avatar)
-            say(f"Watch it with: fabula watch {avatar}")
+            put(picture)
+            say(f"Watch it with: fabula watch {picture} -o FILE")
         return Exit.SUCCESS
 
     def set(self, id_: str, changes: Sequence[str], history: Path | None, etag: str) -> Exit:
@@ -98,7 +98,9 @@ class LibraryCommands(Commands):
             put(to_json(character))
         else:
             say(f"{character.id}: {kept(character)}", only_people=True)
-            put(sheet(character))
+            put_text(sheet(character))
+            if told := avatar(character):
+                say(f"\n{told}", only_people=True)
         return Exit.SUCCESS
 
 

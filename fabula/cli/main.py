@@ -162,17 +162,22 @@ def character(
     language: character_with.Language = None,
     seed: Seed = None,
     avatar: character_with.Avatar = None,
+    output: character_with.SaveAs = None,
+    force: Force = False,
+    preview: Preview = "auto",
     request_id: RequestId = "",
     watch: WatchIt = True,
     address: Address = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Ask for a character, and watch it come to be."""
+    """Ask for a character, watch it come to be and its avatar form, and save that."""
     from fabula.cli.character_calls import CharacterWishes
+    from fabula.cli.image_calls import Output
 
     wishes = CharacterWishes(description, picture, style, language, seed, avatar)
-    raise typer.Exit(_characters(address, token, as_json=as_json).make(wishes, request_id, watch=watch))
+    commands = _characters(address, token, as_json=as_json)
+    raise typer.Exit(commands.make(wishes, Output(output, force, preview=preview), request_id, watch=watch))
 
 
 @app.command(rich_help_panel=RUNNING)

@@ -16,14 +16,12 @@ from rich.text import Text
 
 from fabula.api.generation.v1.generation_pb2 import Progress, State
 from fabula.cli.faces import Face
+from fabula.cli.output import WIDEST
 from fabula.cli.rendering import clock, remaining
 from fabula.cli.telling import Heading, Item, Passage, Remark
 
 if TYPE_CHECKING:
     from fabula.cli.pane import Pane
-
-WIDEST = 88
-"""Longer lines are hard to read."""
 
 REFRESHES_PER_SECOND = 8.0
 STYLES = {"info": "dim", "good": "bold green", "warning": "yellow", "error": "bold red"}
@@ -138,11 +136,12 @@ class ScreenView:
 
     def _remark(self, text: Text) -> None:
         """Print a line; above the picture where there is one, which is drawn again."""
+        copied = "fabula " in text.plain  # a command must not be cut in two
         if self._pane is None:
-            self._console.print(text, soft_wrap=True)
+            self._console.print(text, soft_wrap=copied)
             return
         with self._bar_away(), self._pane.away():
-            self._console.print(text, soft_wrap=True)
+            self._console.print(text, soft_wrap=copied)
 
     @contextmanager
     def _bar_away(self) -> Iterator[None]:

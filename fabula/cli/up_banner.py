@@ -37,7 +37,7 @@ def banner(settings: UpSettings, status: UpStatus, pending: Sequence[str] = ()) 
     """
     text = Text.assemble("\n", ("Fabula is ready: ", "bold"), (status.url, "bold underline"), "\n\n")
     for name, value in _rows(settings, status, pending):
-        text.append(f"  {name:<15}", "dim").append(f"{value}\n")
+        text.append(f"  {name:<18}", "dim").append(f"{value}\n")
     text.append("\nOpen the page, or:", "dim")
     for kind, address in status.addresses.items():
         if example := _EXAMPLES.get(kind):
@@ -54,6 +54,8 @@ def _rows(settings: UpSettings, status: UpStatus, pending: Sequence[str]) -> Ite
             name, setting, bundled = _MAKERS[kind]
             later = "; still loading" if f"{kind}-worker" in pending else ""
             yield name, f"{getattr(settings, setting) or bundled}{later}"
+    if "character" in status.addresses and "image" not in status.addresses:
+        yield "avatars", "none: no pictures are painted here"
     journal = f"a private nats-server at {status.nats_url}" if status.nats_url else "the NATS server of FABULA_NATS_URL"
     yield "journal", journal
     yield "data", str(settings.data_dir) if status.nats_url else "in that NATS server"

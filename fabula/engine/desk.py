@@ -42,6 +42,7 @@ class Desk:
         clock: The meter's clock.
         is_cancelled: Whether the user has asked to cancel.
         resumed: Whether the stage was at work before, and has not begun again since.
+        trace_id: W3C trace id of the call that the work is part of; empty where nobody traces.
     """
 
     stage: Stage
@@ -54,6 +55,7 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
     is_cancelled: Callable[[], bool] = lambda: False
     resumed: bool = False
+    trace_id: str = ""
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
 

@@ -26,6 +26,11 @@ class StageContext(Protocol):
         ...
 
     @property
+    def trace_id(self) -> str:
+        """W3C trace id of the call that the work is part of; empty where nobody traces."""
+        ...
+
+    @property
     def written(self) -> str:
         """The text this stage has in the log from before an interruption; empty at a fresh start."""
         ...

@@ -294,7 +294,7 @@ class Run:
         if desk is None or desk.stage.name != stage.name:
             shop, address = self._shop, self._claim.address
             desk = Desk(stage, address, shop.blobs, self._timings, self._meter, self._emit, self._show)
-            desk.is_cancelled = self._is_cancelled
+            desk.is_cancelled, desk.trace_id = self._is_cancelled, self._claim.snapshot.trace_id
             self._desk = desk
             view = self._claim.snapshot.stages.get(stage.name)
             if view is None or view.finished:

@@ -57,8 +57,10 @@ class Contract(Protocol):
         """Its events as protobuf."""
         ...
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> object:
+    async def accept(self, call: Call, request: Any, address: Address, stores: Stores) -> object:
         """Return what a valid StartGenerationRequest asks for, defaults filled in; large parts go to the blobs.
+
+        What has to be asked of other services is asked as `call.caller`: with its token and trace, by its deadline.
 
         Raises:
             InvalidRequest: something is wrong that the proto's rules cannot say.
@@ -110,7 +112,7 @@ class GenerationService:
         request_id = request.request_id or str(uuid.uuid4())
         address = address_of(self.kind.name, call.owner, request_id)
         digest = _digest(request)
-        asked = await self._contract.accept(request, address, self._stores)
+        asked = await self._contract.accept(call, request, address, self._stores)
         body = Accepted(self.kind.name, call.owner, request_id, asked, digest)
         event = Event(1, body, State.QUEUED, Progress(), time=datetime.now(UTC), trace_id=call.trace_id)
         entry = self._codec.encode(address.id, event)

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from fabula.settings.base import Settings
 from fabula.settings.parts import (
     CharacterBindSettings,
     CharacterClientSettings,
@@ -26,12 +27,12 @@ from fabula.settings.security import TlsSettings
 from fabula.settings.values import NatsUrl, home_of_data
 
 
-class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings):
-    """Which generators there are in this installation, and where."""
+class GeneratorNamesSettings(Settings):
+    """Which generators there are in this installation."""
 
     generators: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators of this installation, with commas between, e.g. `story`: the gateway has doors for these, `fabula up`
-    runs these. Not set: all there are (`story,character,image`)."""
+    runs these, and characters have avatars where `image` is one. Not set: all there are (`story,character,image`)."""
 
     @field_validator("generators", mode="before")
     @classmethod
@@ -41,7 +42,8 @@ class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClie
     @field_validator("generators")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = [field.removesuffix("_address") for field in cls.model_fields if field.endswith("_address")]
+        addresses = [field for field in GeneratorsSettings.model_fields if field.endswith("_address")]
+        known = [field.removesuffix("_address") for field in addresses]
         if set(names) - set(known):
             raise ValueError(f"should be some of {', '.join(known)}, with commas between")
         return names
@@ -49,6 +51,10 @@ class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClie
     def has(self, kind: str) -> bool:
         """Say whether the generator of this name is part of the installation."""
         return not self.generators or kind in self.generators
+
+
+class GeneratorsSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings, GeneratorNamesSettings):
+    """Which generators there are in this installation, and where."""
 
     def address_of(self, kind: str) -> str:
         """Return where the generator of this name is found, `HOST:PORT`."""
@@ -68,7 +74,7 @@ class StorySettings(ServerSettings, WorkerSettings):
     """Settings of a story server and a worker in one process."""
 
 
-class CharacterServerSettings(JournalSettings, CharacterBindSettings, ImageClientSettings):
+class CharacterServerSettings(JournalSettings, CharacterBindSettings, ImageClientSettings, GeneratorNamesSettings):
     """Settings of a character server."""
 
 

@@ -1,5 +1,7 @@
 // The form for a story, and what all forms have in common: what is wished for becomes a request.
 
+import { chosenCast } from "./cast_choice.js";
+
 const $ = (id) => document.getElementById(id);
 const TEXTS = ["premise", "title", "genre", "tone", "audience", "instructions"];
 const NUMBERS = ["words", "chapters"];
@@ -12,11 +14,12 @@ export function storyWishes() {
     const [name, ...rest] = line.split(":");
     return { name: name.trim(), description: rest.join(":").trim() };
   });
-  if (characters.length) request.characters = characters;
+  const cast = [...chosenCast(), ...characters];
+  if (cast.length) request.characters = cast;
   return request;
 }
 
-function drawId() {
+export function drawId() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -25,7 +28,7 @@ function drawId() {
 // twice are one generation. `first` is the field that a problem belongs to which names none of the form's.
 export function wireForm(form, read, start, first) {
   const button = form.querySelector("[type=submit]"), more = form.querySelector("details");
-  const problemShown = form.querySelector(".problem"), file = form.querySelector("[type=file]");
+  const problemShown = form.querySelector(":scope > .problem"), file = form.querySelector("[type=file]");
   const say = (text) => { problemShown.textContent = text; problemShown.hidden = !text; };
   let requestId = drawId();
   form.addEventListener("input", () => { requestId = drawId(); });

@@ -1,43 +1,41 @@
 // Puts the page together: what the address says is what is shown.
 
 import * as api from "./api.js";
-import { offerTemplates, storyWishes, wireForm } from "./form.js";
+import { offerCast } from "./cast_choice.js";
+import { characterWishes } from "./character_form.js";
+import { CHARACTER } from "./character_view.js";
+import { clearButtons, showButtons } from "./controls.js";
+import { storyWishes, wireForm } from "./form.js";
 import { ENDED } from "./generation.js";
-import { offerModel, pictureWishes } from "./picture_form.js";
+import { LibraryView } from "./library.js";
+import { isMissing, isOffered, lookForOffers } from "./offers.js";
+import { pictureWishes } from "./picture_form.js";
 import { PICTURE } from "./picture_view.js";
 import { Shelf } from "./shelf.js";
 import { Watcher } from "./socket.js";
 import { STORY } from "./view.js";
-import { buttonsFor, element, kindOf, showTimes } from "./work.js";
+import { kindOf, showTimes } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
-const KINDS = { story: STORY, image: PICTURE };
-const WORDS = {
-  retry: "Try again", resume: "Go on", pause: "Pause", cancel: "Cancel",
-  copy: "Copy Markdown", download: "Download", delete: "Delete",
+const KINDS = { story: STORY, image: PICTURE, character: CHARACTER };
+const PLACES = { // what stands in the address -> what is shown, of which kind
+  "": { shown: "form", kind: "story" },
+  picture: { shown: "picture-form", kind: "image" },
+  character: { shown: "character-form", kind: "character" },
+  characters: { shown: "library", kind: "character" },
 };
-const PICTURE_FORM = "picture"; // in the address
-const PAINTER_LOOK = 3000; // milliseconds
+const LISTS = { story: "stories", image: "images", character: "characters" };
+const NOUNS = { story: "stories", image: "pictures", character: "characters" };
 
 let kind = STORY;      // of the one that is open
 let open = null;       // the one that is open
 let wish = "";         // what it was asked for
 let drawing = false;   // whether a frame is asked for
 const shelf = new Shelf(["stories"]);
+const library = new LibraryView(askForToken);
 
 const watcher = new Watcher(api.token, {
-  response(response) {
-    const before = open.state;
-    kind.fold(open, response, performance.now());
-    if (open.state !== before) refreshShelf();
-    draw();
-  },
-  ended() { draw(); refreshShelf(); },
-  problem(problem) {
-    if (problem.code === "UNAUTHENTICATED") askForToken();
-    else if (problem.code === "NOT_FOUND") sayThereIsNone();
-    else giveNotice(problem.message);
-  },
+  problem: tell,
   unauthenticated: askForToken,
   connection(state, wait) {
     if (open) open.stale = state !== "open";
@@ -52,6 +50,27 @@ const watcher = new Watcher(api.token, {
   },
 });
 
+const watching = { // the one that is open
+  response(response) {
+    const before = open.state;
+    kind.fold(open, response, performance.now());
+    if (open.state !== before) refreshShelf();
+    draw();
+  },
+  ended() {
+    kind.ended?.();
+    draw();
+    refreshShelf();
+  },
+  problem: tell,
+};
+
+function tell(problem) {
+  if (problem.code === "UNAUTHENTICATED") askForToken();
+  else if (problem.code === "NOT_FOUND") sayThereIsNone();
+  else giveNotice(problem.message);
+}
+
 // Draws once a frame at most, however many events come in.
 function draw() {
   if (drawing) return;
@@ -62,28 +81,9 @@ function draw() {
     const following = kind === STORY && innerHeight + scrollY >= document.body.scrollHeight - 60;
     kind.show(open, wish);
     showTimes(open, performance.now());
-    showButtons();
+    showButtons(open, kind, press);
     if (following && !ENDED.has(open.state)) scrollTo({ top: document.body.scrollHeight });
   });
-}
-
-function showButtons() {
-  const names = buttonsFor(open, kind.results(open));
-  if ($("actions").dataset.names !== names.join()) replaceButtons(names);
-  const pause = $("actions").querySelector('[data-name="pause"]');
-  if (pause) pause.disabled = Boolean(open.pending);
-}
-
-function replaceButtons(names) {
-  $("actions").dataset.names = names.join();
-  const focused = document.activeElement?.dataset?.name;
-  $("actions").replaceChildren(...names.map((name) => {
-    const button = element("button", { type: "button", text: WORDS[name], onclick: () => press(name, button) });
-    button.dataset.name = name;
-    if (["retry", "resume"].includes(name)) button.className = "primary";
-    return button;
-  }));
-  if (focused) $("actions").querySelector(`[data-name="${focused}"]`)?.focus();
 }
 
 async function press(name, button) {
@@ -95,16 +95,19 @@ async function press(name, button) {
     giveNotice(problem.message);
   } finally {
     button.disabled = false;
-    if (open) showButtons();
+    if (open) showButtons(open, kind, press);
   }
 }
 
 const deeds = {
-  async retry({ id, sequence }) { await api.command(id, "retry"); watcher.watch(id, sequence); },
+  async retry({ id, sequence }) { 
+    await api.command(id, "retry");
+    watcher.watch(id, watching, { ...kind.watching, cursor: sequence });
+  },
   resume: ({ id }) => api.command(id, "resume"),
   pause: ({ id }) => api.command(id, "pause"),
   cancel: ({ id }) => api.command(id, "cancel"),
-  async delete({ id }) { await api.remove(id); location.hash = kind === PICTURE ? PICTURE_FORM : ""; },
+  async delete({ id }) { await api.remove(id); location.hash = kind === PICTURE ? "picture" : ""; },
 };
 
 function giveNotice(text) {
@@ -112,44 +115,59 @@ function giveNotice(text) {
   $("notice").hidden = !text;
 }
 
-function sayThereIsNone() {
+async function sayThereIsNone() {
+  const missing = open;
+  if (!missing || await kind.remains?.(missing) || open !== missing) return;
   $("generation").hidden = true;
   giveNotice(`There is no such ${kind.noun} here.`);
 }
 
-async function show() {
+// What the address says; where nothing of that kind is offered, what there is instead.
+function placeNow() {
   const place = decodeURIComponent(location.hash.slice(1));
+  if (!PLACES[place] || !isMissing(PLACES[place].kind)) return place;
+  return Object.keys(PLACES).find((other) => isOffered(PLACES[other].kind)) ?? place;
+}
+
+async function show() {
+  const place = placeNow(), shown = PLACES[place]?.shown ?? "generation";
   giveNotice("");
-  $("form").hidden = Boolean(place);
-  $("picture-form").hidden = place !== PICTURE_FORM;
-  $("generation").hidden = !place || place === PICTURE_FORM;
+  for (const id of ["form", "picture-form", "character-form", "library", "generation"]) $(id).hidden = id !== shown;
   showSwitch(place);
   shelf.mark(place);
-  if ($("generation").hidden) {
-    close();
-    watcher.stop();
-    document.title = "Fabula";
-    refreshShelf();
-    return;
-  }
-  if (open?.id === place) return;
-  begin(place);
+  if (shown === "generation") return showGeneration(place);
+  close();
+  watcher.stop();
+  document.title = shown === "library" ? "My characters · Fabula" : "Fabula";
+  refreshShelf();
+  if (shown === "library") library.refresh();
+  showCastChoice();
+}
+
+function showCastChoice() {
+  if (isOffered("character") && !$("form").hidden && $("more").open) offerCast();
+}
+
+async function showGeneration(id) {
+  if (open?.id === id) return;
+  begin(id);
   try {
-    const { request } = await api.getGeneration(place);
-    if (open?.id !== place) return;
+    const { request } = await api.getGeneration(id);
+    if (open?.id !== id) return;
     wish = kind.wish(request);
     open.request ??= request; // a snapshot does not bring it
     draw();
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
-    if (problem.code === "UNAUTHENTICATED") askForToken();
-    else if (problem.code === "NOT_FOUND") sayThereIsNone();
+    if (["UNAUTHENTICATED", "NOT_FOUND"].includes(problem.code)) tell(problem);
   }
 }
 
 function showSwitch(place) {
-  $("switch").hidden = !$("generation").hidden || !shelf.whats.includes("images");
-  for (const link of $("switch").querySelectorAll("a")) {
+  const links = [...$("switch").querySelectorAll("a")];
+  for (const link of [...links, ...document.querySelectorAll(".shelf .new")]) link.hidden = !isOffered(link.dataset.kind);
+  $("switch").hidden = !$("generation").hidden || links.filter((link) => !link.hidden).length < 2;
+  for (const link of links) {
     if (link.getAttribute("href") === `#${place}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -160,20 +178,21 @@ function begin(id) {
   kind = KINDS[kindOf(id)] || STORY;
   $("generation").dataset.kind = kindOf(id);
   open = kind.empty(id);
-  watcher.watch(id);
+  watcher.watch(id, watching, kind.watching);
+  kind.opened?.(open, { watcher, draw, notice: giveNotice });
   scrollTo({ top: 0 });
   draw();
 }
 
 // Forgets the one that was open, and takes what it showed off the page.
 function close() {
+  if (open) watcher.leave(open.id);
   kind.clear();
   open = null;
   wish = "";
-  delete $("actions").dataset.names;
-  $("actions").replaceChildren();
+  clearButtons();
   $("text").replaceChildren();
-  for (const id of ["colophon", "revision-box", "outline-box", "reviews-box"]) $(id).hidden = true;
+  for (const id of ["colophon", "revision-box", "outline-box", "reviews-box", "cast-shown"]) $(id).hidden = true;
 }
 
 async function refreshShelf() {
@@ -207,36 +226,29 @@ function wire(form, read, what, first) {
 }
 wire($("form"), storyWishes, "stories", $("premise"));
 wire($("picture-form"), pictureWishes, "images", $("prompt"));
+wire($("character-form"), characterWishes, "characters", $("character-description"));
 addEventListener("hashchange", show);
+$("more").addEventListener("toggle", showCastChoice);
 setInterval(() => { if (open) showTimes(open, performance.now()); }, 1000);
 
-// Offers pictures where there is a service that paints them, and looks again while it has no model yet.
-async function lookForPainter() {
-  try {
-    offerModel((await api.getModel()).model);
-    $("painter-hint").hidden = true;
-  } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
-    if (["NOT_FOUND", "UNAUTHENTICATED"].includes(problem.code)) return;
-    $("painter-hint").hidden = false;
-    setTimeout(lookForPainter, PAINTER_LOOK);
-  }
-  if (shelf.whats.includes("images")) return;
-  shelf.whats.push("images");
-  $("new-picture").hidden = false;
-  $("shelf-title").textContent = "My stories and pictures";
-  showSwitch(decodeURIComponent(location.hash.slice(1)));
+// Shows what is offered by now, and nothing else.
+function showOffers() {
+  const kinds = Object.keys(LISTS).filter(isOffered), nouns = kinds.map((each) => NOUNS[each]);
+  shelf.whats = kinds.map((each) => LISTS[each]);
+  $("shelf-title").textContent = `My ${[nouns.slice(0, -1).join(", "), ...nouns.slice(-1)].filter(Boolean).join(" and ")}`;
+  $("paint-avatar-field").hidden = !isOffered("image");
+  $("cast-field").hidden ||= !isOffered("character");
+  const place = placeNow(), shown = PLACES[place]?.shown;
+  if (shown && $(shown).hidden) return show();
+  showSwitch(place);
   refreshShelf();
+  showCastChoice();
+  draw();
 }
 
-async function look() {
+function look() {
   show();
   refreshShelf();
-  lookForPainter();
-  try {
-    if ($("template").options.length === 1) offerTemplates((await api.listTemplates()).templates);
-  } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;  // without templates the form works as well
-  }
+  lookForOffers(showOffers);
 }
 look();

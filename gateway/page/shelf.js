@@ -5,10 +5,12 @@ import { element, kindOf, stateWord } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 20, LOOK_AGAIN = 3000;
+const KINDS = { image: "Picture · ", character: "Character · " };
+const AVATAR = /^character-.*\.avatar-/; // the request ids of pictures that are painted for characters: shown with these
 
 export class Shelf {
   constructor(whats) {
-    this.whats = whats; // "stories", "images": what is listed
+    this.whats = whats; // "stories", "images", "characters": what is listed
   }
 
   // Shows the first page. One whose service does not answer is left out, and asked again after a while.
@@ -53,8 +55,11 @@ export class Shelf {
 
 async function fill(source) {
   try {
-    const { generations, nextPageToken } = await source.list(source.token);
-    Object.assign(source, { found: generations, token: nextPageToken, more: Boolean(nextPageToken) });
+    while (source.more && !source.found.length) {
+      const { generations, nextPageToken } = await source.list(source.token);
+      const found = generations.filter(({ requestId }) => !AVATAR.test(requestId));
+      Object.assign(source, { found, token: nextPageToken, more: Boolean(nextPageToken) });
+    }
   } catch (problem) {
     if (!(problem instanceof api.Problem) || problem.code === "UNAUTHENTICATED") throw problem;
     Object.assign(source, { more: false, silent: true });
@@ -62,7 +67,7 @@ async function fill(source) {
 }
 
 function item(generation) {
-  const what = kindOf(generation.id) === "image" ? "Picture · " : "";
+  const what = KINDS[kindOf(generation.id)] ?? "";
   const link = element("a", { href: `#${generation.id}` },
     element("span", { text: generation.title || "Untitled" }),
     element("small", { text: `${what}${stateWord(generation)} · ${when(generation.createTime)}` }));

@@ -4,6 +4,7 @@ import { ENDED, emptyGeneration, foldGeneration, voided } from "./generation.js"
 
 export function emptyStory(id) {
   return Object.assign(emptyGeneration(id), {
+    cast: null,          // who is in it, with what the library knows of them
     outline: null,
     texts: new Map(),    // stage -> text written so far
     chapters: new Map(), // "write-N" -> chapter, once it is complete
@@ -21,6 +22,7 @@ const takes = {
   },
   stageRestarted(story, { stage }) { story.texts.delete(stage); },
   stageFinished(story, { stage }, response) {
+    if (response.cast) story.cast = response.cast.characters || [];
     if (response.outline) story.outline = response.outline;
     if (response.chapter) story.chapters.set(stage, response.chapter);
     if (response.draft) story.drafts.set(stage, response.draft.chapters || []);

@@ -1,5 +1,7 @@
 // Shows a story. Content is only ever set as text.
 
+import { showCast } from "./cast_shown.js";
+import { showChapters, showParagraphs } from "./prose.js";
 import { chaptersOf, emptyStory, foldStory, markdownOf, revisionOf, titleOf } from "./story.js";
 import { element, fileName, say, showWork } from "./work.js";
 
@@ -12,6 +14,7 @@ function showStory(story, premise) {
   const wished = story.request?.premise || premise;
   say($("wish"), wished);
   $("wish").hidden = !wished;
+  showCast(story);
   showWork(story);
   const chapters = chaptersOf(story), planned = story.outline?.chapters?.length || 0;
   showChapters($("text"), chapters, Math.max(planned, chapters.length) > 1, story.state === "STATE_RUNNING");
@@ -19,27 +22,6 @@ function showStory(story, premise) {
   showOutline(story.outline);
   showReviews([...story.reviews.values()]);
   showColophon(story.result);
-}
-
-function showChapters(target, chapters, several, growing) {
-  while (target.children.length > chapters.length) target.lastChild.remove();
-  chapters.forEach(({ title, text = "" }, index) => {
-    if (!target.children[index]) target.append(element("section", {}, element("h2"), element("div")));
-    const [heading, body] = target.children[index].children;
-    say(heading, title || "");
-    heading.hidden = !title || !several;
-    showParagraphs(body, text);
-    target.children[index].classList.toggle("growing", growing && index === chapters.length - 1);
-  });
-}
-
-function showParagraphs(target, text) {
-  const paragraphs = text.split(/\n\s*\n/).map((each) => each.trim()).filter(Boolean);
-  while (target.children.length > paragraphs.length) target.lastChild.remove();
-  paragraphs.forEach((paragraph, index) => {
-    if (!target.children[index]) target.append(element("p"));
-    say(target.children[index], paragraph);
-  });
 }
 
 function showRevision(story) {

@@ -9,7 +9,7 @@ const STATES = {
   STATE_QUEUED: "Waiting", STATE_RUNNING: "Writing", STATE_PAUSED: "Paused",
   STATE_SUCCEEDED: "Done", STATE_FAILED: "Failed", STATE_CANCELLED: "Cancelled",
 };
-const AT_WORK = { image: "Painting" }; // what running is called, where it is not writing
+const AT_WORK = { image: "Painting", character: "Making" }; // what running is called, where it is not writing
 const PENDING = { PENDING_REQUEST_CANCEL: "Cancelling", PENDING_REQUEST_PAUSE: "Pausing" };
 
 export const kindOf = (id) => id.slice(0, id.indexOf("-"));

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +9,13 @@ from typing import Any
 
 from fabula.api.character.v1 import character_pb2 as pb
 from fabula.engine.ports import Address, BlobInfo, own_blobs
-from fabula.errors import InvalidRequest
-from fabula.pictures import PNG_TYPE, CleanPicture, clean
+from fabula.errors import Conflict, InvalidRequest
+from fabula.picture_intake import PictureIntake
+from fabula.pictures import PNG_TYPE, CleanPicture
 from fabula.rpc.client import Client
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER, Kind
-from fabula.rpc.stores import Stores, StreamMethod, UnaryMethod
+from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from services.character.codec import CharacterCodec
 from services.character.library import Library
 from services.character.orders import order_from_message
@@ -23,8 +23,7 @@ from services.character.sheet import Order, PictureRef
 from services.character.texts import plain_line, says_something
 from services.character.watching import CharacterWatch
 
-PICTURES_AT_ONCE = 2
-"""Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""
+_NO_PICTURES = "there is no image service in this installation (FABULA_GENERATORS)"
 
 
 class CharacterContract:
@@ -32,12 +31,15 @@ class CharacterContract:
 
     Args:
         images: To the image service; None: avatars cannot be watched from here.
+        paints: Whether the installation has an image service. Where it has none, a request that does not say whether it
+            wants an avatar gets none, and one that wants one is refused: it would wait for ever.
     """
 
-    def __init__(self, images: Client | None = None) -> None:
+    def __init__(self, images: Client | None = None, *, paints: bool = True) -> None:
         self._images = images
+        self._paints = paints
         self._codec = ProtoCodec(CHARACTER, CharacterCodec())
-        self._decoding = asyncio.Semaphore(PICTURES_AT_ONCE)
+        self._intake = PictureIntake()
 
     @property
     def kind(self) -> Kind:
@@ -49,15 +51,15 @@ class CharacterContract:
         """Their events."""
         return self._codec
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
+    async def accept(self, _call: Call, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request; its picture goes to the blobs."""
         character: pb.CharacterRequest = request.character
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
-        order = order_from_message(character, seed=seed)
+        order = self._honest(order_from_message(character, seed=seed), character)
         if not character.HasField("picture"):
             _check_description(order)
             return order
-        picture = await self._cleaned(character.picture)
+        picture = await self._intake.clean(character.picture.data, "character.picture.data")
         kept = _picture(plain_line(character.picture.name), picture, address)
         await stores.blobs.put(kept.blob.name, picture.data, PNG_TYPE)
         return replace(order, picture=kept)
@@ -71,7 +73,7 @@ class CharacterContract:
             "UpdateCharacter": library.update,
             "SaveCharacter": library.save,
             "DiscardCharacter": library.discard,
-            "RegenerateAvatar": library.regenerate_avatar,
+            "RegenerateAvatar": library.regenerate_avatar if self._paints else _paint_nothing,
         }
 
     def streaming(self, _stores: Stores) -> Mapping[str, StreamMethod]:
@@ -84,12 +86,18 @@ class CharacterContract:
             return {}
         return {"WatchCharacter": CharacterWatch(stores, watch, self._images).watch}
 
-    async def _cleaned(self, picture: pb.Source) -> CleanPicture:
-        try:
-            async with self._decoding:
-                return await asyncio.to_thread(clean, picture.data)
-        except InvalidRequest as error:
-            raise InvalidRequest(error.message, (("character.picture.data", error.message),)) from error
+    def _honest(self, order: Order, character: pb.CharacterRequest) -> Order:
+        """Return the order without an avatar that nobody would paint; refuse it where one is asked for by name."""
+        if self._paints:
+            return order
+        if character.generate_avatar:
+            problem = f"{_NO_PICTURES}: leave it out, or say false"
+            raise InvalidRequest(problem, (("character.generate_avatar", problem),))
+        return replace(order, generate_avatar=False)
+
+
+async def _paint_nothing(_call: Call, _request: Any) -> pb.RegenerateAvatarResponse:
+    raise Conflict(f"{_NO_PICTURES}: this character cannot be painted here")
 
 
 def _picture(label: str, picture: CleanPicture, address: Address) -> PictureRef:

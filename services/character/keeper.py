@@ -27,7 +27,7 @@ from services.character.portrait import portrait_of
 from services.character.sheet import Avatar, AvatarState, Character
 from services.character.shelf import Shelf
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 """How often a keeper looks for what is to be done, unless it is told."""
 
 CALLS_AT_ONCE = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
@@ -12,7 +11,8 @@ from typing import Any
 from fabula.api.image.v1 import image_pb2 as pb
 from fabula.engine.ports import Address, BlobInfo, own_blobs
 from fabula.errors import InvalidRequest, Unavailable
-from fabula.pictures import PNG_TYPE, CleanPicture, clean
+from fabula.picture_intake import PictureIntake
+from fabula.pictures import PNG_TYPE, CleanPicture
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import IMAGE, Kind
 from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
@@ -23,9 +23,6 @@ from services.image.domain import Order, SourceRef
 from services.image.downloads import download
 from services.image.orders import order_from_message, plain_line
 
-SOURCES_AT_ONCE = 2
-"""Uploaded pictures that are decoded at a time: each may take a few hundred megabytes of memory."""
-
 
 class ImageContract:
     """Accepts pictures. Implements `fabula.rpc.service.Contract`."""
@@ -33,7 +30,7 @@ class ImageContract:
     def __init__(self) -> None:
         self._codec = ProtoCodec(IMAGE, ImageCodec())
         self._known: KnownCard | None = None
-        self._decoding = asyncio.Semaphore(SOURCES_AT_ONCE)
+        self._intake = PictureIntake()
 
     @property
     def kind(self) -> Kind:
@@ -45,7 +42,7 @@ class ImageContract:
         """Their events."""
         return self._codec
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
+    async def accept(self, _call: Call, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request, settled as far as the model is known; its source goes to the blobs."""
         image: pb.ImageRequest = request.image
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
@@ -53,7 +50,7 @@ class ImageContract:
         _check_prompt(order)
         picture = None
         if image.HasField("source"):
-            picture = await self._cleaned(image.source)
+            picture = await self._intake.clean(image.source.data, "image.source.data")
             order = replace(order, source=_source(plain_line(image.source.name), picture, address))
         card = await self._card(stores).read()
         order = order if card is None else settle(order, card)
@@ -82,13 +79,6 @@ class ImageContract:
         if self._known is None:
             self._known = KnownCard(stores.records)
         return self._known
-
-    async def _cleaned(self, source: pb.Source) -> CleanPicture:
-        try:
-            async with self._decoding:
-                return await asyncio.to_thread(clean, source.data)
-        except InvalidRequest as error:
-            raise InvalidRequest(error.message, (("image.source.data", error.message),)) from error
 
 
 def _source(label: str, picture: CleanPicture, address: Address) -> SourceRef:

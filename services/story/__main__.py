@@ -23,7 +23,7 @@ def story_server(settings: ServerSettings) -> Part:
     listen = Listen(settings.story_host, settings.story_port, settings.drain_seconds, tls_of(settings))
 
     async def part(journal: Journal, stop: Stop) -> None:
-        async with open_library(settings.character_address, issuer_of(settings), tls_of(settings)) as library:
+        async with open_library(settings.character_address, tls_of(settings)) as library:
             await server(StoryContract(library), listen, authenticator_of(settings), issuer_of(settings))(journal, stop)
 
     return part
@@ -37,9 +37,9 @@ def story_worker(settings: WorkerSettings) -> Part:
 
     @asynccontextmanager
     async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-        library = open_library(settings.character_address, issuer_of(settings), tls_of(settings))
+        library = open_library(settings.character_address, tls_of(settings))
         async with open_author(settings) as author, library as characters:
-            yield StoryPipeline(author, characters)
+            yield StoryPipeline(author, characters, issuer_of(settings))
 
     engine = EngineWorkerSettings(settings.worker_slots, settings.lease_seconds)
     return worker(StoryContract().codec, open_pipeline, engine, health_of(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,13 @@ from fabula.api.story.v1 import story_pb2 as pb
 from fabula.engine.ids import is_generation_id
 from fabula.engine.ports import Address, Blobs, EventLog, GenerationId, own_blobs
 from fabula.errors import InvalidRequest, NotFound
+from fabula.rpc.client import Caller
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY, Kind
 from fabula.rpc.stores import Call, Stores, StreamMethod, UnaryMethod
 from services.story.codec import SOURCE_TYPE, StoryCodec, brief_from_message
 from services.story.domain import Brief, Character, Order, SourceRef
-from services.story.library import Library
+from services.story.library import CALL_SECONDS, Library, is_character_id
 from services.story.source import decode
 
 DEFAULT_PAGE = 20
@@ -52,13 +54,12 @@ class StoryContract:
         """Their events."""
         return self._codec
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
+    async def accept(self, call: Call, request: Any, address: Address, stores: Stores) -> Order:
         """Return the order in a request; its source text goes to the blobs."""
         story: pb.StoryRequest = request.story
         seed = int(hashlib.sha256(address.id.encode()).hexdigest()[:8], 16)
         brief = brief_from_message(story, seed=seed)
-        brief = replace(brief, characters=await self._named(brief.characters, address, stores.log))
-        _check_names(brief.characters)
+        brief = replace(brief, characters=await self._named(brief.characters, call, address, stores.log))
         if not story.HasField("source"):
             _check_premise(brief)
             return Order(brief)
@@ -74,30 +75,36 @@ class StoryContract:
         """Return nothing: the common ones are all there are."""
         return {}
 
-    async def _named(self, people: Sequence[Character], address: Address, log: EventLog) -> tuple[Character, ...]:
+    async def _named(
+        self, people: Sequence[Character], call: Call, address: Address, log: EventLog
+    ) -> tuple[Character, ...]:
         """Return the people asked for, each with a name; those of the library must be there, and the caller's.
 
         Raises:
             InvalidRequest: one is not.
-            Unavailable: the library does not answer.
+            Unavailable: the library does not answer while the caller waits.
         """
+        _check_people(people)
         if not any(person.id for person in people):
             return tuple(people)
-        if (
-            await log.last(address) is not None
-        ):  # accepted before: whoever asks again is not refused for what is gone since
+        if await log.last(address) is not None:
+            # Accepted before: whoever asks again is not refused for what is gone since. The log has the names.
             return tuple(person if person.name else replace(person, name=person.id) for person in people)
-        return tuple([await self._known(index, person, address.owner) for index, person in enumerate(people)])
+        # One deadline for all of them, however many there are.
+        until = asyncio.get_running_loop().time() + (call.caller.seconds(CALL_SECONDS) or 0.0)
+        caller = replace(call.caller, deadline=until)
+        found = tuple([await self._known(index, person, caller) for index, person in enumerate(people)])
+        _check_names(found)
+        return found
 
-    async def _known(self, index: int, person: Character, owner: str) -> Character:
+    async def _known(self, index: int, person: Character, caller: Caller) -> Character:
         if not person.id:
             return person
-        problem = "there is no such character in your library"
-        unknown = InvalidRequest(problem, ((f"story.characters[{index}].id", problem),))
+        unknown = _refusal(f"story.characters[{index}].id", "there is no such character in your library")
         if self._library is None:
             raise unknown
         try:
-            found = await self._library.get(owner, person.id)
+            found = await self._library.get(caller, person.id)
         except NotFound:
             raise unknown from None
         return replace(person, name=person.name or found.name)
@@ -121,7 +128,7 @@ def templates() -> Sequence[pb.Template]:
 def _start(token: str) -> int:
     if token and not (token.isascii() and token.isdigit()):
         problem = "not a page token: give `next_page_token` of the page before, as it was"
-        raise InvalidRequest(problem, (("page_token", problem),))
+        raise _refusal("page_token", problem)
     return int(token or 0)
 
 
@@ -129,24 +136,50 @@ def _check_premise(brief: Brief) -> None:
     """Refuse a premise of which nothing is left without white space, in whatever sense of the word."""
     if not any(character.isprintable() and not character.isspace() for character in brief.premise):
         problem = "the premise says nothing: give one, or a source text"
-        raise InvalidRequest(problem, (("story.premise", problem),))
+        raise _refusal("story.premise", problem)
+
+
+def _check_people(people: Sequence[Character]) -> None:
+    """Refuse what is wrong whatever the library says."""
+    first: dict[str, int] = {}
+    for index, person in enumerate(people):
+        here = f"story.characters[{index}]"
+        if not person.name and not person.id:
+            raise _refusal(
+                f"{here}.name", "a character needs a name, or the id of one of your library: give one of them"
+            )
+        if not person.id:
+            continue
+        if not is_character_id(person.id):
+            raise _refusal(
+                f"{here}.id", "this is no character's id: it begins with `character-`, as ListCharacters has it"
+            )
+        if person.id in first:
+            problem = f"the same character as story.characters[{first[person.id]}]: leave one of them out"
+            raise _refusal(f"{here}.id", problem)
+        first[person.id] = index
+    _check_names(people)
 
 
 def _check_names(people: Sequence[Character]) -> None:
     seen: set[str] = set()
     for index, person in enumerate(people):
         name = person.name.lower()
-        if not name or name in seen:
-            problem = f"two characters are called {person.name!r}" if name else "a character needs a name"
-            raise InvalidRequest(problem, ((f"story.characters[{index}].name", problem),))
-        seen.add(name)
+        if name in seen:
+            problem = f"two characters are called {person.name!r}: give one of them another name"
+            raise _refusal(f"story.characters[{index}].name", problem)
+        seen.update([name] if name else [])
+
+
+def _refusal(path: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(problem, ((path, problem),))
 
 
 async def _keep(source: pb.Source, address: Address, blobs: Blobs) -> SourceRef:
     content = source.WhichOneof("content")
     if content is None or source.HasField("stored"):
         problem = "give the source as text or data, or as `stored` of one of your stories"
-        raise InvalidRequest(problem, (("story.source", problem),))
+        raise _refusal("story.source", problem)
     data = decode(source.text.encode() if content == "text" else source.data).encode()
     return await _put(source.name, data, address, blobs)
 

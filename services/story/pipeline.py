@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -17,10 +17,11 @@ from fabula.engine.events import LogLevel
 from fabula.engine.pipeline import Outputs, Stage, StageContext
 from fabula.errors import ModelOutputInvalid, NotFound, Unavailable
 from fabula.rpc.client import Patience
+from fabula.rpc.issuer import Issuer
 from services.story import critic
 from services.story.author import Author
 from services.story.domain import Brief, Cast, Chapter, Character, Draft, Order, Outline, Review, Story, Timing
-from services.story.library import Library
+from services.story.library import Library, called
 from services.story.markdown import WordCount, count_words, render, tidy_draft
 
 PLANNER, WRITER, EDITOR, CRITIC = "Planner", "Writer", "Editor", "Critic"
@@ -38,10 +39,12 @@ class StoryPipeline:
     Attributes:
         author: Who writes.
         library: Where the characters are that requests name by their ids; None: there are none.
+        issuer: Speaks to the library for the stories' owners, who are not there when a worker asks.
     """
 
     author: Author
     library: Library | None = None
+    issuer: Issuer = field(default_factory=lambda: Issuer(None))
 
     @property
     def model(self) -> str:
@@ -51,7 +54,7 @@ class StoryPipeline:
     def plan(self, request: object, outputs: Outputs) -> Sequence[Stage]:
         """Return the stages of a run, as far as they are known."""
         order = _order(request)
-        work = _Work(self.author, order, self.library)
+        work = _Work(self.author, order, self.library, self.issuer)
         stages = [Stage("load_prompts", work.load_prompts, weight=1, message="Loading what the agents work by")]
         if order.source is not None:
             stages.append(Stage("read_source", work.read_source, weight=2, message=f"Reading {_label(order)}"))
@@ -119,6 +122,7 @@ class _Work:
     author: Author
     order: Order
     library: Library | None
+    issuer: Issuer
 
     async def load_prompts(self, _context: StageContext, _outputs: Outputs) -> None:
         """Load what the author works by, so that a fault in it shows before any work is done."""
@@ -143,7 +147,9 @@ class _Work:
         patience, waited = Patience(), False
         while True:
             try:
-                found = await self.library.get(context.address.owner, person.id)
+                # Minted anew for each try: tokens are short-lived, waiting is not.
+                caller = self.issuer.caller(context.address.owner, context.trace_id)
+                found = await self.library.get(caller, person.id)
             except Unavailable as error:
                 if not waited:
                     context.log(f"waiting for {person.name}: {error.message}", LogLevel.WARNING)
@@ -152,8 +158,9 @@ class _Work:
             except NotFound as error:
                 raise NotFound(f"{person.name} is not in the library of characters any more", id=person.id) from error
             else:
+                found = called(found, person.name)
                 told = " ".join(text for text in (found.description, person.description) if text)
-                return replace(found, name=person.name, description=told)
+                return replace(found, description=told)
 
     async def outline(self, context: StageContext, outputs: Outputs) -> Outline:
         """Have the Planner outline the story."""

@@ -7,6 +7,7 @@ from users.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -41,6 +42,12 @@ SOURCE_CHARACTERS = 24_000
 HISTORY_CHARACTERS = 12_000
 """Of longer histories, the beginning and the end are given to the model: so much of all people together."""
 
+LOOKS_CHARACTERS = 6_000
+"""The same of how people look."""
+
+DESCRIPTION_CHARACTERS = 12_000
+"""The same of who people are."""
+
 REVIEW_CHARACTERS = 32_000
 """Of a longer draft, the beginning and the end of each chapter are given to the model."""
 
@@ -48,6 +55,9 @@ PREVIOUS_CHARACTERS = 1_500
 """Of the chapter before, this much of the end is given to the model."""
 
 PROMPTS = ("outline", "chapter", "review", "system")
+
+_TAGS = re.compile(r"</?\s*(?:source|history|previous|chapter)\b[^>\n]{0,80}>", re.IGNORECASE)
+"""What the prompts put around texts of others."""
 
 _log = structlog.get_logger(__name__)
 
@@ -171,10 +181,10 @@ class PromptedAuthor:
 
 
 def _conversation(role: str, prompt: str, brief: Brief, **values: object) -> list[Message]:
-    values |= {"source": _shortened(brief.source, SOURCE_CHARACTERS), "history_characters": HISTORY_CHARACTERS}
+    values |= {"source": _material(brief.source, SOURCE_CHARACTERS), "people": _people(brief)}
     return [
         Message("system", _template("system").render(role=role, brief=brief).strip()),
-        Message("user", _template(prompt).render(brief=brief, shortened=_shortened, **values).strip()),
+        Message("user", _template(prompt).render(brief=brief, **values).strip()),
     ]
 
 
@@ -210,6 +220,25 @@ def _shortened(text: str, characters: int) -> str:
         return text
     half = characters // 2
     return f"{text[:half]}\n[…]\n{text[-half:]}"
+
+
+def _material(text: str, characters: int) -> str:
+    """Return a text that stands between tags: shortened, and without any tag that would end it."""
+    return _TAGS.sub("", _shortened(text, characters))
+
+
+def _people(brief: Brief) -> tuple[Character, ...]:
+    """Return the people asked for, with no more of each than there is room for."""
+    count = max(1, len(brief.characters))
+    return tuple(
+        replace(
+            person,
+            description=_material(person.description, DESCRIPTION_CHARACTERS // count),
+            looks=_line(_material(person.looks, LOOKS_CHARACTERS // count)),
+            history=_material(person.history, HISTORY_CHARACTERS // count),
+        )
+        for person in brief.characters
+    )
 
 
 def _line(text: str) -> str:

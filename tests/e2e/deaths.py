@@ -9,12 +9,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from fabula.api.generation.v1.generation_pb2 import Event, State
-from tests.e2e.observer import Observer, all_doors, check_equal, check_story, family, stages
+from fabula.api.generation.v1.generation_pb2 import Event
+from fabula.rpc.kinds import kind_of
+from tests.e2e.observer import Observer, stages
 from tests.e2e.stories import Api, api_of
-from tests.system import System
+from tests.system import REPLACE_SECONDS, System
 
 TRIES = 30
 """So often at most a run is begun again whose kill came after the end."""
@@ -22,10 +25,6 @@ TRIES = 30
 EDGE_SECONDS = 0.012
 """A third of all kills fall so soon after the start, and a third about the end: the bundled author plans and reviews
 within milliseconds, and moments drawn from the whole life of a story would nearly all fall into its writing."""
-
-PHASES_IN_ORDER = ("queued", "planning", "writing", "reviewing", "keeping")
-PHASES = {"load_prompts": "planning", "outline": "planning", "write": "writing", "keep": "keeping"}
-
 
 ABOUT_WORKERS = frozenset({"claimed", "released", "stage_restarted", "log_line"})
 """Events that tell of who works, not of the work."""
@@ -39,30 +38,89 @@ class Victim:
         name: What the page calls it.
         pid: Finds its process.
         until_back: Waits until another has taken the place of a killed process.
-        claims: How often a generation is claimed that it was at work on.
+        works_at: The kind of generation that is claimed anew when it dies at work; empty for no worker.
     """
 
     name: str
     pid: Callable[[System], int]
     until_back: Callable[[System, int], object]
-    claims: int = 1
+    works_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the stories are that are interrupted.
+def supervised(name: str, title: str, works_at: str = "", seconds: float = REPLACE_SECONDS) -> Victim:
+    """Return a process that `fabula up` starts again, within so many seconds."""
+    return Victim(
+        title,
+        lambda system: system.pid_of(name),
+        lambda system, pid: system.until_replaced(name, pid, seconds),
+        works_at,
+    )
 
-    Attributes:
-        company: How many are begun before the one that the kill aims at.
-        life_seconds: About how long one takes.
-        fields: Of the request.
-        texts: What undisturbed stories say, by seed; empty if the author never writes the same twice.
-    """
 
-    company: int
-    life_seconds: float
-    fields: dict[str, object]
-    texts: dict[int, str] = field(default_factory=dict)
+class Watcher(Protocol):
+    """Who writes down what is told at one kind of door, and when."""
+
+    @property
+    def where(self) -> str:
+        """The kind of door."""
+        ...
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What was told, in order."""
+        ...
+
+    @property
+    def times(self) -> Sequence[float]:
+        """When each of them came, by the monotonic clock."""
+        ...
+
+
+class Begun(Protocol):
+    """What was begun, with watchers at every door. The first of them tells where it is."""
+
+    @property
+    def watchers(self) -> Sequence[Watcher]:
+        """Those who watch it to its end."""
+        ...
+
+    @property
+    def logs(self) -> Sequence[Sequence[Event]]:
+        """The logs of all generations that it takes."""
+        ...
+
+    def phase_at(self, moment: float) -> str:
+        """Return what was being done at a moment, by the wall clock."""
+        ...
+
+
+B = TypeVar("B", bound=Begun)
+
+
+class Work(Protocol[B]):
+    """What is interrupted."""
+
+    @property
+    def company(self) -> int:
+        """How many are begun before the one that the kill aims at."""
+        ...
+
+    @property
+    def life_seconds(self) -> float:
+        """About how long one takes."""
+        ...
+
+    async def begin(self, api: Api, system: System, chance: random.Random, tasks: asyncio.TaskGroup) -> B:
+        """Begin one, and have its watchers watch it to its end."""
+        ...
+
+    def moment(self, system: System, begun: B, chance: random.Random) -> AbstractAsyncContextManager[None]:
+        """Wait for a moment that chance decides on; the kill is in the block."""
+        ...
+
+    async def check(self, api: Api, begun: B) -> None:
+        """Check that it has ended as if nothing had been, and that every watcher saw all of it once."""
+        ...
 
 
 @dataclass(slots=True)
@@ -70,10 +128,10 @@ class Toll:
     """What kills have done so far.
 
     Attributes:
-        hit: Generations that were under way.
+        hit: What was under way.
         missed: Kills that came after the end, and do not count.
-        phases: In which phase of a generation the kills that count fell.
-        waits: Seconds from the kill to the next event at each watcher of a generation that was hit, by its door.
+        phases: In which phase the kills that count fell.
+        waits: Seconds from the kill to the next event at each watcher of what was hit, by its door.
         pauses: Seconds from the kill until work goes on: to the next text, stage or end, at each of these watchers.
     """
 
@@ -97,97 +155,46 @@ class _Death:
     """By the wall clock, as writers note it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A story that was begun, and its watchers: one at each door."""
-
-    seed: int
-    observers: list[Observer]
-
-    @property
-    def events(self) -> list[Event]:
-        return self.observers[0].events
-
-    def outlived(self, death: _Death) -> bool:
-        return _written(self.events[-1]) > death.time
-
-
-async def die_once(system: System, victim: Victim, wishes: Wishes, chance: random.Random, toll: Toll) -> None:
-    """Kill the victim within the life of a generation, check all that were begun, and add to the toll.
+async def die_once(system: System, victim: Victim, work: Work[B], chance: random.Random, toll: Toll) -> None:
+    """Kill the victim within the life of what is worked at, check all that was begun, and add to the toll.
 
     Raises:
         AssertionError: something was lost, repeated or not finished.
     """
     for _ in range(TRIES):
-        company, aimed_at, death = await _kill(system, victim, wishes, chance)
-        hit = [story for story in (*company, aimed_at) if story.outlived(death)]
-        for story in hit:
-            _check_claims(story, death, victim)
+        company, aimed_at, death = await _kill(system, victim, work, chance)
+        hit = [begun for begun in (*company, aimed_at) if written(begun.watchers[0].events[-1]) > death.time]
+        for begun in (*company, aimed_at):
+            for log in begun.logs:
+                _check_claims(log, death, victim)
         if aimed_at in hit:
             toll.hit += len(hit)
-            toll.phases[phase_at(aimed_at.events, death.time)] += 1
-            for observer in (observer for story in hit for observer in story.observers):
-                toll.waits.setdefault(family(observer.doors[0]), []).append(_wait(observer, death))
-                toll.pauses.append(_wait(observer, death, without=ABOUT_WORKERS))
+            toll.phases[aimed_at.phase_at(death.time)] += 1
+            for watcher in (watcher for begun in hit for watcher in begun.watchers):
+                toll.waits.setdefault(watcher.where, []).append(_wait(watcher, death))
+                toll.pauses.append(_wait(watcher, death, without=ABOUT_WORKERS))
             return
         toll.missed += 1
     raise AssertionError(f"{TRIES} kills in a row came after the end")
 
 
-async def _kill(
-    system: System, victim: Victim, wishes: Wishes, chance: random.Random
-) -> tuple[list[_Told], _Told, _Death]:
-    """Begin the company, then the story that the kill aims at; kill; wait for the end of all, and check them."""
-    company: list[_Told] = []
+async def _kill(system: System, victim: Victim, work: Work[B], chance: random.Random) -> tuple[list[B], B, _Death]:
+    """Begin the company, then what the kill aims at; kill; wait for the end of all, and check them."""
+    company: list[B] = []
     async with api_of(system) as api:
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(wishes.company):
-                company.append(await _begin(api, system, wishes, chance, tasks))
-                await asyncio.sleep(chance.uniform(0, wishes.life_seconds / (wishes.company + 1)))
-            aimed_at = await _begin(api, system, wishes, chance, tasks)
+            for _ in range(work.company):
+                company.append(await work.begin(api, system, chance, tasks))
+                await asyncio.sleep(chance.uniform(0, work.life_seconds / (work.company + 1)))
+            aimed_at = await work.begin(api, system, chance, tasks)
             pid = await asyncio.to_thread(victim.pid, system)  # only now: a model that nobody needs is not loaded
-            await _until_moment(aimed_at.observers[0], wishes.life_seconds, chance)
-            death = _Death(time.monotonic(), time.time())
-            os.kill(pid, signal.SIGKILL)
+            async with work.moment(system, aimed_at, chance):
+                death = _Death(time.monotonic(), time.time())
+                os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(victim.until_back, system, pid)
-        for story in (*company, aimed_at):
-            await _check(api, story, wishes)
+        for begun in (*company, aimed_at):
+            await work.check(api, begun)
     return company, aimed_at, death
-
-
-async def _begin(api: Api, system: System, wishes: Wishes, chance: random.Random, tasks: asyncio.TaskGroup) -> _Told:
-    seed = chance.choice(sorted(wishes.texts)) if wishes.texts else chance.randrange(2**31)
-    story = await api.start(**{**wishes.fields, "seed": seed})
-    told = _Told(seed, [Observer(story, [door]) for door in all_doors(system)])
-    for observer in told.observers:
-        tasks.create_task(observer.watch())
-    return told
-
-
-async def _until_moment(observer: Observer, life_seconds: float, chance: random.Random) -> None:
-    """Wait until the moment that chance decides on: just after the start, at any time, or when all is written."""
-    match chance.randrange(3):
-        case 0:
-            await asyncio.sleep(chance.uniform(0, EDGE_SECONDS))
-        case 1:
-            await asyncio.sleep(chance.uniform(0, life_seconds))
-        case _:
-            late = chance.uniform(0, EDGE_SECONDS / 2)
-            await observer.until(lambda seen: seen.ended or "write-1" in stages(seen, "stage_finished"))
-            await asyncio.sleep(late)
-
-
-async def _check(api: Api, told: _Told, wishes: Wishes) -> None:
-    """Check that the story succeeded, and that every watcher saw all of it once, no finished stage twice."""
-    for observer in told.observers:
-        check_story(observer)
-        check_finished_once(observer)
-    check_equal(told.observers)
-    last = told.observers[0].responses[-1]
-    assert State.STATE_SUCCEEDED == last.event.state
-    assert last.story.text == (await api.read(last.event.generation_id))["story"]["text"]
-    if wishes.texts:
-        assert wishes.texts[told.seed] == last.story.text, "an undisturbed story of this seed reads otherwise"
 
 
 def check_finished_once(observer: Observer) -> None:
@@ -197,26 +204,22 @@ def check_finished_once(observer: Observer) -> None:
     assert sorted(finished) == sorted(stages(observer, "stage_started"))
 
 
-def _check_claims(told: _Told, death: _Death, victim: Victim) -> None:
+def _check_claims(log: Sequence[Event], death: _Death, victim: Victim) -> None:
     """Check that another worker follows who was at work on it, and nobody else."""
-    claims = [_written(event) for event in told.events if event.WhichOneof("body") == "claimed"]
-    assert (victim.claims if claims[0] < death.time else 1) == len(claims), told.events[0].generation_id
+    kind = kind_of(log[0].generation_id)
+    assert kind is not None
+    claims = [written(event) for event in log if event.WhichOneof("body") == "claimed"]
+    taken = kind.name == victim.works_at and claims[0] < death.time < written(log[-1])
+    assert (2 if taken else 1) == len(claims), log[0].generation_id
 
 
-def phase_at(events: Sequence[Event], moment: float) -> str:
-    """Return what a generation was at."""
-    before = [event for event in events if _written(event) <= moment]
-    if not before or before[-1].state == State.STATE_QUEUED:
-        return "queued"
-    return PHASES.get(before[-1].progress.stage.partition("-")[0] or "outline", "reviewing")
-
-
-def _wait(observer: Observer, death: _Death, without: frozenset[str] = frozenset()) -> float:
+def _wait(watcher: Watcher, death: _Death, without: frozenset[str] = frozenset()) -> float:
     """Return after how many seconds the watcher saw something that was written after the death."""
-    seen = zip(observer.events, observer.times, strict=True)
-    later = ((event, clock) for event, clock in seen if _written(event) > death.time)
+    seen = zip(watcher.events, watcher.times, strict=True)
+    later = ((event, clock) for event, clock in seen if written(event) > death.time)
     return next(clock for event, clock in later if event.WhichOneof("body") not in without) - death.clock
 
 
-def _written(event: Event) -> float:
+def written(event: Event) -> float:
+    """Return when an event was written, by the wall clock."""
     return event.time.ToNanoseconds() / 1e9

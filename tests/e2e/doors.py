@@ -1,4 +1,4 @@
-"""The doors through which a story can be watched, as real clients: gRPC, WebSocket and server-sent events.
+"""The doors through which a generation can be watched, as real clients: gRPC, WebSocket and server-sent events.
 
 Each gives one connection's worth of events after a cursor: an opening `None` first, then responses, and an end when
 the service says that all was sent. A connection that breaks off is `Lost`; what is refused for good is an error.
@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import websockets
@@ -19,12 +19,14 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from fabula.api.gateway.v1.gateway_pb2 import ClientFrame, EventFrame, ServerFrame, Subscribe
-from fabula.api.story.v1.story_pb2 import WatchProgressRequest, WatchProgressResponse
 from fabula.errors import Unavailable
 from fabula.rpc.client import Caller, Client, open_channel
-from fabula.rpc.kinds import STORY
+from fabula.rpc.kinds import STORY, Kind, kind_of
 
-Opening = AsyncGenerator[WatchProgressResponse | None, None]
+Response = Any
+"""A WatchProgressResponse of whichever kind is watched."""
+
+Opening = AsyncGenerator[Response | None, None]
 
 NOBODY = Caller()
 CONNECT_SECONDS = 5.0
@@ -58,21 +60,23 @@ class Grpc:
     """A bare gRPC stream: one call, no second try.
 
     Attributes:
-        address: Of the story server.
+        address: Of the server.
+        kind: What it makes.
     """
 
     address: str
     name: str = "gRPC"
+    kind: Kind = STORY
 
     async def connect(self, generation_id: str, cursor: int) -> Opening:
         """See `Door`."""
-        request = WatchProgressRequest(generation_id=generation_id, after_sequence=cursor)
+        request = self.kind.request("WatchProgress")(generation_id=generation_id, after_sequence=cursor)
         async with open_channel(self.address) as channel:
             try:
-                async with aclosing(Client(STORY, channel).stream("WatchProgress", request, NOBODY)) as stream:
+                async with aclosing(Client(self.kind, channel).stream("WatchProgress", request, NOBODY)) as stream:
                     yield None
                     async for data in stream:
-                        yield WatchProgressResponse.FromString(data)
+                        yield self.kind.response("WatchProgress").FromString(data)
             except Unavailable as error:
                 raise Lost(error.message) from error
 
@@ -82,18 +86,20 @@ class GrpcClient:
     """`fabula.rpc.client.Client.watch`, which finds back by itself.
 
     Attributes:
-        address: Of the story server.
+        address: Of the server.
+        kind: What it makes.
     """
 
     address: str
     name: str = "Client.watch"
+    kind: Kind = STORY
 
     async def connect(self, generation_id: str, cursor: int) -> Opening:
         """See `Door`; a lost connection is its own affair."""
-        request = WatchProgressRequest(generation_id=generation_id, after_sequence=cursor)
+        request = self.kind.request("WatchProgress")(generation_id=generation_id, after_sequence=cursor)
         async with open_channel(self.address) as channel:
             yield None
-            async for response in Client(STORY, channel).watch(request, NOBODY):
+            async for response in Client(self.kind, channel).watch(request, NOBODY):
                 yield response
 
 
@@ -242,9 +248,11 @@ async def _blocks(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str
             fields[name] = value.removeprefix(" ")
 
 
-def response_of(frame: EventFrame) -> WatchProgressResponse:
+def response_of(frame: EventFrame) -> Response:
     """Return the service's own response in a frame; what the frame says beside it must agree."""
-    response = WatchProgressResponse()
+    kind = kind_of(frame.generation_id)
+    assert kind is not None
+    response: Response = kind.response("WatchProgress")()
     assert frame.response.Unpack(response)
     assert (frame.generation_id, frame.sequence) == (response.event.generation_id, response.event.sequence)
     return response

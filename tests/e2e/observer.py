@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import Protocol
 
 from fabula.api.generation.v1.generation_pb2 import Event, State
-from fabula.api.story.v1.story_pb2 import Chapter, Story, WatchProgressResponse
-from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, WebSocketDoor
+from fabula.api.story.v1.story_pb2 import Chapter, Story
+from fabula.rpc.kinds import STORY, Kind
+from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, Response, WebSocketDoor
 
 PATIENCE_SECONDS = 40.0
 LONGEST_ABSENCE_SECONDS = 0.3
@@ -36,14 +37,25 @@ class Reachable(Protocol):
 
 
 def all_doors(system: Reachable) -> list[Door]:
-    """Return every door of a system."""
+    """Return every door of a system to its stories."""
+    return doors_to(STORY, system.story_address, system.url)
+
+
+def doors_to(kind: Kind, address: str, url: str) -> list[Door]:
+    """Return every door to what a generator makes.
+
+    Args:
+        kind: Which generator.
+        address: Of its server.
+        url: Of the gateway.
+    """
     return [
-        Grpc(system.story_address),
-        GrpcClient(system.story_address),
-        WebSocketDoor(system.url, "fabula.v1.json"),
-        WebSocketDoor(system.url, "fabula.v1.proto"),
-        EventStream(system.url),
-        EventStream(system.url, in_query=True),
+        Grpc(address, kind=kind),
+        GrpcClient(address, kind=kind),
+        WebSocketDoor(url, "fabula.v1.json"),
+        WebSocketDoor(url, "fabula.v1.proto"),
+        EventStream(url),
+        EventStream(url, in_query=True),
     ]
 
 
@@ -62,6 +74,7 @@ class Observer:
         chance: Decides.
         cut_after: Events in a connection after which it may be cut, at least and at most; None: it is never cut.
         cuts_left: How often it may still be cut.
+        patience_seconds: How long it tries to come back while it sees nothing new.
         responses: What it has seen of the log.
         aside: What it has seen that is not part of the log.
         times: When it saw each response, by the monotonic clock.
@@ -74,8 +87,9 @@ class Observer:
     chance: random.Random = field(default_factory=random.Random)
     cut_after: tuple[int, int] | None = None
     cuts_left: int = 0
-    responses: list[WatchProgressResponse] = field(default_factory=list)
-    aside: list[WatchProgressResponse] = field(default_factory=list)
+    patience_seconds: float = PATIENCE_SECONDS
+    responses: list[Response] = field(default_factory=list)
+    aside: list[Response] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     cuts: int = 0
     losses: int = 0
@@ -86,6 +100,11 @@ class Observer:
     def name(self) -> str:
         """Its doors."""
         return " or ".join(door.name for door in self.doors)
+
+    @property
+    def where(self) -> str:
+        """The kind of its first door."""
+        return family(self.doors[0])
 
     @property
     def cursor(self) -> int:
@@ -100,7 +119,7 @@ class Observer:
     async def watch(self) -> None:
         """Watch to the end of the run, however often it is cut off."""
         self.ended = False
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self.patience_seconds
         while not self.ended:
             before = len(self.responses)
             try:
@@ -108,7 +127,7 @@ class Observer:
             except Lost as lost:
                 self.losses += 1
                 if len(self.responses) > before:
-                    deadline = time.monotonic() + PATIENCE_SECONDS
+                    deadline = time.monotonic() + self.patience_seconds
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{self.name} cannot come back after {self.cursor}: {lost}") from lost
                 await asyncio.sleep(0.05)
@@ -131,7 +150,7 @@ class Observer:
         self.cuts_left -= 1
         await asyncio.sleep(self.chance.uniform(0, LONGEST_ABSENCE_SECONDS))
 
-    def _record(self, response: WatchProgressResponse) -> None:
+    def _record(self, response: Response) -> None:
         if response.event.sequence:
             self.responses.append(response)
             self.times.append(time.monotonic())
@@ -260,7 +279,7 @@ def _check_stages(events: Sequence[Event]) -> None:
 def check_story(observer: Observer) -> Story:
     """Check a story that has succeeded: its log, and that its text is what was streamed. Return it."""
     check_log(observer)
-    story = observer.responses[-1].story
+    story: Story = observer.responses[-1].story
     assert bodies(observer)[-1] == "succeeded"
     kept = {
         response.event.stage_finished.stage: response.chapter for response in observer.responses if _is_kept(response)
@@ -273,8 +292,8 @@ def check_story(observer: Observer) -> Story:
     return story
 
 
-def _is_kept(response: WatchProgressResponse) -> bool:
-    return response.event.WhichOneof("body") == "stage_finished" and response.HasField("chapter")
+def _is_kept(response: Response) -> bool:
+    return bool(response.event.WhichOneof("body") == "stage_finished" and response.HasField("chapter"))
 
 
 def _plain(chapter: Chapter) -> tuple[int, str, list[str]]:

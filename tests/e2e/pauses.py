@@ -1,4 +1,4 @@
-"""A pause on a whole system, a restart of all its processes, and what must be true of the story then."""
+"""A pause on a whole system, a restart of all its processes, and what must be true of what was paused then."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -19,7 +20,7 @@ from tests.system import STOP_SECONDS, System
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A story that is paused.
+    """A generation that is paused.
 
     Attributes:
         generation_id: Which one.
@@ -33,14 +34,19 @@ class Pause:
 
 
 async def paused(api: Api, observers: Sequence[Observer]) -> Pause:
-    """Pause a story, twice, and wait until all its watchers know."""
-    story = observers[0].generation_id
+    """Pause a generation, twice, and wait until all its watchers know."""
+    generation_id = observers[0].generation_id
     for _ in range(2):
-        assert httpx.codes.OK == (await api.command(story, "pause")).status_code
+        assert httpx.codes.OK == (await api.command(generation_id, "pause")).status_code
+    return await until_paused(observers)
+
+
+async def until_paused(observers: Sequence[Observer]) -> Pause:
+    """Wait until all watchers of a generation know that it is paused."""
     await asyncio.gather(*(each.until(lambda seen: bodies(seen)[-1:] == ["paused"]) for each in observers))
     log = observers[0].events
     assert not log[-1].progress.active_agents
-    return Pause(story, log, texts_of(log))
+    return Pause(observers[0].generation_id, log, texts_of(log))
 
 
 async def restart(system: System, end: signal.Signals) -> None:
@@ -56,21 +62,27 @@ async def restart(system: System, end: signal.Signals) -> None:
     await asyncio.to_thread(system.start)
 
 
-async def check_pause(api: Api, pause: Pause) -> None:
-    """Check that the story stands where it stood."""
+async def check_stands(api: Api, pause: Pause) -> Any:
+    """Check that a generation stands where it stood; return it."""
     found = await api.read(pause.generation_id)
     assert ("STATE_PAUSED", pause.log[-1].sequence) == (
         found["generation"]["state"],
         found["generation"]["lastSequence"],
     )
+    return found
+
+
+async def check_pause(api: Api, pause: Pause) -> None:
+    """Check that a story stands where it stood."""
+    found = await check_stands(api, pause)
     written = [text for stage, text in pause.texts.items() if stage.startswith("write-")]
     assert written == [each["text"] for each in found["story"]["chapters"] if each["text"]]
 
 
-async def resume(api: Api, story: str) -> None:
+async def resume(api: Api, generation_id: str) -> None:
     """Go on, twice."""
     for _ in range(2):
-        assert httpx.codes.OK == (await api.command(story, "resume")).status_code
+        assert httpx.codes.OK == (await api.command(generation_id, "resume")).status_code
 
 
 def check_resumed(observers: Sequence[Observer], *pauses: Pause) -> None:

@@ -13,51 +13,24 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import READING_PACE
-from tests.e2e.deaths import PHASES_IN_ORDER, Toll, Victim, Wishes, check_finished_once, die_once
+from tests.e2e.deaths import Toll, Victim, check_finished_once, die_once, supervised
 from tests.e2e.observer import Observer, all_doors, bodies, check_equal, check_story
 from tests.e2e.processes import descendants, until_gone
 from tests.e2e.stories import api_of, watching
-from tests.proof import record, runs, share_of, spread
+from tests.e2e.story_deaths import Stories
+from tests.e2e.tolls import SLOWEST_COMEBACK_SECONDS, tell_stories
+from tests.proof import runs, share_of
 from tests.system import System
 from tests.tiny_models import build_tiny_text_model
 
 KILLS = 50
 """Of each victim, in a proof."""
 
-SLOWEST_COMEBACK_SECONDS = 40.0
-"""Generous: the machine may be busy, and a model takes seconds to load on an idle one."""
-
-OUTCOME = "SUCCEEDED; finished stages kept; 1…N once at every door"
-BY_DOOR = "From the kill to the next event, by door"
-
 SHORT: dict[str, object] = {"words": 60}
 SHORT_LIFE_SECONDS = 2.1
 """At the pace of the house."""
 
 NOISE: dict[str, object] = {"words": 60, "revisions": 0}
-
-
-def supervised(name: str, title: str, claims: int = 1) -> Victim:
-    """Return a process that `fabula up` starts again."""
-    return Victim(
-        title, lambda system: system.pid_of(name), lambda system, pid: system.until_replaced(name, pid), claims
-    )
-
-
-def tell(victim: str, toll: Toll, kills: int, outcome: str = OUTCOME) -> None:
-    """Keep what the kills of one victim have shown."""
-    fell = ", ".join(f"{phase} {toll.phases[phase]}" for phase in PHASES_IN_ORDER)
-    pause = spread(toll.pauses)
-    figures: dict[str, str | float] = {
-        "work goes on": f"p50 {pause['p50']:.2f} s, p99 {pause['p99']:.2f} s",
-        "stories hit": toll.hit,
-        "kills while": fell,
-        "too late, repeated": toll.missed,
-    }
-    record(what=f"`kill -9` of {victim}", runs=kills, outcome=outcome, seconds=toll.all_waits, figures=figures)
-    for door, waits in sorted(toll.waits.items()):
-        record(what=f"{victim}, {door}", runs=kills, outcome="1…N once", seconds=waits, section=BY_DOOR)
-    assert max(toll.all_waits) < SLOWEST_COMEBACK_SECONDS
 
 
 @pytest_asyncio.fixture
@@ -75,7 +48,7 @@ async def undisturbed(house: System) -> dict[int, str]:
 @pytest.mark.parametrize(
     "victim",
     [
-        supervised("story-worker", "the worker", claims=2),
+        supervised("story-worker", "the worker", works_at="story"),
         supervised("story-server", "the story server"),
         supervised("gateway", "the gateway"),
         supervised("nats-server", "the nats-server"),
@@ -86,13 +59,13 @@ async def test_stories_survive_the_death_of_a_process(
     house: System, undisturbed: dict[int, str], victim: Victim
 ) -> None:
     """Killed at any moment: every story ends as if nothing had been, and its watchers lose and repeat nothing."""
-    wishes = Wishes(company=2, life_seconds=SHORT_LIFE_SECONDS, fields=SHORT, texts=undisturbed)
+    stories = Stories(company=2, life_seconds=SHORT_LIFE_SECONDS, fields=SHORT, texts=undisturbed)
     toll = Toll()
     kills = 0
     for run in runs(victim.name, KILLS):
-        await die_once(house, victim, wishes, run.chance, toll)
+        await die_once(house, victim, stories, run.chance, toll)
         kills += 1
-    tell(victim.name, toll, kills)
+    tell_stories(victim.name, toll, kills)
 
 
 @pytest.fixture
@@ -125,15 +98,15 @@ async def test_stories_survive_the_death_of_the_model_host(modelled: System) -> 
     """The process that holds the model is killed at any moment: text goes on where it was, the worker lives on."""
     worker = modelled.pid_of("story-worker")
     # Alone: others would wait for their turn at the model, whoever dies.
-    wishes = Wishes(company=0, life_seconds=await life_of(modelled, NOISE), fields=NOISE)
+    stories = Stories(company=0, life_seconds=await life_of(modelled, NOISE), fields=NOISE)
     victim = Victim("the model host", host_of, lambda _system, _pid: None)
     toll = Toll()
     kills = 0
     for run in runs("the model host", KILLS):
-        await die_once(modelled, victim, wishes, run.chance, toll)
+        await die_once(modelled, victim, stories, run.chance, toll)
         kills += 1
     assert worker == modelled.pid_of("story-worker")
-    tell("the model host", toll, kills)
+    tell_stories("the model host", toll, kills)
 
 
 async def life_of(system: System, fields: dict[str, object]) -> float:

@@ -152,10 +152,28 @@ def standing_out(layout: Layout) -> str:
     if main is None:
         return "No single area stands out against a ground."
     place = place_in_thirds(main.down, main.across)
+    differs = "".join(f", and {difference}" for difference in _differences(main))
     return (
-        f"One area stands out {place}, {fraction(main.share)} of the picture: it is {in_colours(main.shares)}. "
-        f"The ground is {in_colours(main.ground)}."
+        f"One area stands out {place}, {fraction(main.share)} of the picture: it is {in_colours(main.shares)}"
+        f"{differs}. The ground is {in_colours(main.ground)}."
     )
+
+
+def _differences(main: MainArea) -> Iterator[str]:
+    """Yield how the main area differs from its ground, and its proportions."""
+    compared = []
+    if abs(main.lightness) >= _CLEARLY_LIGHTER:
+        compared.append("lighter" if main.lightness > 0 else "darker")
+    if abs(main.chroma) >= _CLEARLY_MORE_COLOURFUL:
+        compared.append("more colourful" if main.chroma > 0 else "less colourful")
+    if main.is_busier:
+        compared.append("more varied")
+    if compared:
+        yield f"it is {listed(compared)} than what is around it"
+    if main.aspect >= _TALLER:
+        yield "it is wider than high"
+    elif main.aspect <= 1 / _TALLER:
+        yield "it is higher than wide"
 
 
 def bands(layout: Layout) -> str:
@@ -180,28 +198,8 @@ def subject(layout: Layout) -> str:
     """Return what is measured of who or what the picture shows: its main area, or else its middle."""
     main = layout.main
     if main is None:
-        return f"In the middle the picture shows {names(layout.middle)}; no single area stands out against a ground."
-    place = place_in_thirds(main.down, main.across)
-    differs = ", and ".join(_differences(main))
-    sentence = f"What stands out {place}, {fraction(main.share)} of the picture, is {in_colours(main.shares)}"
-    return f"{sentence}; {differs}." if differs else f"{sentence}."
-
-
-def _differences(main: MainArea) -> Iterator[str]:
-    """Yield how the main area differs from its ground, and its proportions."""
-    compared = []
-    if abs(main.lightness) >= _CLEARLY_LIGHTER:
-        compared.append("lighter" if main.lightness > 0 else "darker")
-    if abs(main.chroma) >= _CLEARLY_MORE_COLOURFUL:
-        compared.append("more colourful" if main.chroma > 0 else "less colourful")
-    if main.is_busier:
-        compared.append("more varied")
-    if compared:
-        yield f"it is {listed(compared)} than what is around it"
-    if main.aspect >= _TALLER:
-        yield "it is wider than high"
-    elif main.aspect <= 1 / _TALLER:
-        yield "it is higher than wide"
+        return f"The middle of the picture shows {names(layout.middle)}."
+    return f"In the picture, what stands out {place_in_thirds(main.down, main.across)} is {in_colours(main.shares)}."
 
 
 def style(colours: Colours, light: Light, surface: Surface) -> str:

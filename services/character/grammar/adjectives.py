@@ -49,7 +49,9 @@ def is_adjective(word: str) -> bool:
 def take_adjective(written: str, word: str, facts: Facts) -> None:
     """Take up an adjective for what it tells of: age, looks, origin or character."""
     known = traits()
-    if word in small().stages:
+    if word in listed_in("states"):
+        _add(facts.told, f"is {word}")
+    elif word in small().stages:
         if word in {"immortal", "semi-retired", "ageless"}:
             _add(facts.traits, word)
         facts.stage = small().stages[word] if facts.stage in {"", "adult"} else facts.stage

@@ -107,7 +107,21 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
             "birthday",
             r"\b(?:on|after|before|since|by)\s+(?:her|his|their|its|my)\s+(?P<o>[a-z]+(?:-[a-z]+)?)\s+birthday\b",
         ),
-        ("of", rf"\bof\s+{_ABOUT}(?P<n>{n}){_END}"),
+        ("of", rf"\bof\s+{_ABOUT}(?P<n>{n})(?:{_END}|(?=\s+(?:in|at|on|by|\w{{3,}}(?:ed|ing))\b))"),
+        (
+            "of",
+            (
+                rf"(?:(?<=man )|(?<=boy )|(?<=girl )|(?<=lad )|(?<=lady )|(?<=person )|(?<=widow )|(?<=widower ))"
+                rf"of\s+{_ABOUT}(?P<n>{n})\s+{_UNIT}"
+            ),
+        ),
+        (
+            "made",
+            (
+                r"(?<!she )(?<!he )(?<!they )\b(?:activated|switched on|built|assembled|born|hatched|awakened|planted)"
+                rf"\s+{_ABOUT}(?P<n>{n})\s+years? ago\b"
+            ),
+        ),
         ("at", rf"(?:^|[.;]\s+)at\s+(?P<n>{n}){_END}"),
         ("is", rf"\b(?:is|she's|he's|they're|am|are|I'm|now|only|looks)\s+{_ABOUT}(?P<n>{n})\b(?:\s+{_UNIT})?{_END}"),
         (
@@ -172,7 +186,7 @@ def _of_another(text: str, at: int, key: str) -> bool:
         return True
     if key == "of" and re.search(
         r"\b(?:mother|father|mum|mom|dad|parent|mama|papa|grandmother|grandfather|one|out|all|each|any|widow|"
-        r"leader|captain|head|half|master|keeper|owner)\s*$",
+        r"leader|captain|head|half|master|keeper|owner|band|crew|group|team|gang|family|pack|flock|club|circle)\s*$",
         before,
     ):
         return True
@@ -239,3 +253,21 @@ def _birthday(ordinal: str) -> tuple[int, int] | None:
     head = value(ordinal.rpartition("-")[0])
     number = firsts.get(last) or value(re.sub(r"ieth$", "y", last)) or value(last.removesuffix("th"))
     return (head + number, head + number) if number else None
+
+
+def years_passed(text: str) -> int:
+    """Return how many years somebody has been at something ("for forty years"), the most of them; else 0."""
+    spent = re.finditer(
+        rf"\b(?:for|over|after|in)\s+(?:the (?:last|past) |more than |over |nearly |almost |about |some )?"
+        rf"(?P<n>{_number()}|a|an)\s+(?P<u>year|decade|centur(?:y|ie))s?\b(?![- ]old| time)",
+        text,
+        re.IGNORECASE,
+    )
+    unit = {"y": 1, "d": 10, "c": 100}
+    return max((min(MOST_YEARS, (value(found["n"]) or 1) * unit[found["u"][0].lower()]) for found in spent), default=0)
+
+
+def died_at(text: str) -> Age | None:
+    """Return the age at which one died who still walks: "died at nine"."""
+    found = re.search(rf"\bdied\s+(?:at|aged)\s+(?:the age of\s+)?(?P<n>{_number()})\b", text, re.IGNORECASE)
+    return Age(value(found["n"]), value(found["n"]), "", found.start(), found.end()) if found else None

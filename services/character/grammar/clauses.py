@@ -57,13 +57,15 @@ _WEAR = re.compile(
     re.IGNORECASE,
 )
 _WORK = re.compile(
-    r"^(?:still |now )?(?:works?|working|serves|serving|employed|trained|training) (?:\w+ly )?as (?P<job>.+)$",
+    r"^(?:still |now )?(?:(?:works?|working|serves|serving|employed|trained|training) (?:\w+ly )?as|"
+    r"(?:was |were |is |got |been )*(?:demoted|promoted|reduced|reassigned|appointed) (?:to|as)) (?P<job>(?!be\b).+)$",
     re.IGNORECASE,
 )
 _BE = re.compile(
     r"^(?:is|are|'s|am|was|were) (?:also |still |now |actually |really |secretly )?(?P<what>.+)$", re.IGNORECASE
 )
 _END = re.compile(r"\s+(?:and (?:she|he|they)|who|which|while|when|because|but|and (?=\w+s\b(?! and)))\b.*$")
+_SHORT_PLACE = 6
 _THINGS = re.compile(
     r",?\s+and (?=(?:an?|the|his|her|their|its|no|one|two|three|\w+ing|\w+ed|long|short|big|small|bad|good)\b)|,\s*"
 )
@@ -72,7 +74,7 @@ _THINGS = re.compile(
 def read_clause(clause: str, facts: Facts) -> None:
     """Take up a predicate: what stands after the name, with its verb first ("hates cats")."""
     for part in _parts(clause):
-        if not any(take(part, facts) for take in (_want, _fear, _home, _comes, _wear, _have, _work, _is)):
+        if not any(take(part, facts) for take in (_has_been, _want, _fear, _home, _comes, _wear, _have, _work, _is)):
             add_told(part, facts)
 
 
@@ -107,7 +109,7 @@ def _want(part: str, facts: Facts) -> bool:
             goal = _gerund(goal)
         if pattern is _SEEK:
             goal = f"to find {goal}"
-        goal = re.sub(r"^for (?=\w)", "", goal)
+        goal = re.sub(r"^for (?=\w)|\s+(?:more than anything|above all|most of all)(?: else)?$", "", goal)
         if facts.goal:
             add_told(f"wants {goal}", facts)
         else:
@@ -267,6 +269,17 @@ def _is(part: str, facts: Facts) -> bool:
     return any(take(what, facts) for take in (_want, _fear, _comes))
 
 
+def _has_been(part: str, facts: Facts) -> bool:
+    """Take "has been the village judge since the war" for what somebody is, and keep it to be told."""
+    match = re.match(r"ha(?:s|ve) (?:long |always |only )?been (?P<what>(?:an?|the)\s.+)$", part)
+    split = split_phrase(match["what"]) if match else None
+    if split is None or not re.match(r"since\b|for\b|$", split.tail):
+        return False
+    read_noun(split, facts, first=not (facts.species or facts.rank or facts.profession))
+    add_told(part, facts)
+    return True
+
+
 def read_tail(tail: str, facts: Facts) -> None:
     """Take up what follows a noun: a relative clause, something had, a place, a participle."""
     if _joined(tail, facts):
@@ -319,6 +332,11 @@ def _place(tail: str, facts: Facts) -> bool:
     )
     if led is None or facts.home:
         return False
+    place = re.findall(r"[a-z]+", _END.sub("", tail).lower())
+    at_work = place[-1] in listed_in("bodies") or (facts.profession and place[0] == "at")
+    if at_work and len(place) < _SHORT_PLACE:
+        add_told(f"works {_END.sub('', tail).strip(' ,')}", facts)
+        return True
     words = re.findall(r"[a-z]+", tail.lower())
     if not led["proper"] and (len(words) < 3 or not listed_in("places") & set(words)):
         return False
@@ -341,6 +359,12 @@ def add_told(part: str, facts: Facts) -> None:
     if facts.pronoun == "they" and words[at].islower():
         words[at] = third(bare(words[at]))
     words[0] = words[0][0].lower() + words[0][1:]
+    if words[0] in listed_in("bare_verbs"):  # "a faun and a witch share a cottage"
+        words[0] = third(words[0])
+    made = re.match(r"(?:is|was) (made (?:entirely |all )?of [\w ,-]{3,60})$", " ".join(words))
+    if made:
+        facts.looks.append(made[1])
+        return
     told = " ".join(words)
     if told not in facts.told:
         facts.told.append(told)

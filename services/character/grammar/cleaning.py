@@ -70,6 +70,7 @@ def normal(description: str) -> str:
     for written, plain in (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("‑", "-"), ("\u00a0", " "), ("\r", "\n")):
         text = text.replace(written, plain)
     text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C")
+    text = re.sub(r"(?<=[a-z] )'([A-Z][^\W\d_]*)'(?= [A-Z])", r'"\1"', text)  # Ekaterina 'Katya' Morozova
     text = re.sub(r'^\s*"([^"\n]{1,20})"', r"\1", text)
     return re.sub(r"[ \t]+", " ", re.sub(r"\s*\n\s*", "\n", text)).strip()
 

@@ -19,6 +19,7 @@ class Facts:
         pronoun: The pronoun that the description itself uses: "she", "he", "they" or "it".
         age: The age in years.
         stage: A time of life: "child", "old" …
+        passed: Years that it has spent at something, so that it is older than that.
         profession: What it does all day, with its qualifier: "retired train driver".
         rank: A word for what it also is: "mother", "widow", "girl".
         people: The key of the people it is of: "japanese".
@@ -43,6 +44,7 @@ class Facts:
     pronoun: str = ""
     age: Age | None = None
     stage: str = ""
+    passed: int = 0
     profession: str = ""
     rank: str = ""
     people: str = ""

@@ -203,9 +203,11 @@ def _flags(person: Person, details: Details) -> frozenset[str]:
         "person",
         "animal",
         "creature",
+        "machine",
     }
     flags = {
         "comes": bool(facts.comes),
+        "comes_home": bool(facts.comes and not facts.home),
         "plural": person.pronouns.plural,
         "origin": bool(facts.origin),
         "kin": bool(_KIN.search(told)),
@@ -227,7 +229,8 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
     elder = random.choice(
         decks.texts("wild_elder" if person.species.kind == "animal" and person.setting in {"wild", "sea"} else "elder")
     )
-    place = f"{person.setting}_place" if f"{person.setting}_place" in decks.names() else "place"
+    place = f"{'sea' if in_water(person.species) else person.setting}_place"
+    place = place if place in decks.names() else "place"
     good, bad = _two(details.traits)
     return {
         "name": details.first_name,
@@ -247,6 +250,7 @@ def _values(person: Person, details: Details, flags: frozenset[str]) -> dict[str
         "bad": bad,
         "agewords": number_words(details.age),
         "ago": _ago(details.age, person, random),
+        "born": _years_ago(details.age),
         "place": random.choice(decks.texts(place)),
         "animalplace": random.choice(
             decks.texts(
@@ -274,6 +278,11 @@ def _two(words: Sequence[str]) -> tuple[str, str]:
     good = [word for word in words if word in traits().good]
     bad = [word for word in words if word in traits().bad]
     return (good[0], bad[0]) if good and bad else ("", "")
+
+
+def _years_ago(years: int) -> str:
+    """Say when one began that is so many years old."""
+    return "not long ago" if years < 1 else "a year ago" if years == 1 else f"{number_words(years)} years ago"
 
 
 def _ago(age: int, person: Person, random: Random) -> str:

@@ -26,7 +26,7 @@ _CLOTHES = re.compile(
 )
 _OUTSIDE = re.compile(
     r"fur|coat|feather|plumage|scale|skin|shell|spot|stripe|casing|plating|chassis|dent|rust|hide|fleece|"
-    r"petal|leaves|bark"
+    r"petal|leaves|bark|made of"
 )
 
 

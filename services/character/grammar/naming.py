@@ -13,19 +13,24 @@ from services.character.grammar.words import people, small, traits
 
 _TOKEN = re.compile(r"[^\W\d_][\w'’.-]*[\w'’]|[^\W_]+|\S", re.UNICODE)
 _SAID = re.compile(
-    r"\b(?:(?:full |first |real |his |her |their |its |my )?name(?:\s*(?:is|was|[:=])|'s|\s+of)|(?:re)?named|"
-    r"called|known(?: to \w+)? as|goes by(?: the name(?: of)?)?|"
+    r"\b(?:(?:real|full|birth) name(?:\s*(?:is|was|[:=]))?|"
+    r"(?:full |first |real |his |her |their |its |my )?name(?:\s*(?:is|was|[:=])|'s|\s+of)|(?:re)?named|"
+    r"call(?:s|ed)? (?:her|him|them|it|me)(?:self|selves)?|called|known(?: to \w+)? as|goes by(?: the name(?: of)?)?|"
     r"going by(?: the name(?: of)?)?|by the name of|answers to(?: the name(?: of)?)?|answering to(?: "
     r"the name(?: of)?)?|christened|nicknamed|dubbed|designated|designation:?|"
-    r"calls? (?:her|him|them|it|me)(?:self|selves)?|call (?:her|him|them|it|me)|say hello to|meet)\s+(?=\S)",
+    r"say hello to|meet|(?:character|hero|heroine|protagonist|villain) is)\s+(?=\S)",
     re.IGNORECASE,
 )
+_CAPITALS_ONLY = re.compile(r"meet|say hello|call(?:s|ed)? |.* is$(?<!name is)")
 _OTHERS = re.compile(
     r"(?:\b(?:with|and|has|have|had|owns?|rides?|of|for|by|from|to|in|on|at|loves?|hates?|misses|wants|"
     r"against|protects|seeking|finds?|find)\s+(?:an?|the|his|her|their|its|my|your|one|two)|"
     r"\b(?:his|her|their|its|whose))\s+(?:[\w'’-]+\s+){1,4}$",
     re.IGNORECASE,
 )
+_SHORT_NAME = 3
+"""Letters of a first name that is found among too many peoples to tell of one."""
+_EPITHETS = frozenset({"Old", "Young", "Little", "Big"})
 _STYLES = re.compile(
     r"\b(?:his|her|their)\s+(?:royal\s+)?(?:majesty|highness|grace|excellency|holiness|lordship|ladyship)\b[, "
     r"]*",
@@ -82,6 +87,17 @@ def first_names() -> dict[str, str]:
     return {name: genders.pop() for name, genders in found.items() if len(genders) == 1}
 
 
+def people_named(name: Name) -> str:
+    """Return the people among whom one has such a name; empty where that is not known."""
+    table = read_table("names").table("peoples")
+    for key in table.names():
+        names = table.table(key)
+        firsts = {*names.words("woman"), *names.words("man")}
+        if len(name.first) > _SHORT_NAME and (name.first in firsts or name.last in names.words("family")):
+            return key
+    return ""
+
+
 def known_word(word: str) -> bool:
     """Tell whether a word means something other than a name."""
     lower, folk = word.lower(), people()
@@ -113,11 +129,18 @@ def _said(text: str, tokens: list[_Token]) -> list[tuple[int, Name]]:
         if index < 0 or (said != "name:" and _of_others(text[max(0, match.start() - 60) : match.start()].lstrip())):
             continue
         name = _run(tokens, index, match.start(), loose=True)
-        if name is None and said not in {"meet", "say hello to"} and not said.startswith(("call ", "calls ")):
+        if name is None and not _CAPITALS_ONLY.match(said):
             name = _small_name(tokens, index, match.start(), text)
         if name is not None and tokens[index].lower not in {"after", "by", "in", "at", "to"}:
-            found.append((120 if said.startswith("name") else 100, name))
+            found.append((_strength(said), name))
     return found
+
+
+def _strength(said: str) -> int:
+    """Say how surely words give the name itself: "real name" before "called", and that before what friends say."""
+    if re.match(r"(?:real|full|birth) name", said):
+        return 130
+    return 120 if re.match(r"(?:\w+ )?name\b", said) else 90 if said.startswith(("call ", "calls ")) else 100
 
 
 def _of_others(before: str) -> bool:
@@ -172,6 +195,8 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
     """Say how surely a run of capitals where it stands is whom this is about; 0 for no."""
     before = tokens[index - 1].lower if index else ""
     after = text[name.end :].lstrip()
+    if text[: name.end].endswith(("'s", "s'")) and _owned(after):
+        return 0
     sentence = index == 0 or before in {".", "!", "?", ":"} or before.endswith("year-old")
     if (
         sentence
@@ -203,6 +228,16 @@ def _weight(text: str, tokens: list[_Token], index: int, name: Name, *, opens: b
     return 40 if name.title and before in {"is", "am", "are", "a", "the", "old"} and mine else 0
 
 
+def _owned(after: str) -> bool:
+    """Tell whether somebody of theirs follows: "(Mateo's) little sister"."""
+    words = re.findall(r"[a-z'-]+", after.split(",", maxsplit=1)[0].lower())[:3]
+    return (
+        bool(words)
+        and words[0] not in small().function
+        and any(word in people().kin or word in people().professions or word in kinds().words for word in words)
+    )
+
+
 def _small_alone(text: str, tokens: list[_Token], index: int) -> Name | None:
     """Take "kaelith, a tiefling": words that mean nothing else, alone before a comma and what somebody is."""
     words = []
@@ -221,7 +256,7 @@ def _small_alone(text: str, tokens: list[_Token], index: int) -> Name | None:
 def _run(tokens: list[_Token], index: int, start: int, *, loose: bool) -> Name | None:
     """Take the run of capitals that begins at `index`, titles first, with particles and numbers inside."""
     end, titles = index, index
-    while titles < len(tokens) and tokens[titles].capital and tokens[titles].lower in people().titles:
+    while titles < len(tokens) and tokens[titles].capital and _is_title(tokens, titles):
         titles += 1
         if titles < len(tokens) and tokens[titles].text == ".":
             titles += 1
@@ -239,6 +274,8 @@ def _run(tokens: list[_Token], index: int, start: int, *, loose: bool) -> Name |
         end += 1
     while end > first and tokens[end - 1].lower in listed_in("particles"):
         end -= 1
+    if loose and end == first < len(tokens) and tokens[first].capital and tokens[first].lower in small().numbers:
+        end += 1  # "a crow named Seven"
     words = [token.text for token in tokens[first:end]]
     title = " ".join(token.text for token in tokens[index:titles] if token.text != ".")
     if not words and loose and titles > index:  # "called Sergeant", "named Duchess"
@@ -246,6 +283,13 @@ def _run(tokens: list[_Token], index: int, start: int, *, loose: bool) -> Name |
     if not words or (not loose and not title and _only_words(words)):
         return None
     return _named(" ".join(words).replace(' " ', ' "'), title, start, tokens[end - 1].end)
+
+
+def _is_title(tokens: list[_Token], at: int) -> bool:
+    """Tell whether a word is a title, or the epithet of one: "Old Father Tansy"."""
+    if tokens[at].text in _EPITHETS and at + 1 < len(tokens):
+        return tokens[at + 1].capital and tokens[at + 1].lower in people().titles
+    return tokens[at].lower in people().titles
 
 
 def _only_words(words: list[str]) -> bool:
@@ -263,7 +307,7 @@ def _belongs(tokens: list[_Token], first: int, at: int) -> bool:
     inner = at > first
     if re.search(r"-(?:(?:year|month|week|day)s?-old|ish|something|odd)$", token.lower):
         return False
-    epithet = token.text in {"Old", "Young", "Little", "Big"} and at + 1 < len(tokens) and tokens[at + 1].capital
+    epithet = token.text in _EPITHETS and at + 1 < len(tokens) and tokens[at + 1].capital
     if epithet:
         return True
     if token.lower in small().never_names or (
@@ -273,6 +317,8 @@ def _belongs(tokens: list[_Token], first: int, at: int) -> bool:
     if token.capital or (inner and token.text.isdigit() and tokens[at - 1].text in listed_in("numbered")):
         sentence = inner and tokens[at - 1].text.endswith(".") and len(tokens[at - 1].text) > 3
         return not sentence
+    if inner and re.match(r"(?:a[dlnrst]|ash|el|ibn|ul)-[A-Z]", token.text):  # "al-Rashid"
+        return True
     if not inner or token.lower not in listed_in("particles"):
         return False
     ahead = next((other for other in tokens[at + 1 : at + 3] if other.lower not in listed_in("particles")), None)
@@ -288,7 +334,7 @@ def _named(written: str, title: str, start: int, end: int) -> Name | None:
         return None
     if plain[0] == "The" and len(plain) > 2:  # "The Great Mandolini"
         return Name(" ".join(plain)[:60], "", title, "", start, end)
-    count = 2 if len(plain) > 1 and (plain[0] in {"Old", "Little", "Young", "Big", *listed_in("numbered")}) else 1
+    count = 2 if len(plain) > 1 and (plain[0] in _EPITHETS | listed_in("numbered")) else 1
     return Name(" ".join(plain[:count])[:60], " ".join(plain[count:])[:60], title, nick[1] if nick else "", start, end)
 
 

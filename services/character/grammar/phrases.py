@@ -108,6 +108,8 @@ def read_noun(split: Split, facts: Facts, *, first: bool) -> bool:
     for index, word in enumerate(lowers):
         if used[index]:
             continue
+        if any(told.endswith(f" {word} {lowers[-1]}") for told in facts.told):
+            continue
         if word in listed_in("attributive") or word in listed_in("said"):
             facts.told.append(
                 f"is the {word} {lowers[-1]}"
@@ -209,7 +211,7 @@ def _take(words: list[str], start: int, end: int, used: list[bool], facts: Facts
     elif word in folk.kin and (word not in folk.qualifiers):
         _kin(word, facts)
     elif word in kinds().words:
-        return _species(word, start, end, used, facts)
+        return _species(word, words, start, used, facts)
     else:
         return False
     used[start:end] = [True] * (end - start)
@@ -221,7 +223,8 @@ def _adjectival(word: str, words: list[str], end: int) -> bool:
     return word in listed_in("often_adjectives") and end < len(words)
 
 
-def _species(word: str, start: int, end: int, used: list[bool], facts: Facts) -> bool:
+def _species(word: str, words: list[str], start: int, used: list[bool], facts: Facts) -> bool:
+    end = start + len(word.split())
     named = kinds().words[word]
     broad = facts.species in kinds().general or (
         facts.species in listed_in("broad_animals") and kinds().of(named.species).kind == "animal"
@@ -231,6 +234,9 @@ def _species(word: str, start: int, end: int, used: list[bool], facts: Facts) ->
     facts.species = named.species
     facts.gender = facts.gender or named.gender
     facts.stage = facts.stage or named.stage
+    if start and words[start - 1] in listed_in("elements") and named.species in listed_in("of_elements"):
+        start -= 1
+        facts.species = f"{words[start]} {named.species}"
     used[start:end] = [True] * (end - start)
     return True
 

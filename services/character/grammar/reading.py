@@ -7,14 +7,16 @@ names that it is sure of.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from services.character.grammar.adjectives import people_of
-from services.character.grammar.ages import find_age
+from services.character.grammar.ages import died_at, find_age, years_passed
 from services.character.grammar.cleaning import is_foreign, is_spoken, normal, third_person, without_request
 from services.character.grammar.facts import Facts
 from services.character.grammar.fields import read_fields
-from services.character.grammar.naming import Name, find_name, first_names
+from services.character.grammar.lists import listed_in
+from services.character.grammar.naming import Name, find_name, first_names, people_named
 from services.character.grammar.species import kinds
 from services.character.grammar.statements import read_sentence, sentences_of
 from services.character.grammar.trades import trade_of
@@ -25,6 +27,17 @@ _SPEC = re.compile(
     r"he|its?|hers|theirs|xem|zir|her/hers|him/his)(?:\s*/\s*\w+)?(?:\s+pronouns)?\b\)?",
     re.IGNORECASE,
 )
+
+
+_NICK = re.compile(
+    r"[,;]?\s*(?:\b(?:but|and|though)\s+)?\b(?:(?:(?:his|her|their|its|most|all|close|old|the|all his|all her)\s+)?"
+    r"(?:friends|family|everyone|everybody|people|crew|mates|colleagues|neighbours|children)\s+(?:just |only |simply )?"
+    r"call(?:s|ed)?\s+(?:him|her|them|it)|(?:better )?known as|goes by|nicknamed|a\.?k\.?a\.?)\s+"
+    r"(?P<nick>[A-Z][\w'-]*(?: [A-Z][\w'-]*)?)(?=\s*(?:$|[,.;:!?)\n]|and\b|but\b|who\b|because\b))"
+)
+
+
+_CALLED = re.compile(r"\s*\bcalled\s+(?P<nick>(?!an?\b|the\b)[A-Za-z][\w'-]*)(?=\s*[,.;:(])")
 
 
 _NONE = re.compile(
@@ -39,10 +52,26 @@ _NB = re.compile(
 )
 
 
+_PRESENTING = re.compile(
+    r"\b(?:presents as |presenting as )?(?:fe)?male[- ]presenting\b|\bpresent(?:s|ing) as (?:fe)?male\b", re.IGNORECASE
+)
+
+
+_BEFORE_NOUN = re.compile(
+    r"\b(?:non[- ]?binary|gender[- ]?(?:fluid|queer|less)|agender|sexless)\s+"
+    r"(?=[a-z-]{3,}\b(?<!and)(?<!but)(?<!who)(?<!with)(?<!from))",
+    re.IGNORECASE,
+)
+
+
 _SEX = re.compile(r"(?:^|[\s,/(])(?:\d{1,4}\s*/?\s*|\b)(?P<s>[fm])\b(?:\s*/?\s*\d{1,4})?(?=$|[\s,/).;])", re.IGNORECASE)
 
 
 _HALF = re.compile(r"\bhalf[ -](?P<one>[a-z]+)(?:(?:,| and|, and)? half[ -](?P<two>[a-z]+))?", re.IGNORECASE)
+
+
+_LONG_SERVICE, _RETIRING = 25, 60
+"""Years of work after which, and of life from which, one who did something is retired."""
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +82,7 @@ def read(description: str) -> Facts:
     if is_foreign(text):
         facts.name = _sure_name(text)
         return facts
-    text = without_request(text)
+    text = _kin_first(without_request(text))
     if is_spoken(text):
         text = third_person(text, facts)
     text = _gender_words(text, facts)
@@ -66,6 +95,13 @@ def read(description: str) -> Facts:
         read_sentence(sentence, facts, first=number == 0)
     _conclude(whole, facts)
     return facts
+
+
+def _kin_first(text: str) -> str:
+    """Take whom a text begins with for whom it is about, whosever kin that is: "her younger brother"."""
+    words = [word.lower() for word in re.findall(r"[\w'-]+", text[:80])[:4]]
+    begins = bool(words) and words[0] in {"her", "his", "their"} and any(word in people().kin for word in words[1:])
+    return re.sub(r"^\W*\w+", "a", text, count=1) if begins else text
 
 
 def _sure_name(text: str) -> Name | None:
@@ -83,11 +119,15 @@ def _gender_words(text: str, facts: Facts) -> str:
         facts.gender = {"she": "f", "he": "m", "they": "nb", "it": "none"}[facts.pronoun]
         text = text[: spec.start()] + " " + text[spec.end() :]
         text = re.sub(r"[;,]?\s*\b(?:they|she|he)\s+(?=$|[.,;])", "", text)
+    shown = _PRESENTING.search(text)
+    if shown:
+        facts.gender = facts.gender or ("f" if "female" in shown[0].lower() else "m")
+        text = text[: shown.start()] + " " + text[shown.end() :]
     if _NONE.search(text):
         facts.gender = facts.gender or "none"
     elif _NB.search(text):
         facts.gender = facts.gender or "nb"
-    return text
+    return _BEFORE_NOUN.sub("", text)
 
 
 def _take_name(text: str, facts: Facts) -> str:
@@ -95,6 +135,8 @@ def _take_name(text: str, facts: Facts) -> str:
     if name is None:
         return text
     facts.name = name
+    if "old" in name.title.lower().split():
+        facts.stage = facts.stage or "old"
     title = name.title.lower().replace(".", "")
     titles = title.split()
     for word in titles:
@@ -104,11 +146,18 @@ def _take_name(text: str, facts: Facts) -> str:
     if name.first.startswith("Old "):
         facts.stage = facts.stage or "old"
     said = text[name.start : name.end]
-    text = f"{text[: name.start]} @ {text[name.end :]}"
+    calls = re.match(r"call(?:s|ed) \w+\s", said)
+    others = calls and re.search(r"(?:^|[.!?\n]\s*)The [^.!?\n]*$", text[: name.start])
+    text = f"{text[: name.start]}{calls[0] if calls and others else ' '}@ {text[name.end :]}"
     for part in {name.first, f"{name.first} {name.last}".strip()} - {""}:
         text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "@", text) if len(part) > 2 else text
-    del said
-    return re.sub(r"@(?:[\s,]*@)+", "@", re.sub(r"\s+", " ", text) if "\n" not in text else text)
+    text = re.sub(r"@(?:[\s,]*@)+", "@", re.sub(r"\s+", " ", text) if "\n" not in text else text)
+    text = re.sub(r"@\s+and\s+(?=(?:she|he|they|it)\b)", "", text)
+    nick = _NICK.search(text) or (_CALLED.search(text) if said.startswith(("real", "full", "birth")) else None)
+    if nick is None:
+        return text
+    facts.name = replace(name, nick=name.nick or nick["nick"].title())
+    return f"{text[: nick.start()]}{text[nick.end() :]}"
 
 
 def _take_age(text: str, facts: Facts) -> str:
@@ -118,7 +167,16 @@ def _take_age(text: str, facts: Facts) -> str:
     facts.age = age
     said = text[age.start : age.end]
     left = said[0] if said[:1] in ",.;:(|\n" else " "
-    return f"{text[: age.start]}{left} {text[age.end :]}"
+    verb = "is " if re.match(r"(?:is|are|am)\b", said, re.IGNORECASE) else ""
+    return _mended(f"{text[: age.start]}{left} {verb}{text[age.end :]}")
+
+
+def _mended(text: str) -> str:
+    """Join what is left where an age has been taken out: "is (300) but looks twenty", "is (seventy) and deaf"."""
+    text = re.sub(r"(?:\b(?:is|are|am)|'s)\s+(?:now\s+)?(?:and|but)\s+(?=(?:\w+ly |also |still )?\w+s\b)", " ", text)
+    text = re.sub(r"(\b(?:is|are|am)|'s)\s+(?:now\s+)?(?:and|but)\s+", r"\1 ", text)
+    text = re.sub(r"(?:\s+(?:and|but))?\s+(?:is|are|am)(?:\s+now)?\s*(?=[.,;:!?\n]|$)", " ", text)
+    return re.sub(r"\b(who|she|he|they|it)\s+(?:and|but)\s+(?=\w+s\b)", r"\1 ", text)
 
 
 def _halves(text: str, facts: Facts) -> str:
@@ -142,6 +200,9 @@ def _conclude(text: str, facts: Facts) -> None:
         facts.pronoun = _pronoun(text, facts)
     if not facts.gender and facts.pronoun and not facts.spoken:
         facts.gender = {"she": "f", "he": "m", "they": "nb", "it": "none"}[facts.pronoun]
+    facts.passed = years_passed(text)
+    if facts.age is None and facts.species in listed_in("dead"):
+        facts.age = died_at(text)
     title = facts.name.title.lower().replace(".", "").split() if facts.name else []
     if not facts.gender:
         short = _SEX.search(text)
@@ -152,9 +213,16 @@ def _conclude(text: str, facts: Facts) -> None:
     if title and title[-1] in {"sir", "ser"}:
         facts.profession = facts.profession or "knight"
     if not facts.profession:
-        facts.profession = trade_of(facts.told)
-    if not facts.people and facts.comes:
-        facts.people = next((key for key in map(people_of, re.findall(r"\w+", facts.comes)) if key), "")
+        old = facts.passed >= _LONG_SERVICE or (facts.age is not None and facts.age.low >= _RETIRING)
+        facts.profession = trade_of(facts.told, gone="retired" if old else "former")
+    facts.people = facts.people or _people(facts)
+
+
+def _people(facts: Facts) -> str:
+    """Return the people that a name, or else a place, tells of."""
+    if facts.name and facts.species in {"", "human"} and (named := people_named(facts.name)):
+        return named
+    return next((key for key in map(people_of, re.findall(r"\w+", facts.comes)) if key), "")
 
 
 def _pronoun(text: str, facts: Facts) -> str:

@@ -32,6 +32,8 @@ _GROWN = {
     "old": (0.93, 1.15),
     "ancient": (1.2, 1.35),
 }
+_EARLIEST_WORK, _GROWN_UP = 18, 16
+"""The least years at which one begins what is then done for years, and from which nobody is told of as a child."""
 _TENS = {"sixties": (61, 69), "seventies": (71, 79), "eighties": (81, 89), "nineties": (91, 98), "hundred": (100, 104)}
 _SETTINGS = {
     "sea": "sea ship sailor captain pirate lighthouse harbour harbor fisher fisherman whaler island shore coast "
@@ -97,11 +99,13 @@ def decide(wish: Wish) -> Person:
     species = _species(facts, seen)
     stage = facts.stage or ("" if facts.age else seen.stage)
     age = _age(facts, stage, species, Random(f"{key}/age"))
-    grown = _stage(age, species)
+    if facts.age is None and facts.passed:
+        age = max(age, min(species.adult, _EARLIEST_WORK) + facts.passed)
+    grown = "child" if facts.rank in {"girl", "boy"} and age < _GROWN_UP else _stage(age, species)
     sex = _sex(facts, seen, species, Random(f"{key}/sex"))
     setting = _setting(wish, facts, species, Random(f"{key}/setting"))
     mood = next((moods()[word] for word in _words(wish.style) if word in moods()), "")
-    infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature"}
+    infant = age < (4 if species.person else 1) and species.kind in {"person", "animal", "creature", "machine"}
     flags = {species.kind, species.cover, grown, setting, *([mood] if mood else []), *(["infant"] if infant else [])}
     return Person(
         facts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from services.character.grammar.table import LexiconInvalid, Table, read_table, spread
@@ -58,7 +58,8 @@ class Kinds:
 
     def of(self, name: str) -> Species:
         """Return a species; one that nobody has heard of is somebody, and lives about as long as people do."""
-        return self.species.get(name) or Species(name, "person", "skin", "folk", 18, 90)
+        whole = self.species.get(name.rpartition(" ")[2])  # "air elemental"
+        return self.species.get(name) or replace(whole or Species(name, "person", "skin", "folk", 18, 90), name=name)
 
 
 @cache

@@ -19,6 +19,17 @@ _SENTENCE = re.compile(r"(?<!\bMr)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bMs)[.!?…]+
 _CLAUSE = re.compile(r"\s*[,;:()|]\s*|\s+[–—-]+\s+|—")
 
 
+_WHEN = re.compile(
+    r"^(?P<when>(?:at|by|in|on|every|after|before) (?:the )?(?:day|night|morning|evening|midnight|dawn|dusk|noon|"
+    r"sundays?|winter|summer|spring|autumn|weekends?|dark)),? (?P<who>@|she|he|they|it) (?P<rest>\w+s\b.*)$",
+    re.IGNORECASE,
+)
+"""A time before the one who does something: "at night she robs banks"."""
+
+
+_FINITE = re.compile(r"\b(?:is|are|was|were|has|have|had|can|could|will|does|did|got|knows|calls|\w{2,}ed)\b")
+
+
 def sentences_of(text: str) -> list[str]:
     """Cut a description into its sentences and lines."""
     return [part.strip() for part in _SENTENCE.split(text) if part and part.strip(" ,;:.-")]
@@ -55,8 +66,8 @@ def _speaks_of_others(sentence: str, lead: str, facts: Facts) -> bool:
         )
     return (
         lead == "the"
-        and bool(re.search(r"\b(?:call|calls|is|was|are|were|has|have)\b", sentence))
-        and "@" not in sentence
+        and bool(re.search(r"\b(?:call|calls|called|is|was|are|were|has|have)\b", sentence))
+        and ("@" not in sentence or bool(re.search(r"\bcall(?:s|ed) \w+ @", sentence)))
     )
 
 
@@ -71,10 +82,13 @@ def _clause(clause: str, facts: Facts, *, first: bool, listing: bool) -> bool:
     clause = re.sub(
         r"^(?:@|she|he|they|it)(?:'s|'re)\b", lambda m: m[0].split("'")[0] + " is", clause, flags=re.IGNORECASE
     )
+    clause = _WHEN.sub(r"\g<who> \g<rest> \g<when>", clause)
     subject = re.match(r"^(?:@|she|he|they|it)\s+(?=\S)(?!and\b|of\b)", clause, re.IGNORECASE)
     found = adjectives_only(clause)
     if subject:
         rest = clause[subject.end() :]
+        if facts.gender == "nb" and subject[0].strip().lower() == "they":
+            facts.pronoun = facts.pronoun or "they"
         _predicate(rest, facts, first=first)
         return bool(re.match(r"(?:the|an?)\s", rest)) and not split_phrase(rest).tail
     if found:
@@ -181,7 +195,7 @@ def _verb_first(clause: str) -> bool:
     noun = plain in kinds().words or plain in people().professions or plain in people().kin
     adverb = word != words[0] and len(words) > 2
     looks_like = plain.endswith("s") and not plain.endswith(("ss", "us", "'s", "is")) and len(words) > 1 and not noun
-    return looks_like and (adverb or words[1] in listed_in("after_verbs"))
+    return looks_like and (adverb or words[1] in listed_in("after_verbs") or words[1] in small().numbers)
 
 
 def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
@@ -195,6 +209,9 @@ def _otherwise(clause: str, facts: Facts, *, listing: bool) -> bool:
         facts.features.append(clause[0].lower() + clause[1:])
         return listing
     if len(words) > 1 and _is_or_does(clause, words, facts):
+        return False
+    if first in listed_in("outer_subjects") and len(words) > 2 and _FINITE.search(clause):
+        keep_whole(clause[0].upper() + clause[1:], facts)
         return False
     if first in listed_in("had_openers") and len(words) > 1:
         add_told(f"has {clause}", facts)

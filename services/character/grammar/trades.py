@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+_THING = r"(?!(?:in|on|at|and|of|with|for|that|where|by|but|to|from|the|an?|how|what|under|his|her|their)\b)[a-z-]+"
+_PAST = {"drove": "drives", "taught": "teaches", "kept": "keeps", "sold": "sells", "ran": "runs"}
 _WORKS = (
-    (r"drives (?:an?|the) (?:[\w-]+ )?(\w+)", "{} driver"),
+    (rf"drives (?:an?|the) (?:{_THING} )?({_THING})", "{} driver"),
     (r"teaches (\w+)", "{} teacher"),
-    (r"keeps bees", "beekeeper"),
+    (r"keeps (?:the |her own |his own |their own )?bees", "beekeeper"),
+    (rf"studies ({_THING})", "student of {}"),
     (r"on \w+ first day as an? ([\w-]+)", "{}"),
     (r"(?:tends|looks after) (?:an?|the) (?:[\w-]+ )?garden", "gardener"),
     (r"grows ([a-z]{3,}s)\b", "grower of {}"),
@@ -23,7 +26,7 @@ _WORKS = (
         "keeper of the {}",
     ),
     (r"keeps (?:an?|the) (lighthouse|inn|zoo|library|archive)", "{} keeper"),
-    (r"robs (\w+)", "robber of {}"),
+    (rf"robs ({_THING})", "robber of {}"),
     (r"collects ((?:[a-z]+ )?[a-z]+s)\b", "collector of {}"),
     (r"guards (?:an?|the) (?:[\w-]+ )?(\w+)", "guardian of the {}"),
     (r"brews (?:[\w-]+ )?(\w+)", "brewer of {}"),
@@ -38,9 +41,16 @@ _WORKS = (
 )
 
 
-def trade_of(told: list[str]) -> str:
-    """Call by a name what somebody does all day."""
-    for part in told:
+def trade_of(told: list[str], gone: str = "former") -> str:
+    """Call by a name what somebody does all day, or did: then `gone` says how that is over."""
+    for said in told:
+        verb, _, rest = said.partition(" ")
+        if verb in _PAST:
+            trade = trade_of([f"{_PAST[verb]} {rest}"])
+            if trade and re.search(r"\b(?:years|decades|all (?:her|his|their) life)\b", rest):
+                return f"{gone} {trade}"
+            continue
+        part = said
         for pattern, form in _WORKS:
             match = re.match(rf"(?:(?:is|still|now|only) )*{pattern}", part)
             if match:

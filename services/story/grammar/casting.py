@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from services.story.domain import Brief
 from services.story.grammar.choice import choose_genre, choose_plot, choose_tone, is_for_children, solid_thing
 from services.story.grammar.discourse import KIN
-from services.story.grammar.english import singular, words
+from services.story.grammar.english import singular, with_article, words
 from services.story.grammar.entries import Genre, Lexicon, Plot, Spot, Tone
-from services.story.grammar.folk import Folk, Request, list_folk
+from services.story.grammar.folk import Folk, Request, list_folk, subject_of
 from services.story.grammar.lexicon import lexicon
 from services.story.grammar.persons import Cast, cast_persons
 from services.story.grammar.premise import Facts, read
+from services.story.grammar.retelling import Retold
 from services.story.grammar.tokens import Noun
 from services.story.grammar.vocabulary import vocabulary
 from services.story.grammar.world import Person, Thing, World
@@ -60,6 +62,9 @@ def cast(brief: Brief) -> World:
     plot = choose_plot(request, genre, data, random)
     solid = solid_thing(facts, plot)
     people = cast_persons(request, genre, random)
+    begun = frozenset({"begun"} if facts.deed else ())
+    facts = _as_done(request, people.persons)
+    request = replace(request, facts=facts)
     thing = _thing(solid, genre, data, random)
     home, far = _places(facts, genre, random)
     return World(
@@ -78,11 +83,24 @@ def cast(brief: Brief) -> World:
         want=facts.want,
         cameos=_cameos(facts, people.groups, thing, home, far),
         together=_together(facts),
-        flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot),
+        flags=_flags(request, people, thing) | _told_as(brief, genre, tone, plot) | begun,
         stated=_stated(facts, people.persons, thing if solid else None, home, far),
         quirk=random.choice(data.quirks),
         saying=random.choice(data.sayings),
     )
+
+
+def _as_done(request: Request, persons: Mapping[str, Person]) -> Facts:
+    """Return the facts with what others do and want told of them, and not of the hero."""
+    facts, doer = request.facts, subject_of(request.brief, request.facts, request.folk)
+    if doer is None:
+        return facts
+    if not facts.deed:
+        return replace(facts, want="")
+    named = (one for one in persons.values() if one.name == doer.name or (not doer.name and one.noun == doer.noun))
+    person = next(named, None)
+    who = person.short if person else with_article(doer.phrase or doer.noun)
+    return replace(facts, deed="", want="", told=(Retold("event", f"{who} {facts.deed}", 0), *facts.told))
 
 
 def _facts(brief: Brief) -> Facts:
@@ -241,6 +259,7 @@ def _flags(request: Request, people: Cast, thing: Thing) -> frozenset[str]:
             for kind in ("event", "question", "fragment", "quote")
         },
         "friendbeast": not friend.named,
+        "frienddeed": bool(facts.told) and facts.told[0].text.startswith((friend.short, "two ", "three ")),
         "friendtrade": _is_stated(friend, folk),
     }
     return frozenset(flag for flag, holds in flags.items() if holds)

@@ -15,8 +15,10 @@ _PERSON_FORMS = words("o p he him his himself name full call the a n habit new s
 _PLACES = words("home far spot")
 _PLACE_FORMS = words("name in to from n the") | {""}
 _THING_FORMS = words("a the n phrase it ito its was that this is has does s one whole") | {""}
-_SUBJECT_AS_OBJECT = re.compile(r"\b(?:to|with|at|about|beside|told|saw) \{(?:hero|friend|rival|elder|helper|pet)\}")
-_WORDS = words("was want mark deed together cameo told")
+_SUBJECT_AS_OBJECT = re.compile(
+    r"\b(?:to|with|at|about|beside|told|saw|[Ff]rom) \{(?:hero|friend|rival|elder|helper|pet)\}"
+)
+_WORDS = words("was want mark deed together cameo told crowd")
 
 
 def check(loaded: Lexicon) -> None:

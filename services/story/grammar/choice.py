@@ -28,13 +28,15 @@ def choose_genre(request: Request, data: Lexicon, random: Random) -> Genre:
     """Choose the genre that is asked for, else the one the premise's words hint at, else one that suits anybody."""
     brief, facts, folk = request.brief, request.facts, request.folk
     asked = words_of(brief.genre)
-    named = [(len(asked & genre.aliases), key) for key, genre in data.genres.items() if asked & genre.aliases]
+    young = any(one.young for one in folk[:2])  # of whom nobody tells a romance
+    genres = {key: genre for key, genre in data.genres.items() if key != "romance" or not young}
+    named = [(len(asked & genre.aliases), key) for key, genre in genres.items() if asked & genre.aliases]
     if named:
         return data.genres[max(named, key=lambda item: (item[0], item[1]))[1]]
     words = facts.words | words_of(brief.instructions) | words_of(brief.tone)
     scores = {
         key: len(words & genre.hints) + 2 * len(words_of(brief.instructions) & genre.aliases)
-        for key, genre in data.genres.items()
+        for key, genre in genres.items()
     }
     best = max(scores.values())
     if best:
@@ -72,6 +74,8 @@ def choose_plot(request: Request, genre: Genre, data: Lexicon, random: Random) -
         scores["found"] = 0
     if folk and folk[0].kind != "person":
         scores = {key: score for key, score in scores.items() if key not in {"visitor", "mystery"}}
+    if any(one.young for one in folk[:2]):
+        scores.pop("courtship", None)
     held = any(noun.held and not is_bulky(noun, vocabulary()) for noun in facts.things)
     if not held:
         scores = {key: score for key, score in scores.items() if key not in _OBJECT_PLOTS or score > _ABOUT}

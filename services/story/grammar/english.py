@@ -30,6 +30,7 @@ _TAG_VERBS = words(
 )
 _AFTER_SHOUT = re.compile(r'([?!]["”]) (\w+)((?: [\w\'’-]+){0,3})')
 _START = re.compile(r'(^|\n\n|[.!?…] |[.…]["”] |[.!?…]["”] (?=["“]))(["“]?)([a-zà-ÿ])')
+_NO_SUPERLATIVES = words("honest dishonest modest immodest earnest")
 _ONLY = words("first last only best worst most least same next oldest youngest greatest")
 SENTENCE_END = re.compile(r'(?<!\bSt\.)(?:(?<=[.!?…])|(?<=[.!?…]["”]))\s+(?=["“]?[A-ZÀ-Ý0-9])')
 
@@ -77,7 +78,7 @@ def plural(noun: str) -> str:
 def with_article(phrase: str) -> str:
     """Put the right indefinite article before a noun phrase; a superlative takes "the"."""
     first = phrase.split(" ", 1)[0]
-    if first in _ONLY or (first.endswith("est") and " " in phrase):
+    if first in _ONLY or (first.endswith("est") and " " in phrase and first not in _NO_SUPERLATIVES):
         return f"the {phrase}"
     return f"{indefinite(phrase)} {phrase}"
 

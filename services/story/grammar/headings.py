@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 
@@ -75,7 +76,7 @@ _SMALL = words("a an the of in on at to and or for from with by as but")
 
 def headline(text: str) -> str:
     """Set a title in capitals as titles are."""
-    words = text.rstrip(".").split()
+    words = re.sub(r"\bthe the\b", "the", text.rstrip("."), flags=re.IGNORECASE).split()  # "The the Desert Expedition"
     return " ".join(
         word if index and word.lower() in _SMALL else word[:1].upper() + word[1:] for index, word in enumerate(words)
     )

@@ -52,7 +52,8 @@ def cast_persons(request: Request, genre: Genre, random: Random) -> Cast:
     ):
         if key not in roles:
             roles[key] = _invent(key, supply, names, pronoun)
-    extras = {f"extra{number}": one for number, one in enumerate(left[:_MOST_EXTRAS], start=1)}
+    asked = sum(one in folk[: len(request.brief.characters)] for one in left)  # all of them occur, however many
+    extras = {f"extra{number}": one for number, one in enumerate(left[: max(asked, _MOST_EXTRAS)], start=1)}
     roles.update((key, _person(key, one, names)) for key, one in extras.items())
     roles = _told_apart(roles, Counter(one.noun for one in folk))
     groups = tuple(noun.phrase for noun in request.facts.beings if noun.kind == "group")
@@ -175,7 +176,7 @@ def _person(key: str, one: Folk, names: _Names) -> Person:
     habit = names.habit()
     noun = one.noun if len(one.noun) > 2 else ""
     if one.name and one.name != "?":
-        short = _short(one.name)
+        short = short_name(one.name)
         return Person(key, one.name, short, noun, pronoun, intro, habit, short, one.kind)
     if one.kind != "person" and one.name != "?":
         name = f"the {one.noun}"
@@ -193,12 +194,13 @@ def _fallback_pronoun(one: Folk, random: Random) -> str:
     return random.choice(("she", "he"))
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Return what a person is called after the first mention: "Mrs Abernathy", "Qureshi", "Ada"."""
     known = vocabulary()
     parts = name.split()
     if (
         len(parts) == 1
+        or not parts[1][0].isalpha()  # "Unit 12"
         or parts[0].lower() in PARTICLES
         or parts[0].lower().rstrip(".") in known.titles - {"dr", "doctor"}
     ):

@@ -23,6 +23,7 @@ _SHORT_BELOW = 310  # words of a story whose frame is told with the shorter pass
 _SMALL_BELOW = 255  # words of a story that begins with one sentence
 _BARE_BELOW = 230  # words of a story that ends with its plot
 _TINY_BELOW = 130  # words of a story that has room for one person
+_AT_ONCE = 3  # people named in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ class Planner:
         people = (
             (12.0 if small else 25.0)
             + 32 * (self._words >= _TINY_BELOW)
-            + 20 * len(world.extras + world.stated_roles)
+            + (8 if self._crowded else 20) * len(world.extras)
+            + 20 * len(world.stated_roles)
             + 20 * ("pet" in world.flags)
         )
         ends = 40.0 * (self._words >= _BARE_BELOW) + 35 * (self._words >= _BRIEF_BELOW)
@@ -246,13 +248,24 @@ class Planner:
             moves.append(self._move(f"told.{number}", bank, 1, Scene(words={"told": one.text})))
         return moves
 
+    @property
+    def _crowded(self) -> bool:
+        """Whether those who only come along are named together: there are many, or there is little room."""
+        return len(self._world.extras) > (1 if self._words < _SMALL_BELOW else _AT_ONCE)
+
     def _company(self) -> list[Move]:
         """Introduce who and what the request names beside the main roles."""
         world = self._world
         moves = [self._move("pet", "pet", 1)] if "pet" in world.flags else []
+        one_by_one = (*(() if self._crowded else world.extras), *world.stated_roles)
         moves.extend(
             self._move(f"company.{key}", "company", 1, Scene(persons={"extra": world.persons[key]}))
-            for key in (*world.extras, *world.stated_roles)
+            for key in one_by_one
+        )
+        crowd = world.extras if self._crowded else ()
+        moves.extend(
+            self._move(f"company.{at}", "crowd", 1, Scene(words={"crowd": _listed(world, crowd[at : at + _AT_ONCE])}))
+            for at in range(0, len(crowd), _AT_ONCE)
         )
         moves.extend(
             self._move(f"cameo.{index}", "cameo", 1, Scene(words={"cameo": cameo}))
@@ -283,6 +296,16 @@ class Planner:
             Move("saying.pay", fitting(world.saying.pay, world), 2, after="saying.plant"),
             self._move("closing", "closing", 1 if self._words >= _BARE_BELOW else 2),
         ]
+
+
+def _listed(world: World, keys: Sequence[str]) -> str:
+    """Name several people, with what they are: "a baker by the name of Elsie, Tomas and a goose"."""
+    people = [world.persons[key] for key in keys]
+    named = [
+        one.intro if not one.named else f"{one.intro} by the name of {one.name}" if one.intro else one.name
+        for one in people
+    ]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
 def about_bank(bank: Sequence[Passage]) -> float:

@@ -10,11 +10,17 @@ from services.story.domain import Brief
 from services.story.grammar.casting import cast
 from services.story.grammar.english import sentence_key, sentences, word_count
 from services.story.grammar.headings import Headings
-from services.story.grammar.plan import Planner, chapter_count
-from services.story.grammar.portraits import with_portraits
+from services.story.grammar.plan import Part, Planner, chapter_count
+from services.story.grammar.portraits import portraits_for, with_portraits
 from services.story.grammar.realise import Memory
 from services.story.grammar.telling import Teller
 from services.story.grammar.world import World
+
+PORTRAITS_SHARE = 0.3
+"""Of the first chapter's words, so much is kept free for portraits at most."""
+
+LONGEST_SHARE = 1.1
+"""With portraits the first chapter may be so much longer than planned; the chapters behind it make up for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,7 @@ def compose(brief: Brief) -> Story:
     for part in parts:
         due = words * part.number / len(parts) - done
         aim = round(min(max(due, part.words * 0.75), part.words * 1.25))
-        text = teller.tell(part, aim)
-        if part.number == 1:
-            text = with_portraits(text, brief)
+        text = _first(teller, part, aim, brief) if part.number == 1 else teller.tell(part, aim)
         done += word_count(text)
         alone = len(parts) == 1
         title = heading.chapter(part, brief, single=alone)
@@ -71,7 +75,14 @@ def retell(brief: Brief, number: int, attempt: int, earlier: Sequence[str]) -> s
     )
     for text in [*(chapter.text for chapter in story.chapters), *earlier]:
         memory.sentences.update(sentence_key(sentence) for sentence in sentences(text))
-    told = Teller(story.world, memory, f"attempt{attempt}").tell(part, story.chapters[number - 1].words)
-    if not told:
-        return story.chapters[number - 1].text
-    return with_portraits(told, brief) if number == 1 else told
+    teller, aim = Teller(story.world, memory, f"attempt{attempt}"), story.chapters[number - 1].words
+    told = _first(teller, part, aim, brief) if number == 1 else teller.tell(part, aim)
+    return told or story.chapters[number - 1].text
+
+
+def _first(teller: Teller, part: Part, aim: int, brief: Brief) -> str:
+    """Tell the first chapter, with portraits in it; empty where nothing is left to tell."""
+    portraits = portraits_for(brief)
+    reserved = min(sum(word_count(portrait.text) for portrait in portraits), round(aim * PORTRAITS_SHARE))
+    told = teller.tell(part, aim - reserved)
+    return with_portraits(told, portraits, round(aim * LONGEST_SHARE) - word_count(told)) if told else ""

@@ -282,7 +282,7 @@ def test_a_whole_pipeline_loads(refusals: dict[str, str]) -> None:
         ("refiner of another family", "both must be of the family Stable Diffusion XL"),
         ("decoder", "cannot be loaded"),
         ("offload", "pip install accelerate"),
-        ("cuda", "CUDA"),
+        ("cuda", "cannot be loaded ("),  # what follows depends on how torch was built
     ],
 )
 def test_what_cannot_be_loaded_says_what_to_do(refusals: dict[str, str], name: str, words: str) -> None:

@@ -220,13 +220,15 @@ def address_of(customer: Customer, id_: str) -> Address:
 
 
 @asynccontextmanager
-async def open_house(nats_url: str, *, working: bool = True, images: Client | None = None) -> AsyncIterator[House]:
+async def open_house(
+    nats_url: str, *, working: bool = True, images: Client | None = None, paints: bool = True
+) -> AsyncIterator[House]:
     """Run a server with authentication and, if wanted, a worker."""
     settings = JournalSettings(url=nats_url, name="test", lease_seconds=1.0, idle_check_seconds=0.2)
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(CharacterContract(images), listen, Authenticator(SECRET), Issuer(SECRET))
+        part = server(CharacterContract(images, paints=paints), listen, Authenticator(SECRET), Issuer(SECRET))
         await stack.enter_async_context(running(part, settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)

@@ -31,11 +31,13 @@ class Process:
 
     Attributes:
         process: The process.
-        channel: To where it answers.
+        port: Where it answers.
+        channel: To there.
         log: What it has written.
     """
 
     process: asyncio.subprocess.Process
+    port: int
     channel: grpc.aio.Channel
     log: Path
 
@@ -82,7 +84,7 @@ async def process(role: str, nats_url: str, folder: Path, **variables: str) -> A
         )
     try:
         async with open_channel(f"127.0.0.1:{port}") as channel:
-            running = Process(started, channel, log)
+            running = Process(started, port, channel, log)
             await running.serves()
             yield running
     finally:

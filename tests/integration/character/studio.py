@@ -78,9 +78,9 @@ class Studio:
                 await asyncio.sleep(0.02)
 
 
-async def until_avatar(ida: Customer, id_: str, *states: int) -> Any:
+async def until_avatar(ida: Customer, id_: str, *states: int, seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait until a character's avatar is in one of these states; return it."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(seconds):
         while True:
             avatar = (await ida.kept(id_)).avatar
             if avatar.state in states:

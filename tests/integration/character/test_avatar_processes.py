@@ -21,7 +21,10 @@ from tests.integration.image.processes import process as image_process
 from tests.integration.image.tiny import ONE_THREAD
 from tests.integration.story.house import SECRET, free_port, token
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+
+PAINTING_SECONDS = 240.0
+"""How long a face may take once the model is loaded: seconds, where the machine is not busy."""
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -58,9 +61,11 @@ async def test_face_comes_whatever_dies(nats_url: str, tmp_path: Path) -> None:
         assert pb.AVATAR_STATE_PENDING == (await ida.kept(character.id)).avatar.state
 
         images = await stack.enter_async_context(image_process("server", nats_url, tmp_path, shared, port))
-        await stack.enter_async_context(image_process("worker", nats_url, tmp_path, theirs))
+        painter = await stack.enter_async_context(image_process("worker", nats_url, tmp_path, theirs))
         await stack.enter_async_context(process("worker", nats_url, tmp_path, **ours))
-        avatar = await until_avatar(ida, character.id, pb.AVATAR_STATE_READY, pb.AVATAR_STATE_FAILED)
+        await painter.loaded()
+        ended = (pb.AVATAR_STATE_READY, pb.AVATAR_STATE_FAILED)
+        avatar = await until_avatar(ida, character.id, *ended, seconds=PAINTING_SECONDS)
         viewer = image_house.Customer(Client(IMAGE, images.channel), caller, "ida")
         found = await viewer.get(id_)
         (picture,) = await viewer.pictures(id_)

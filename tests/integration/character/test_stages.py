@@ -51,7 +51,10 @@ def restarts(log: list[Any]) -> list[str]:
 
 async def test_description_becomes_a_character(house: House, ida: Customer) -> None:
     """Start, watch and get: the log keeps all rules, the history comes in pieces, the library has the character."""
+    house.maker.hold_before = 1  # what is stored before the second piece cannot be one event with it
     id_ = await ida.start(generate_avatar=False)
+    await ida.until_written(id_, 1)
+    house.maker.go.set()
     seen = await ida.watched(id_)
     log = await house.log(ida, id_)
     found = await ida.get(id_)

@@ -114,7 +114,7 @@ class _Contract:
         self.kind = replace(STORY, name=kind)
         self.codec = ProtoCodec(self.kind, StoryCodec())
 
-    async def accept(self, request: Any, address: Address, stores: Stores) -> Order:
+    async def accept(self, call: Call, request: Any, address: Address, stores: Stores) -> Order:
         """Order what is asked for."""
         return Order(Brief(request.story.premise))
 

@@ -99,7 +99,7 @@ async def test_templates_are_listed(gateway: Gateway) -> None:
         ({"premise": 7}, "premise"),
         ({"premise": "x", "words": 10}, "words"),
         ({"premise": "x", "words": "many"}, "words"),
-        ({"premise": "x", "characters": [{"name": ""}]}, "characters[0].name"),
+        ({"premise": "x", "characters": [{"name": "x" * 81}]}, "characters[0].name"),
         ({"premise": "x", "characters": [{"title": "Dr"}]}, "characters[0].title"),
         ({"premise": "x", "requestId": "not allowed!"}, "requestId"),
         ({"premise": "x", "requestId": 7}, "requestId"),

@@ -21,8 +21,8 @@ from tests.integration.story.scripts import PIECES, Script, _outline
 FACTORY = "tests.integration.story.stubborn_model:load"
 
 LOADING = "sleeps while it loads"
-"""It touches a file beside the one with its whims when it falls asleep."""
 STUCK = "is stuck in C behind its third sentence"
+"""Both touch a file beside the one with the whims when it falls asleep."""
 SLOW = "takes its time for each sentence"
 
 
@@ -56,6 +56,7 @@ class StubbornModel:
         length = 0
         for index, piece in enumerate(PIECES):
             if index == 3 and STUCK in self.whims.read_text():
+                self.whims.with_suffix(".asleep").touch()
                 _sleep_in_c()
             if SLOW in self.whims.read_text():
                 time.sleep(0.1)

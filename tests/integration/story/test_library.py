@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,27 +11,24 @@ import pytest
 import pytest_asyncio
 
 from fabula.api.generation.v1 import generation_pb2 as gen
-from fabula.api.story.v1 import story_pb2 as pb
-from fabula.engine.worker import WorkerSettings
 from fabula.errors import InvalidRequest, Unavailable
 from fabula.journal.embedded import EmbeddedServer
 from fabula.rpc.auth import Authenticator
-from fabula.rpc.client import Caller, Client, open_channel
-from fabula.rpc.issuer import Issuer
-from fabula.rpc.kinds import STORY
 from fabula.rpc.server import Listen
-from fabula.runtime import server, worker
+from fabula.runtime import server
 from services.character.contract import CharacterContract
-from services.story.contract import StoryContract
 from services.story.domain import Character
-from services.story.grammar.author import GrammarAuthor
 from services.story.grammar.portraits import portrait_of
-from services.story.library import open_library
-from services.story.pipeline import StoryPipeline
 from tests.integration.character import house as characters
-from tests.integration.story.house import SECRET, User, bodies, free_port, running, story, token
+from tests.integration.story.house import SECRET, User, bodies, free_port, running
+from tests.integration.story.street import about, telling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOZEN = (
+    *("Agnes", "Berta", "Cecily", "Dorothea", "Edith", "Frieda"),
+    *("Gertrude", "Hedwig", "Ingrid", "Johanna", "Karla", "Lotte"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +37,10 @@ class Street:
 
     characters: characters.House
 
-    @asynccontextmanager
-    async def telling(self, *, library: int = 0, worker_library: int = 0) -> AsyncIterator[User]:
+    def telling(self, *, library: int = 0, worker_library: int = 0) -> AbstractAsyncContextManager[User]:
         """Run a story server and a worker while the block lasts; they find the library at these ports."""
-        port = free_port()
-        at_server, at_worker = (f"127.0.0.1:{one or self.characters.port}" for one in (library, worker_library))
-        async with AsyncExitStack() as stack:
-            kept = await stack.enter_async_context(open_library(at_server, Issuer(SECRET)))
-            serving = server(StoryContract(kept), Listen(port=port, drain_seconds=1.0), Authenticator(SECRET))
-            await stack.enter_async_context(running(serving, self.characters.settings))
-
-            @asynccontextmanager
-            async def open_pipeline() -> AsyncIterator[StoryPipeline]:
-                async with open_library(at_worker, Issuer(SECRET)) as known:
-                    yield StoryPipeline(GrammarAuthor(0), known)
-
-            working = worker(StoryContract().codec, open_pipeline, WorkerSettings(4, 1.0))
-            await stack.enter_async_context(running(working, self.characters.settings))
-            channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{port}"))
-            await channel.channel_ready()
-            yield User(Client(STORY, channel), Caller(token("ida")))
+        port = self.characters.port
+        return telling(self.characters.settings, library=library or port, worker_library=worker_library or port)
 
     def at(self, port: int) -> Any:
         """Run one more character server, at this port, while the block lasts."""
@@ -78,11 +59,6 @@ async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
 def ida(street: Street) -> characters.Customer:
     """Who has characters, and asks for stories."""
     return street.characters.customer("ida")
-
-
-def about(*people: dict[str, Any], **fields: Any) -> pb.StoryRequest:
-    """Return the request for a story about these people."""
-    return story("Two friends count boats in the harbour.", words=500, characters=list(people), **fields)
 
 
 async def test_a_story_takes_up_characters_of_the_library(street: Street, ida: characters.Customer) -> None:
@@ -110,21 +86,97 @@ async def test_a_story_takes_up_characters_of_the_library(street: Street, ida: c
     assert portrait in text
 
 
-async def test_a_character_that_is_not_there_is_refused_by_its_field(street: Street, ida: characters.Customer) -> None:
-    """Another's is as unknown as any; so is every name that occurs twice."""
-    mine, others = await ida.made(), await street.characters.customer("otto").made()
-    refusals = []
-    async with street.telling() as user:
-        for id_ in (others.id, f"{mine.id[:-4]}0000", "story-1", "*", "ü"):
-            with pytest.raises(InvalidRequest) as refusal:
-                await user.start(about({"name": "Ann"}, {"id": id_}))
-            refusals.append((refusal.value.message, refusal.value.violations))
-        with pytest.raises(InvalidRequest) as refusal:
-            await user.start(about({"id": mine.id}, {"name": f" {mine.details.first_name} {mine.details.last_name}"}))
+async def refused(user: User, *people: dict[str, Any]) -> tuple[str, str]:
+    """Ask for a story about these people, which must be refused; return the field at fault, and why."""
+    with pytest.raises(InvalidRequest) as refusal:
+        await user.start(about(*people))
+    ((path, problem),) = refusal.value.violations
+    assert problem in refusal.value.message
+    return path, problem
 
-    assert 1 == len(set(refusals))
-    assert "story.characters[1].id" == refusals[0][1][0][0]
-    assert "story.characters[1].name" == refusal.value.violations[0][0]
+
+async def test_a_character_that_is_not_there_is_refused_by_its_field(street: Street, ida: characters.Customer) -> None:
+    """Another's is as unknown as one that never was, and as one that has been discarded."""
+    others, gone = await street.characters.customer("otto").made(), await ida.made()
+    await ida.call("DiscardCharacter", character_id=gone.id)
+    never = "character-00000000-0000-4000-8000-000000000000"
+    async with street.telling() as user:
+        refusals = [await refused(user, {"name": "Ann"}, {"id": id_}) for id_ in (others.id, gone.id, never)]
+
+    assert {("story.characters[1].id", "there is no such character in your library")} == set(refusals)
+
+
+@pytest.mark.parametrize("kind", ["story", "image"])
+async def test_an_id_of_another_kind_is_no_characters(street: Street, kind: str) -> None:
+    """It says what a character's id looks like."""
+    async with street.telling() as user:
+        path, problem = await refused(user, {"id": f"{kind}-00000000-0000-4000-8000-000000000000"})
+
+    assert ("story.characters[0].id", True) == (path, "begins with `character-`" in problem)
+
+
+async def test_an_id_must_be_whole(street: Street, ida: characters.Customer) -> None:
+    """Neither part of one, nor another spelling, nor a pattern, nor another library's key."""
+    made = await ida.made()
+    name = made.details.first_name
+    odd = (
+        made.id[:-1],
+        made.id.upper(),
+        f"{made.id} ",
+        f" {made.id}",
+        "character-*",
+        "character-",
+        "*",
+        "ü",
+        "..",
+        name,
+    )
+    async with street.telling() as user:
+        refusals = [await refused(user, {"id": id_}) for id_ in odd]
+
+    assert {"story.characters[0].id"} == {path for path, _ in refusals}
+    assert all("no character's id" in problem for _, problem in refusals)
+
+
+async def test_nobody_is_in_a_story_twice(street: Street, ida: characters.Customer) -> None:
+    """Neither by id, under whatever names, nor two of one name."""
+    made = await ida.made()
+    name = f"{made.details.first_name} {made.details.last_name}".strip()
+    async with street.telling() as user:
+        twice = await refused(user, {"id": made.id, "name": "Ann"}, {"name": "Otto"}, {"id": made.id, "name": "Ben"})
+        namesakes = await refused(user, {"id": made.id}, {"name": f" {name.upper()}"})
+
+    assert ("story.characters[2].id", True) == (twice[0], "the same character as story.characters[0]" in twice[1])
+    assert ("story.characters[1].name", True) == (namesakes[0], "give one of them another name" in namesakes[1])
+
+
+async def test_a_name_beside_an_id_is_what_the_story_says(street: Street, ida: characters.Customer) -> None:
+    """All else is as the library has it; without a name its own is used, and neither id nor name is refused."""
+    made = await ida.made("a brave knight named Gisela")
+    async with street.telling() as user:
+        log = await user.log(await user.start(about({"id": made.id, "name": "Ursel"})))
+        nobody = await refused(user, {"id": made.id}, {"description": "afraid of boats"})
+
+    (known,) = next(response.cast.characters for response in log if response.HasField("cast"))
+    told = made.history.replace(made.details.first_name, "Ursel")
+    assert ("Ursel", made.id, told) == (known.name, known.id, known.history)
+    assert made.details.first_name not in log[-1].story.text
+    assert "Ursel" in log[-1].story.text
+    assert ("story.characters[1].name", True) == (nobody[0], "a name, or the id" in nobody[1])
+
+
+async def test_a_dozen_of_the_library_come_along(street: Street, ida: characters.Customer) -> None:
+    """As many as a story may have, and each of them is named in it; one more is refused."""
+    made = [await ida.made(f"a knight named {name}", generate_avatar=False) for name in DOZEN]
+    people = [{"id": one.id} for one in made]
+    async with street.telling() as user:
+        log = await user.log(await user.start(about(*people, words=1200)))
+        too_many = await refused(user, *people, {"name": "Otto"})
+
+    cast = next(response.cast.characters for response in log if response.HasField("cast"))
+    assert [one.id for one in made] == [one.id for one in cast]
+    assert [] == [name for name in DOZEN if name not in log[-1].story.text]
+    assert "story.characters" == too_many[0]
 
 
 async def test_what_was_accepted_stays_accepted(street: Street, ida: characters.Customer) -> None:

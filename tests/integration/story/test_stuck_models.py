@@ -64,6 +64,12 @@ class Desk:
         assert took < BOUND_SECONDS + SLACK_SECONDS
         return took
 
+    async def until_asleep(self) -> None:
+        """Wait until the model is where it was to get stuck."""
+        async with asyncio.timeout(20):
+            while not self.whims.with_suffix(".asleep").exists():  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.01)
+
 
 def lives(pid: int) -> bool:
     """Tell whether a process is there."""
@@ -92,9 +98,7 @@ async def test_a_cancel_while_the_model_loads(desk: Desk) -> None:
     desk.whims.write_text(LOADING)
     cancelled = await desk.user.start()
     loading = await desk.until_phase("loading")
-    async with asyncio.timeout(20):
-        while not desk.whims.with_suffix(".asleep").exists():  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0.01)
+    await desk.until_asleep()
     waiting = await desk.user.start()
     desk.whims.write_text("")
 
@@ -118,6 +122,7 @@ async def test_a_stop_while_the_model_is_stuck(desk: Desk, rpc: str, state: gen.
     stopped = await desk.user.start()
     await desk.user.has_written(stopped, "".join(PIECES[:3]))
     stuck = await desk.until_phase("busy")
+    await desk.until_asleep()
     desk.whims.write_text("")
 
     await desk.user.call(rpc, generation_id=stopped)

@@ -173,9 +173,9 @@ async def test_services_reach_each_other_by_mutual_tls(nats_url: str, papers: Pa
     async with serving(nats_url, papers.tls(papers.service), CharacterContract()) as address:
         unknown = f"{CHARACTER.name}-00000000-0000-4000-8000-000000000000"
         for tls, problem in ((papers.tls(papers.caller), "no such character"), (None, "does not answer")):
-            async with open_library(address, Issuer(SECRET), tls) as library:
+            async with open_library(address, tls) as library:
                 with pytest.raises(Exception, match=problem):
-                    await library.get("ann", unknown)
+                    await library.get(Issuer(SECRET).caller("ann"), unknown)
 
 
 async def test_health_is_asked_over_tls_too(mutual: str, papers: Papers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,10 +101,20 @@ def test_the_banner_says_where_everything_is_and_what_is_not_ready(settings: UpS
 
     assert 'story "A keeper' in text
     assert 'character "A brave knight' in text
+    assert "character service 127.0.0.1:50052" in text
     assert "the bundled looker" in text
     assert 'image --address 127.0.0.1:7002 "A castle' in text
     assert "no key; still loading" in text
     assert "painter" not in alone
+    assert "avatars" not in text + alone
+
+
+def test_the_banner_says_that_nobody_paints_avatars(settings: UpSettings) -> None:
+    """Where characters are made, and pictures are not."""
+    addresses = {"story": "127.0.0.1:50051", "character": "127.0.0.1:50052"}
+    text = banner(settings, UpStatus(1, True, "", addresses, "", ())).plain
+
+    assert "avatars           none: no pictures are painted here" in text
 
 
 def test_the_status_file_names_the_servers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from fabula.engine.events import (
     Accepted,
     Advanced,
     Body,
+    Event,
     LogLine,
     Retried,
     StageFinished,
@@ -21,13 +22,21 @@ from fabula.engine.events import (
 from fabula.engine.history import fold
 from fabula.engine.ports import GenerationId
 from fabula.rpc.codec import ProtoCodec
-from fabula.rpc.kinds import STORY
-from services.story.codec import StoryCodec
-from tests.golden import FOLDER, load, summary
+from services.story.domain import Cast
+from tests.golden import CODECS, FOLDER, kind_of, load, summary
 from tests.log_rules import assert_cuts, assert_rules
 
-CODEC = ProtoCodec(STORY, StoryCodec())
 HISTORIES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".snapshot.json"))
+
+
+def codec_of(path: Path) -> ProtoCodec:
+    """Return today's codec for a recorded log."""
+    return CODECS[kind_of(path)]
+
+
+def decoded(path: Path) -> list[Event]:
+    """Return a recorded log as today's code reads it."""
+    return [codec_of(path).decode(entry) for entry in load(path)]
 
 
 @pytest.mark.parametrize(
@@ -44,11 +53,19 @@ HISTORIES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endsw
         ("restarted", ["Claimed", "tried again", "StageRestarted write-1", "Succeeded"]),
         ("poisoned", ["Claimed", "Claimed", "Claimed", "Claimed", "Failed"]),
         ("host_killed", ["Claimed", "tried again", "Succeeded"]),
+        ("cast", ["Claimed", "StageFinished load_characters", "Succeeded"]),
+        ("character_success", ["Claimed", "StageFinished queue_avatar", "Succeeded"]),
+        ("character_killed", ["Claimed", "Claimed", "StageFinished queue_avatar", "Succeeded"]),
+        ("character_cancelled", ["Claimed", "CancelRequested", "Cancelled"]),
+        (
+            "character_retried",
+            ["Claimed", "Failed", "Retried upload_image", "Claimed", "StageFinished queue_avatar", "Succeeded"],
+        ),
     ],
 )
 def test_history_tells_what_it_is_named_for(name: str, happened: list[str]) -> None:
     """Each recording is there, and shows the turns that its name promises."""
-    log = [CODEC.decode(entry) for entry in load(FOLDER / f"{name}.json")]
+    log = decoded(FOLDER / f"{name}.json")
 
     assert happened == [turn for event in log if (turn := _turn(event.body))]
 
@@ -58,6 +75,8 @@ def _turn(body: Body) -> str:
     match body:
         case Retried(from_stage=stage) | StageRestarted(stage=stage):
             return f"{type(body).__name__} {stage}"
+        case StageFinished(stage=stage) if stage in {"queue_avatar", "load_characters"}:
+            return f"StageFinished {stage}"
         case StageStarted(stage=stage) if stage.startswith("revise"):
             return f"StageStarted {stage}"
         case LogLine(message=message):
@@ -71,7 +90,7 @@ def _turn(body: Body) -> str:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_history_keeps_the_rules_and_folds_as_recorded(path: Path) -> None:
     """Every rule of the log holds, and the fold says what it said when the log was recorded."""
-    log = [CODEC.decode(entry) for entry in load(path)]
+    log = decoded(path)
 
     snapshot = assert_rules(log)
 
@@ -81,28 +100,39 @@ def test_history_keeps_the_rules_and_folds_as_recorded(path: Path) -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_history_may_be_cut_anywhere(path: Path) -> None:
     """Who joins with a snapshot and reads on sees the same as who was there from the beginning."""
-    assert_cuts([CODEC.decode(entry) for entry in load(path)])
+    assert_cuts(decoded(path))
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_history_is_written_as_it_is_read(path: Path) -> None:
     """No field of a recorded event is forgotten by today's codec."""
+    codec = codec_of(path)
     for entry in load(path):
-        event = CODEC.decode(entry)
-        response = CODEC._response()
+        event = codec.decode(entry)
+        response = codec._response()
         response.ParseFromString(entry.data)
-        again = CODEC._response()
-        again.ParseFromString(CODEC.encode(GenerationId(response.event.generation_id), event).data)
+        again = codec._response()
+        again.ParseFromString(codec.encode(GenerationId(response.event.generation_id), event).data)
         assert response == again, f"event {event.sequence}"
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_history_can_be_shown_as_a_snapshot_at_every_moment(path: Path) -> None:
     """A watcher that asks for a snapshot gets one, wherever the log stands."""
-    log = [CODEC.decode(entry) for entry in load(path)]
+    codec, log = codec_of(path), decoded(path)
     for length in range(1, len(log) + 1, 7):
         snapshot = fold(log[:length])
-        response = CODEC._response()
-        response.ParseFromString(CODEC.encode_snapshot(GenerationId("story-1"), snapshot))
+        response = codec._response()
+        response.ParseFromString(codec.encode_snapshot(GenerationId("any-1"), snapshot))
         assert length == response.event.sequence
         assert set(snapshot.stages) == {stage.stage for stage in response.event.snapshot.stages}
+
+
+def test_people_of_the_library_are_read_with_all_that_was_known_of_them() -> None:
+    """A story that took characters by their ids can be told again without the library."""
+    outputs = [event.body.output for event in decoded(FOLDER / "cast.json") if isinstance(event.body, StageFinished)]
+    cast = next(output for output in outputs if isinstance(output, Cast))
+
+    assert [True, True] == [person.id.startswith("character-") for person in cast.characters]
+    assert "Ottilie" == cast.characters[1].name
+    assert all(person.description and person.looks and person.history for person in cast.characters)

@@ -23,7 +23,7 @@ STORED = f"story/story-00000000-0000-4000-8000-000000000009/source-{'0' * 16}"
 async def accepted(journal: Journal, address: Address, **fields: Any) -> Order:
     """Accept a request."""
     request = pb.StartGenerationRequest(story=pb.StoryRequest(**{"premise": "Ann", **fields}))
-    return await CONTRACT.accept(request, address, stores_of(journal))
+    return await CONTRACT.accept(Call("ann"), request, address, stores_of(journal))
 
 
 def stores_of(journal: Journal) -> Stores:
@@ -81,7 +81,11 @@ async def test_two_sources_under_one_id_do_not_overwrite_each_other(journal: Jou
             "story.characters[2].name",
             "two characters",
         ),
-        ({"characters": [{"name": " \t"}]}, "story.characters[0].name", "needs a name"),
+        (
+            {"characters": [{"name": " \t"}]},
+            "story.characters[0].name",
+            "needs a name, or the id of one of your library",
+        ),
         ({"source": {}}, "story.source", "as text or data"),
         ({"source": {"text": "x", "stored": {"name": "story/2/source"}}}, "story.source", "or as `stored`"),
         ({"source": {"stored": {"name": "story/2/source"}}}, "story.source.stored", "no such source"),

@@ -154,6 +154,7 @@ class Desk:
     blobs: Blobs
     written: str = ""
     resumed: bool = False
+    trace_id: str = ""
     cancelled: bool = False
     address: Address = field(default_factory=lambda: Address("story", "ann", GenerationId("story-1")))
     timings: Mapping[str, float] = field(default_factory=lambda: {"outline": 1.5})

@@ -105,12 +105,11 @@ def test_what_stands_out_is_found_with_its_colours_and_its_ground(across: float,
     found = look(encoded(disc(across, down)))
 
     assert (
-        f"One area stands out {place}, about a tenth of the picture: it is mostly chestnut brown, with some cream. "
-        "The ground is nearly all sky blue." == dict(found.facts)["main area"]
+        f"One area stands out {place}, about a tenth of the picture: it is mostly chestnut brown, with some cream, "
+        "and it is darker and more varied than what is around it. The ground is nearly all sky blue."
+        == dict(found.facts)["main area"]
     )
-    assert found.subject.startswith(f"What stands out {place}, ")
-    assert "sky blue" not in found.subject
-    assert "darker" in found.subject
+    assert f"In the picture, what stands out {place} is mostly chestnut brown, with some cream." == found.subject
 
 
 def test_no_main_area_is_claimed_where_there_is_none() -> None:
@@ -119,9 +118,7 @@ def test_no_main_area_is_claimed_where_there_is_none() -> None:
     for image in (bands(SKY), bands(SKY, GREEN), bands(SKY, CREAM, GREEN), noise, shaded()):
         assert "No single area stands out against a ground." == facts(image)["main area"]
 
-    assert "In the middle the picture shows cream; no single area stands out against a ground." == (
-        look(encoded(bands(SKY, CREAM, GREEN))).subject
-    )
+    assert "The middle of the picture shows cream." == look(encoded(bands(SKY, CREAM, GREEN))).subject
 
 
 def test_brightness_contrast_and_key_are_told() -> None:

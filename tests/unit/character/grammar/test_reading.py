@@ -36,6 +36,9 @@ WORDS = [
         ("Bo, nearly 40, sings", 39, 39),
         ("six months old", 0, 0),
         ("thirty-something", 31, 38),
+        ("a girl of twelve raised by wolves", 12, 12),
+        ("a man of some fifty years, proud", 50, 50),
+        ("a robot, activated seven years ago", 7, 7),
     ],
 )
 def test_ages_are_read_in_figures_and_words(description: str, low: int, high: int) -> None:
@@ -87,6 +90,12 @@ def test_numbers_are_read(written: str, number: int) -> None:
         ("Ludwig van Dorn, 40, cooper", "Ludwig", "van Dorn"),
         ("He mends clocks. His name is Ivo Quist.", "Ivo", "Quist"),
         ('Rosalind "Roz" Carter is a pilot', "Rosalind", "Carter"),
+        ("Mateo's little sister Lucia wants a dog", "Lucia", ""),
+        ("a boxer called knuckles, real name Leroy Banks", "Leroy", "Banks"),
+        ("a crow named Seven that can count", "Seven", ""),
+        ("Hakim al-Rashid is an astronomer", "Hakim", "al-Rashid"),
+        ("two brothers; the character is Pavel, a smuggler", "Pavel", ""),
+        ("a golem. The rabbi who made it called it Yossel", "Yossel", ""),
     ],
 )
 def test_names_are_found(description: str, first: str, last: str) -> None:
@@ -130,6 +139,35 @@ def test_what_somebody_is_and_does_is_told_apart(description: str, species: str,
     facts = read(description)
 
     assert (species, profession) == (facts.species, facts.profession)
+
+
+@pytest.mark.parametrize(
+    ("description", "told"),
+    [
+        ("She's about three hundred but looks twenty", ["looks twenty"]),
+        ("a thief: at night she robs banks", ["robs banks at night"]),
+        ("a tortoise who has been the judge since spring", ["has been the judge since spring"]),
+        ("a nurse, divorced", ["is divorced"]),
+    ],
+)
+def test_what_is_left_of_a_sentence_still_is_one(description: str, told: list[str]) -> None:
+    """Where an age, a time or a state is taken out, the rest is told in whole clauses."""
+    assert told == read(description).told
+
+
+def test_years_of_service_make_somebody_older_and_a_nickname_is_no_second_name() -> None:
+    """Who drove a bus for forty years is no youth; what friends say stands beside the name."""
+    driver = make(Wish(description="Kwame drove a bus for forty years"))
+    facts = read("a minotaur, his name's Asterion but friends call him Terry")
+
+    katya = read("Ekaterina 'Katya' Morozova, chess prodigy").name
+
+    assert katya is not None
+    assert ("Ekaterina", "Morozova", "Katya") == (katya.first, katya.last, katya.nick)
+    assert driver.age >= 58
+    assert "retired bus driver" == driver.profession
+    assert facts.name is not None
+    assert ("Asterion", "Terry", []) == (facts.name.first, facts.name.nick, facts.told)
 
 
 def test_everything_said_of_somebody_is_taken_up() -> None:
