@@ -1,4 +1,4 @@
-"""Family E before an image service that really paints: by tiny pipelines of the architecture of SDXL."""
+"""Family E before an image service that really paints, by tiny pipelines of the architecture of SDXL; and open to all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from fabula.journal.embedded import EmbeddedServer
+from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.plain_clients import told
 from tests.integration.image.house import open_house
 from tests.integration.image.tiny import ONE_THREAD, build, open_tiny
 from tests.integration.story.house import SECRET
+from tests.scripted_service import ScriptedImages, until
 
 
 @pytest.mark.timeout(180)  # models are loaded
@@ -50,3 +52,18 @@ async def test_a_picture_is_watched_from_before_its_beginning(tmp_path: Path, mo
     assert ["base_model", "refiner_model"] == sorted({each["current_stage"] for each in messages})
     assert "completed" == messages[-1]["status"]
     assert (64, 64) == Image.open(io.BytesIO(picture.content)).size
+
+
+async def test_without_authentication_the_address_is_the_picture_s_own(
+    gateway: Gateway, images: ScriptedImages
+) -> None:
+    """No token, any token, and no ticket."""
+    headers = {"authorization": "Bearer any"}
+    starting = asyncio.create_task(gateway.http.post("/api/media/generate", json={"prompt": "x"}, headers=headers))
+    await until(lambda: bool(images.logs))
+    ((id_, log),) = images.logs.items()
+    images.paint(log, b"a picture")
+    answer = await starting
+
+    assert {"success": True, "image_url": f"/v1/images/{id_}", "message": "The picture is painted"} == answer.json()
+    assert b"a picture" == (await gateway.http.get(answer.json()["image_url"])).content
