@@ -1,4 +1,4 @@
-"""Family E before an image service that really paints, by tiny pipelines of the architecture of SDXL; and open to all."""
+"""Family E before an image service that really paints, by tiny pipelines like SDXL; and open to all."""
 
 from __future__ import annotations
 
