@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -98,6 +100,8 @@ class ContentPipeline:
             await self._cancel(visitor, generation_id)
 
     async def _take_up_stream(self, request: Request, send: Send) -> None:
+        if request.method == "HEAD":
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         generation_id = request.path_params["id"]
         visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
         check_is_story(generation_id)

@@ -237,6 +237,7 @@ async def test_others_texts_and_unknown_ones_are_the_same(gateway: Gateway, ann:
     ]
     assert [404] * 6 == [answer.status_code for answer in answers]
     assert {"there is no such generation"} == {answer.json()["error"]["message"] for answer in answers}
+    assert 405 == (await gateway.http.head(f"/run/stream/{id_}", headers=bearer(ann))).status_code
     for path in ("/run", "/run/stream"):
         assert 401 == (await gateway.http.post(path, json=body())).status_code
     assert 400 == (await gateway.http.post("/run", json={}, headers=bearer(ann))).status_code
