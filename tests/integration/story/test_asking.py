@@ -16,6 +16,7 @@ from fabula.api.story.v1 import story_pb2 as pb
 from fabula.errors import FabulaError, ModelOutputInvalid, Unavailable
 from fabula.journal import JournalSettings
 from fabula.journal.embedded import EmbeddedServer
+from fabula.rpc.auth import OWN_AUDIENCE
 from fabula.rpc.issuer import TOKEN_SECONDS, traceparent
 from fabula.rpc.kinds import STORY
 from services.story.domain import Brief, Outline
@@ -134,7 +135,7 @@ async def test_a_worker_speaks_for_the_owner(settings: JournalSettings, library:
         await user.reaches(id_, gen.STATE_SUCCEEDED, PATIENCE_SECONDS)
 
     server, worker = library.asked
-    claims = jwt.decode(worker.token, SECRET, algorithms=["HS256"])
+    claims = jwt.decode(worker.token, SECRET, algorithms=["HS256"], audience=OWN_AUDIENCE)
     assert user.caller.token == server.token != worker.token
     assert "ida" == claims["sub"]
     assert 0 < claims["exp"] - time.time() <= TOKEN_SECONDS
