@@ -102,7 +102,7 @@ class Relay:
         """Note a call, and wait until it may go on; give the options it goes on with. Refusals are passed back."""
         told = {key: str(value) for key, value in context.invocation_metadata()}
         token, parent = told.get("authorization", "").removeprefix("Bearer "), told.get("traceparent", "")
-        owner = jwt.decode(token, SECRET, algorithms=["HS256"])["sub"] if token else ""
+        owner = jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_aud": False})["sub"] if token else ""
         trace_id = parent.split("-")[1] if parent else ""
         call = Passed(method.rpartition("/")[2], owner, token, trace_id, context.time_remaining())
         self.passed.append(call)
