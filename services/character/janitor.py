@@ -15,7 +15,7 @@ from fabula.errors import FabulaError, NotFound, Superseded
 from fabula.rpc import removal
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.stores import Stores
-from services.character.avatars import AVATARS, key_of, queue_removal
+from services.character.avatars import AVATARS, is_task, key_of, queue_removal
 from services.character.sheet import AvatarState, Character
 from services.character.shelf import Shelf
 
@@ -63,7 +63,7 @@ class Janitor:
     async def sweep(self) -> None:
         """Look at each character once."""
         everybodys = await self._shelf.everybodys()
-        tasks = await self._stores.records.all(AVATARS)
+        tasks = {key for key, stored in (await self._stores.records.all(AVATARS)).items() if is_task(stored.value)}
         lost: dict[Address, str] = {}
         for address, character in everybodys:
             waits = character.details is not None and character.avatar.state is AvatarState.PENDING

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fabula.api.character.v1 import character_pb2 as pb
@@ -111,7 +112,7 @@ class Library:
             raise _not_found(request.character_id) from None
         character = None
         with suppress(LogCorrupted):  # what cannot be read is good for nothing but to be removed
-            character = await self._shelf.get(address)
+            character = await self._shelf.kept(address)  # one that a janitor has begun to drop still knows its avatar
         await avatars.queue_removal(self._stores.records, address, character.avatar if character else Avatar())
         await self._shelf.discard(address)
         return pb.DiscardCharacterResponse()
@@ -137,7 +138,8 @@ class Library:
             kept = await self._shelf.change(address, link)
             if kept.avatar.state is PENDING:
                 remove = tuple(id_ for id_ in (replaced.generation_id, kept.avatar.ready_generation_id) if id_)
-                await avatars.queue(records, replace(task, remove=remove))
+                wanted = partial(self._shelf.waits_for, address, task.generation_id)
+                await avatars.queue(records, replace(task, remove=remove), wanted)
             await avatars.note_asked(records, task)
         return pb.RegenerateAvatarResponse(character=character_to_message(kept))
 
