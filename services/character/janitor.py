@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -16,6 +15,7 @@ from fabula.rpc import removal
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.stores import Stores
 from services.character.avatars import AVATARS, is_task, key_of, queue_removal
+from services.character.clock import Clock, now
 from services.character.sheet import AvatarState, Character
 from services.character.shelf import Shelf
 
@@ -25,12 +25,6 @@ SWEEP_SECONDS = 600.0
 INTERRUPTED = "asking for it was interrupted: ask for another one"
 
 _log = structlog.get_logger(__name__)
-
-Clock = Callable[[], datetime]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Janitor:
@@ -42,7 +36,7 @@ class Janitor:
         clock: Tells the time.
     """
 
-    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = _now) -> None:
+    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = now) -> None:
         self._stores = stores
         self._codec = codec
         self._shelf = Shelf(stores.records)

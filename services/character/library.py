@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER
 from fabula.rpc.stores import Call, Stores, address_of_own
 from services.character import avatars, bounds
+from services.character.clock import Clock, now
 from services.character.codec import character_to_message, details_from_message
 from services.character.domain import Details
 from services.character.sheet import Avatar, AvatarState, Character
@@ -37,12 +37,6 @@ LARGEST_PAGE = 100
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends with the character that reaches this size: by default clients of gRPC take 4 MiB at once."""
 
-Clock = Callable[[], datetime]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
 
 class Library:
     """Answers the rpcs of the library.
@@ -53,7 +47,7 @@ class Library:
         clock: Tells the time.
     """
 
-    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = _now) -> None:
+    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = now) -> None:
         self._stores = stores
         self._codec = codec
         self._shelf = Shelf(stores.records)
