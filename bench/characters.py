@@ -41,9 +41,9 @@ WHY_MADE = (
     "stored before it is seen; with a language model, or at the pace at which the bundled one tells, that is little."
 )
 WHY_AVATAR = (
-    "The request for another avatar is a record, and a keeper looks for such records every two seconds: a second on "
-    "average, whatever a picture takes. The first avatar of a character does not wait for it: its own worker tells "
-    "the keeper. Then the generation is started over gRPC, and what it tells is passed on."
+    "The request for another avatar is a record, and a keeper looks for such records twice a second: a quarter of a "
+    "second on average, whatever a picture takes. The first avatar of a character does not wait for it: its own worker "
+    "tells the keeper. Then the generation is started over gRPC, and what it tells is passed on."
 )
 WHY_RELAY = "Each event is decoded and encoded once more, and crosses a second gRPC stream on the same processors."
 WHY_LIST = (

@@ -9,7 +9,6 @@ tells when that is right, `record_history.py` records all other stories.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -23,14 +22,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # the tests are no part o
 
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.story.v1 import story_pb2
-from fabula.engine.history import fold
 from fabula.engine.ports import Address, GenerationId
 from fabula.errors import FabulaError
 from fabula.journal import Journal, JournalSettings, connect
 from fabula.journal.embedded import EmbeddedServer
 from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import STORY
-from tests.golden import CODECS, FOLDER, save, summary
+from tests.golden import record
 from tests.integration.character.house import Customer, picture_file
 from tests.integration.character.processes import LOCAL, Process, process
 from tests.integration.story.house import free_port
@@ -55,13 +53,7 @@ class Studio:
 
     async def record(self, address: Address, name: str) -> None:
         """Write the log, and its snapshot."""
-        codec = CODECS[address.kind]
-        async with aclosing(self.journal.events.read(address)) as records:
-            entries = [entry async for record in records for entry in record.entries]
-        save(FOLDER / f"{name}.json", [entry.data for entry in entries], address.kind)
-        snapshot = summary(fold(map(codec.decode, entries)))
-        (FOLDER / f"{name}.snapshot.json").write_text(json.dumps(snapshot, indent=2, ensure_ascii=False) + "\n")
-        print(f"{name}: {len(entries)} events, {snapshot['state']}")
+        print(await record(self.journal.events, address, name))
 
 
 async def character_success(studio: Studio) -> Address:

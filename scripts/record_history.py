@@ -9,7 +9,6 @@ tells when that is right.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -28,7 +27,6 @@ from fabula.api.story.v1 import story_pb2 as pb
 from fabula.backends.text_settings import TransformersSettings
 from fabula.backends.transformers_text import TransformersText
 from fabula.engine.events import Body, Cancelled, Claimed, Event, Failed, Paused, Released, State, Succeeded, TextDelta
-from fabula.engine.history import fold
 from fabula.engine.paces import PaceBook
 from fabula.engine.ports import Address, GenerationId
 from fabula.engine.run import Workshop
@@ -44,7 +42,7 @@ from services.story.domain import Brief, Chapter, Finding, Outline, Review
 from services.story.grammar.author import GrammarAuthor
 from services.story.pipeline import StoryPipeline
 from services.story.prompted import PromptedAuthor
-from tests.golden import FOLDER, save, summary
+from tests.golden import record
 from tests.tiny_models import build_tiny_text_model
 
 OWNER = "ada"
@@ -124,12 +122,7 @@ class Studio:
 
     async def record(self, address: Address, name: str) -> None:
         """Write the log, and its snapshot."""
-        async with aclosing(self.journal.events.read(address)) as records:
-            entries = [entry async for record in records for entry in record.entries]
-        save(FOLDER / f"{name}.json", [entry.data for entry in entries])
-        snapshot = summary(fold(map(self.contract.codec.decode, entries)))
-        (FOLDER / f"{name}.snapshot.json").write_text(json.dumps(snapshot, indent=2, ensure_ascii=False) + "\n")
-        print(f"{name}: {len(entries)} events, {snapshot['state']}")
+        print(await record(self.journal.events, address, name))
 
 
 class CrashingAuthor(GrammarAuthor):

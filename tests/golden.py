@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 
-from fabula.engine.history import Snapshot, StageView
-from fabula.engine.ports import Entry, Tag
+from fabula.engine.history import Snapshot, StageView, fold
+from fabula.engine.ports import Address, Entry, EventLog, Tag
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER, KINDS, STORY
 from services.character.codec import CharacterCodec
@@ -53,6 +54,16 @@ def save(path: Path, entries: Sequence[bytes], kind: str = "story") -> None:
         event = json_format.MessageToDict(response)
         lines.append(json.dumps(event, ensure_ascii=False))
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+async def record(log: EventLog, address: Address, name: str) -> str:
+    """Write a generation's log and its snapshot under this name; return a line that tells what they are."""
+    async with aclosing(log.read(address)) as records:
+        entries = [entry async for one in records for entry in one.entries]
+    save(FOLDER / f"{name}.json", [entry.data for entry in entries], address.kind)
+    snapshot = summary(fold(map(CODECS[address.kind].decode, entries)))
+    (FOLDER / f"{name}.snapshot.json").write_text(json.dumps(snapshot, indent=2, ensure_ascii=False) + "\n")
+    return f"{name}: {len(entries)} events, {snapshot['state']}"
 
 
 def summary(snapshot: Snapshot) -> dict[str, Any]:

@@ -165,7 +165,8 @@ def decide(command: Command, state: State, pending: Pending, run: int, *, from_s
 
 def _refusal(command: Command, state: State, pending: Pending) -> str:
     if state is State.RUNNING and pending is Pending.CANCEL:
-        return f"cannot {command}: the generation is being cancelled"
+        wait = "; try again when it has ended" if command is Command.DELETE else ""
+        return f"cannot {command}: the generation is being cancelled{wait}"
     advice = {
         Command.CANCEL: "only a queued, running or paused generation can be cancelled",
         Command.PAUSE: "only a queued or running generation can be paused",

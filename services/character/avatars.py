@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from fabula.engine.ids import address_of, owner_token
 from fabula.engine.ports import Address, Records
@@ -83,8 +84,18 @@ def attempt_of(request_id: str) -> str:
     return hashlib.sha256(request_id.encode()).hexdigest()[:16]
 
 
-async def queue(records: Records, task: AvatarTask) -> None:
+async def _always() -> bool:
+    return True
+
+
+async def queue(records: Records, task: AvatarTask, wanted: Callable[[], Awaitable[bool]] = _always) -> None:
     """Keep a task in the place of the one before, and take over what that one leaves to be removed.
+
+    Args:
+        records: Where.
+        task: What is to be done.
+        wanted: Asks whether the character still waits for what is to be painted. If another avatar was linked
+            meanwhile, whose task may be kept already, that one stays, and this one's generation is to be removed.
 
     Raises:
         Unavailable: somebody else wrote first each time.
@@ -95,10 +106,11 @@ async def queue(records: Records, task: AvatarTask) -> None:
         before = AvatarTask(task.owner, task.character_id)
         with suppress(LogCorrupted):  # what cannot be read is good for nothing but to be replaced
             before = task_of(stored.value) if stored else before
-        ids = dict.fromkeys((*task.remove, *before.remove, before.generation_id))
-        remove = tuple(id_ for id_ in ids if id_ and id_ != task.generation_id)
+        kept, dropped = (task, before) if await wanted() else (before, task)
+        ids = dict.fromkeys((*kept.remove, *dropped.remove, dropped.generation_id))
+        remove = tuple(id_ for id_ in ids if id_ and id_ != kept.generation_id)
         try:
-            await records.put(key, _value(replace(task, remove=remove)), after=stored.revision if stored else 0)
+            await records.put(key, _value(replace(kept, remove=remove)), after=stored.revision if stored else 0)
         except Superseded:
             continue
         return
@@ -140,12 +152,22 @@ def key_of(owner: str, character_id: str) -> str:
 
 
 def task_of(value: bytes) -> AvatarTask:
-    """Return the task in a record. Raises `LogCorrupted`."""
+    """Return the task in a record; what a later version has added to it is passed over. Raises `LogCorrupted`."""
     try:
-        fields = json.loads(value)
-        return AvatarTask(**{**fields, "remove": tuple(fields["remove"])})
-    except (ValueError, KeyError, TypeError) as error:
+        found = json.loads(value)
+        known = {field.name: found[field.name] for field in fields(AvatarTask) if field.name in found}
+        return AvatarTask(**{**known, "remove": tuple(known["remove"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LogCorrupted("what is to be done for an avatar cannot be read by this version") from error
+
+
+def is_task(value: bytes) -> bool:
+    """Say whether a record's task can be read."""
+    try:
+        task_of(value)
+    except LogCorrupted:
+        return False
+    return True
 
 
 def _value(task: AvatarTask) -> bytes:

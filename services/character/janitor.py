@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -15,7 +14,8 @@ from fabula.errors import FabulaError, NotFound, Superseded
 from fabula.rpc import removal
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.stores import Stores
-from services.character.avatars import AVATARS, key_of, queue_removal
+from services.character.avatars import AVATARS, is_task, key_of, queue_removal
+from services.character.clock import Clock, now
 from services.character.sheet import AvatarState, Character
 from services.character.shelf import Shelf
 
@@ -25,12 +25,6 @@ SWEEP_SECONDS = 600.0
 INTERRUPTED = "asking for it was interrupted: ask for another one"
 
 _log = structlog.get_logger(__name__)
-
-Clock = Callable[[], datetime]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Janitor:
@@ -42,7 +36,7 @@ class Janitor:
         clock: Tells the time.
     """
 
-    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = _now) -> None:
+    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = now) -> None:
         self._stores = stores
         self._codec = codec
         self._shelf = Shelf(stores.records)
@@ -63,7 +57,7 @@ class Janitor:
     async def sweep(self) -> None:
         """Look at each character once."""
         everybodys = await self._shelf.everybodys()
-        tasks = await self._stores.records.all(AVATARS)
+        tasks = {key for key, stored in (await self._stores.records.all(AVATARS)).items() if is_task(stored.value)}
         lost: dict[Address, str] = {}
         for address, character in everybodys:
             waits = character.details is not None and character.avatar.state is AvatarState.PENDING

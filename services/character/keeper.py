@@ -15,7 +15,7 @@ import structlog
 
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.image.v1 import image_pb2
-from fabula.engine.ports import Address, GenerationId
+from fabula.engine.ports import Address, GenerationId, Stored
 from fabula.errors import AlreadyExists, Conflict, FabulaError, LogCorrupted, NotFound, Unauthenticated, Unavailable
 from fabula.rpc.client import Client, Patience
 from fabula.rpc.codec import ProtoCodec
@@ -29,6 +29,9 @@ from services.character.shelf import Shelf
 
 LOOK_SECONDS = 0.5
 """How often a keeper looks for what is to be done, unless it is told."""
+
+AWAY_SECONDS = 5.0
+"""How long it waits at most before it looks again while the image service is away: each time twice as long."""
 
 CALLS_AT_ONCE = 8
 """Calls to the image service at a time, watches apart."""
@@ -79,6 +82,7 @@ class AvatarKeeper:
         self._away = False
         self._told: set[str] = set()
         self._jobs: dict[str, _Job] = {}
+        self._unread: dict[str, int] = {}
 
     def wake(self) -> None:
         """Look now: something has been noted."""
@@ -86,35 +90,44 @@ class AvatarKeeper:
 
     async def run(self) -> None:
         """Carry out what is noted, until cancelled. What is under way then is taken up again by whoever runs next."""
+        pause = self._look_seconds
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._woken.clear()
-                self._away = False
+                was_away, self._away = self._away, False
+                pause = min(2 * pause, AWAY_SECONDS) if was_away else self._look_seconds
                 try:
-                    await self._look(tasks)
+                    await self._look(tasks, CALLS_AT_ONCE if was_away else WATCHED_AT_ONCE)
                 except FabulaError as error:
                     _log.warning("avatars_not_read", reason=error.message)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_seconds):
+                    async with asyncio.timeout(pause):
                         await self._woken.wait()
 
-    async def _look(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin what is noted and not under way; end what has been replaced."""
+    async def _look(self, tasks: asyncio.TaskGroup, most: int) -> None:
+        """Begin what is noted and not under way, up to so many; end what has been replaced."""
         kept = await self._stores.records.all(AVATARS)
         for key, job in list(self._jobs.items()):
             if job.work.done() or key not in kept or kept[key].revision > job.revision:
                 job.work.cancel()
                 del self._jobs[key]
         for key, stored in kept.items():
-            if key in self._jobs or len(self._jobs) >= WATCHED_AT_ONCE:
+            if key in self._jobs or len(self._jobs) >= WATCHED_AT_ONCE or most <= 0:
                 continue
-            try:
-                task = task_of(stored.value)
-            except LogCorrupted as error:
-                _log.error("avatar_task_corrupted", key=key, reason=error.message)
-                continue
-            if not task.settled:
+            task = self._task(key, stored)
+            if task is not None and not task.settled:
+                most -= 1
                 self._jobs[key] = _Job(stored.revision, tasks.create_task(self._contained(task, stored.revision)))
+
+    def _task(self, key: str, stored: Stored) -> AvatarTask | None:
+        """Return the task in a record; None, and a line in the log, once, where it cannot be read."""
+        try:
+            return task_of(stored.value)
+        except LogCorrupted as error:
+            if self._unread.get(key) != stored.revision:
+                self._unread[key] = stored.revision
+                _log.error("avatar_task_corrupted", key=key, reason=error.message)
+            return None
 
     async def _contained(self, task: AvatarTask, revision: int) -> None:
         """Carry a task out. Where that fails it stays, and is tried again at the next look."""
@@ -122,7 +135,7 @@ class AvatarKeeper:
             await self._carry_out(task)
             await settle(self._stores.records, task, revision)
         except FabulaError as error:
-            self._away = self._away or error.retryable
+            self._away = self._away or isinstance(error, Unavailable)
             self._tell(task, error)
         except Exception:  # noqa: BLE001 - one avatar's fault must not end the others'
             _log.exception("avatar_failed", character_id=task.character_id)
@@ -230,7 +243,7 @@ class AvatarKeeper:
         patience = Patience()
         while True:
             try:
-                with suppress(Conflict):  # it has ended another way
+                with suppress(Conflict, LogCorrupted):  # it has ended another way, or nobody can tell any more
                     cancel = image_pb2.CancelGenerationRequest(generation_id=generation_id)
                     await self._call(task, "CancelGeneration", cancel, task.trace_id)
                 delete = image_pb2.DeleteGenerationRequest(generation_id=generation_id)

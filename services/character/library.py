@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fabula.api.character.v1 import character_pb2 as pb
@@ -22,6 +22,7 @@ from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import CHARACTER
 from fabula.rpc.stores import Call, Stores, address_of_own
 from services.character import avatars, bounds
+from services.character.clock import Clock, now
 from services.character.codec import character_to_message, details_from_message
 from services.character.domain import Details
 from services.character.sheet import Avatar, AvatarState, Character
@@ -36,12 +37,6 @@ LARGEST_PAGE = 100
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends with the character that reaches this size: by default clients of gRPC take 4 MiB at once."""
 
-Clock = Callable[[], datetime]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
 
 class Library:
     """Answers the rpcs of the library.
@@ -52,7 +47,7 @@ class Library:
         clock: Tells the time.
     """
 
-    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = _now) -> None:
+    def __init__(self, stores: Stores, codec: ProtoCodec, clock: Clock = now) -> None:
         self._stores = stores
         self._codec = codec
         self._shelf = Shelf(stores.records)
@@ -111,7 +106,7 @@ class Library:
             raise _not_found(request.character_id) from None
         character = None
         with suppress(LogCorrupted):  # what cannot be read is good for nothing but to be removed
-            character = await self._shelf.get(address)
+            character = await self._shelf.kept(address)  # one that a janitor has begun to drop still knows its avatar
         await avatars.queue_removal(self._stores.records, address, character.avatar if character else Avatar())
         await self._shelf.discard(address)
         return pb.DiscardCharacterResponse()
@@ -137,7 +132,8 @@ class Library:
             kept = await self._shelf.change(address, link)
             if kept.avatar.state is PENDING:
                 remove = tuple(id_ for id_ in (replaced.generation_id, kept.avatar.ready_generation_id) if id_)
-                await avatars.queue(records, replace(task, remove=remove))
+                wanted = partial(self._shelf.waits_for, address, task.generation_id)
+                await avatars.queue(records, replace(task, remove=remove), wanted)
             await avatars.note_asked(records, task)
         return pb.RegenerateAvatarResponse(character=character_to_message(kept))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,9 @@ RACES = 20
 
 CHANGES_TOO_FAST = "the character is changing too fast: try again"
 
+TURN = 100
+"""So many characters are read before others have their turn."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -47,9 +51,18 @@ class Shelf:
         Raises:
             LogCorrupted: what is kept cannot be read.
         """
-        stored = await self._records.get(key_of(address))
-        character = None if stored is None else _character_of(stored)
+        character = await self.kept(address)
         return None if character is None or character.details is None else character
+
+    async def kept(self, address: Address) -> Character | None:
+        """Return what is kept of a character: as `get`, and of one that is being dropped what is left."""
+        stored = await self._records.get(key_of(address))
+        return None if stored is None else _character_of(stored)
+
+    async def waits_for(self, address: Address, generation_id: str) -> bool:
+        """Say whether this is the generation of the avatar that the character is to have."""
+        character = await self.get(address)
+        return character is not None and character.avatar.generation_id == generation_id
 
     async def all(self, owner: str) -> list[Character]:
         """Return the owner's characters. What cannot be read is left out: all the others still can."""
@@ -66,7 +79,9 @@ class Shelf:
         stored_owners = (await self._records.all(OWNERS)).items()
         owners = {key.rpartition(".")[2]: stored.value.decode() for key, stored in stored_owners}
         found: list[tuple[Address, Character]] = []
-        for key, stored in (await self._records.all(CHARACTERS)).items():
+        for count, (key, stored) in enumerate((await self._records.all(CHARACTERS)).items()):
+            if count % TURN == 0:
+                await asyncio.sleep(0)
             _, token, id_ = key.split(".")
             with suppress(LogCorrupted):
                 if token in owners:

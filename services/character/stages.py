@@ -130,9 +130,11 @@ class Work:
                 return before
             return replace(before, avatar=Avatar(AvatarState.PENDING, task.generation_id))
 
-        kept = await Shelf(self.tools.records).change(context.address, link)
+        shelf = Shelf(self.tools.records)
+        kept = await shelf.change(context.address, link)
         if kept.avatar == Avatar(AvatarState.PENDING, task.generation_id):
-            await avatars.queue(self.tools.records, task)
+            wanted = partial(shelf.waits_for, context.address, task.generation_id)
+            await avatars.queue(self.tools.records, task, wanted)
             self.tools.queued()
         return kept
 

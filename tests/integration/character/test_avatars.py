@@ -120,6 +120,22 @@ async def test_discarding_removes_the_face_in_mid_painting(studio: Studio, ida: 
         await studio.settled(discarded.id)
 
 
+async def test_discarding_what_a_janitor_has_begun_to_drop_removes_the_face(
+    studio: Studio, house: House, ida: Customer
+) -> None:
+    """It was interrupted, and nobody finds the character any more: what it knew of its avatar is not lost."""
+    character = await ida.made()
+    ready = await studio.avatar(ida, character.id, READY)
+    await studio.settled(character.id)
+    shelf, address = Shelf(house.journal.records), address_of(ida, character.id)
+    before = await shelf.get(address)
+    assert before is not None
+    await shelf.begin_to_drop(address, before)
+
+    await ida.call("DiscardCharacter", character_id=character.id)
+    await gone(studio.viewer(ida), ready.ready_generation_id)
+
+
 async def test_task_of_a_character_that_is_gone_paints_nothing(studio: Studio, house: House, ida: Customer) -> None:
     """A stage that was slow to die may have noted it late."""
     character = await ida.made()

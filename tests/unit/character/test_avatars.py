@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 import pytest
 
 from fabula.engine.ids import address_of
@@ -44,6 +47,28 @@ async def test_newest_task_of_a_character_is_all_that_is_kept() -> None:
     kept = await records.all(AVATARS)
     assert [painting(address(2)), gone] == [task_of(stored.value) for stored in kept.values()]
     assert [key_of("ida", address(2).id), key_of("ida", address().id)] == list(kept)
+
+
+async def test_who_was_overtaken_replaces_nothing() -> None:
+    """Two ask for an avatar at once: the task of the one that the character waits for stays, the other is removed."""
+    records, wanted = MemoryRecords(), painting(address(), "2")
+    overtaken = replace(painting(address()), remove=("image-1",))
+
+    async def no() -> bool:
+        return False
+
+    async def only_at_first() -> bool:
+        if await records.get(key_of("ida", address().id)) is None:
+            await queue(records, wanted)  # at this very moment
+            return True
+        return False
+
+    await queue(records, overtaken, only_at_first)
+    await queue(records, overtaken, no)
+
+    kept = await records.get(key_of("ida", address().id))
+    assert kept is not None
+    assert replace(wanted, remove=("image-1", overtaken.generation_id)) == task_of(kept.value)
 
 
 async def test_task_that_is_done_goes_unless_another_has_come() -> None:
@@ -100,3 +125,8 @@ def test_task_that_cannot_be_read_is_corrupt(value: bytes) -> None:
     """Not a crash of whoever reads it."""
     with pytest.raises(LogCorrupted):
         task_of(value)
+
+
+def test_what_a_later_version_adds_is_passed_over() -> None:
+    """While versions change, both read the same records."""
+    assert painting(address()) == task_of(json.dumps({**asdict(painting(address())), "new": 1}).encode())

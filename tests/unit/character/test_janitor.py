@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fabula.rpc.stores import Stores
+from services.character import avatars
 from services.character.avatars import painting, queue
 from services.character.codec import character_to_message
 from services.character.contract import CharacterContract
@@ -49,6 +50,19 @@ async def test_lost_avatar_is_given_up_at_the_second_look(records: MemoryRecords
     assert after is not None
     assert Avatar(AvatarState.FAILED, "image-2", "image-1", INTERRUPTED) == after.avatar
     assert replace(before, avatar=after.avatar, etag=after.etag) == after
+
+
+async def test_avatar_whose_task_nobody_can_read_is_given_up(records: MemoryRecords) -> None:
+    """Nobody is ever going to carry it out."""
+    await kept(records, avatar=Avatar(AvatarState.PENDING, "image-2"))
+    await records.put(avatars.key_of(OWNER, address().id), b"\xff")
+    sweeper = janitor(records)
+    for _ in range(2):
+        await sweeper.sweep()
+
+    after = await Shelf(records).get(address())
+    assert after is not None
+    assert AvatarState.FAILED is after.avatar.state
 
 
 async def test_avatar_that_is_noted_is_waited_for(records: MemoryRecords) -> None:
