@@ -14,6 +14,8 @@ import uvloop
 from bench import (
     cancelling,
     characters,
+    dialects,
+    doors,
     fan_out,
     forecasting,
     gateway_memory,
@@ -37,6 +39,9 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "starts": writing.starts,
     "memory": memory.idle_watchers,
     "fan-out": fan_out.broadcast,
+    "doors": doors.fan_out,
+    "doors-clients": doors.clients,
+    "dialects": dialects.translated,
     "socket-latency": fan_out.emit_to_socket,
     "socket-memory": gateway_memory.idle_watchers,
     "generate": generating.watched,
