@@ -48,6 +48,7 @@ from gateway.metrics import Metrics
 from gateway.openapi import document
 from gateway.operations import Operation
 from gateway.origin import OriginGuard, OriginRule
+from gateway.owner_feeds import Feeds
 
 SOCKETS = "/v1/ws"
 """Where WebSockets are opened."""
@@ -83,9 +84,10 @@ async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     try:
         async with (
             Hub(clients, metrics, settings.max_watchers) as hub,
+            Feeds(clients) as feeds,
             Caretaker(settings.keepalive_seconds) as caretaker,
         ):
-            yield House(settings, channels, clients, hub, doorkeeper, metrics, caretaker)
+            yield House(settings, channels, clients, hub, feeds, doorkeeper, metrics, caretaker)
     finally:
         for channel in channels.values():
             await channel.close(None)

@@ -16,6 +16,7 @@ from gateway.caretaker import Caretaker
 from gateway.hub import Hub
 from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
+from gateway.owner_feeds import Feeds
 from gateway.upstream import service_of
 
 
@@ -28,6 +29,7 @@ class House:
         channels: The connections to the services, by kind.
         clients: The services, by kind.
         hub: Opens watches.
+        feeds: Tell of owners' generations.
         doorkeeper: Tells who is asking.
         metrics: What is counted.
         caretaker: Looks after long connections.
@@ -39,6 +41,7 @@ class House:
     channels: Mapping[str, grpc.aio.Channel]
     clients: Mapping[str, Client]
     hub: Hub
+    feeds: Feeds
     doorkeeper: Doorkeeper
     metrics: Metrics
     caretaker: Caretaker

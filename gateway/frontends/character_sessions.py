@@ -13,9 +13,9 @@ from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
 from gateway.frontends.character_places import character_id_of, room_name
 from gateway.frontends.character_session import CharacterSession
-from gateway.frontends.owner_feeds import News, OwnerFeeds
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.owner_feeds import News, OwnerFeeds, Told
 from gateway.pipe import ClientGone
 
 NAMESPACE = "/"
@@ -123,14 +123,17 @@ class _Sessions:
 
     def tell(self, news: News) -> None:
         """Go on with a session whose log has grown after its end, by a retry; see `Listener`."""
-        session = self.joined.get(news.id)
+        session = self.joined.get(news.id) if news.goes_on else None
         if session is not None and news.last_sequence > session.place.character.sequence:
             session.go_on()
 
-    def gone(self, generation_id: str) -> None:
+    def gone(self, told: Told) -> None:
         """Nothing: what was joined ends by itself; see `Listener`."""
 
-    def feed_ended(self) -> None:
+    def listed(self, kind: str) -> None:
+        """Nothing: these clients are told of what happens; see `Listener`."""
+
+    def feed_ended(self, _error: FabulaError) -> None:
         """Have the client come back; see `Listener`."""
         self._client.begin("", self._client.send_away())
 

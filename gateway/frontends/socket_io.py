@@ -10,7 +10,6 @@ from fabula.rpc.kinds import CHARACTER, STORY
 from gateway.doors.socket_io.door import SocketIoDoor
 from gateway.frontends.character_addresses import CharacterAddresses
 from gateway.frontends.character_sessions import CharacterSessions
-from gateway.frontends.owner_feeds import OwnerFeeds
 from gateway.frontends.story_addresses import StoryAddresses
 from gateway.frontends.story_rooms import StoryRooms
 from gateway.house import House
@@ -36,14 +35,14 @@ def open_socket_io(house: House) -> Opened:
     """Open them."""
     doors: list[SocketIoDoor] = []
     routes: list[BaseRoute] = []
-    if (stories := house.clients.get(STORY.name)) is not None:
+    if STORY.name in house.clients:
         door = SocketIoDoor(house, house.doorkeeper.rule, STORIES_PATH)
-        door.serve(StoryRooms(house, OwnerFeeds(stories, door.server.spawn)))
+        door.serve(StoryRooms(house, house.feeds.of(STORY.name)))
         doors.append(door)
         routes += StoryAddresses(house).routes()
-    if (characters := house.clients.get(CHARACTER.name)) is not None:
+    if CHARACTER.name in house.clients:
         door = SocketIoDoor(house, house.doorkeeper.rule, CHARACTERS_PATH)
-        sessions = CharacterSessions(house, OwnerFeeds(characters, door.server.spawn))
+        sessions = CharacterSessions(house, house.feeds.of(CHARACTER.name))
         door.serve(sessions)
         doors.append(door)
         routes += CharacterAddresses(house, sessions.avatar_begun).routes()

@@ -16,9 +16,9 @@ from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
 from gateway.doors.socket_io.following import Follower
-from gateway.frontends.owner_feeds import News, OwnerFeeds
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.owner_feeds import News, OwnerFeeds, Told
 from gateway.pipe import ClientGone
 
 NAMESPACE = "/stories"
@@ -99,7 +99,7 @@ class _Room:
 
     def tell(self, news: News) -> None:
         """Follow a story that goes on, or has ended with something to tell; see `Listener`."""
-        if self._client.does(news.id) or news.id in self._waiting or news.id in self._left:
+        if not news.goes_on or self._client.does(news.id) or news.id in self._waiting or news.id in self._left:
             return
         had = self._cursors.get(news.id)
         if had is not None:
@@ -108,14 +108,18 @@ class _Room:
         else:
             self._follow(news.id, None if news.before is None else Cursor(news.before))
 
-    def gone(self, generation_id: str) -> None:
+    def gone(self, told: Told) -> None:
         """Forget a story that was deleted; see `Listener`."""
+        generation_id = told.generation.id
         self._client.stop(generation_id)
         self._cursors.pop(generation_id, None)
         self._waiting.pop(generation_id, None)
         self._left.discard(generation_id)
 
-    def feed_ended(self) -> None:
+    def listed(self, kind: str) -> None:
+        """Nothing: these clients are told of what happens; see `Listener`."""
+
+    def feed_ended(self, _error: FabulaError) -> None:
         """Have the client come back: who cannot be told of new stories would wait for them in vain; see `Listener`."""
         self._client.begin("", self._client.send_away())
 

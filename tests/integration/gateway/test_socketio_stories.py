@@ -13,7 +13,8 @@ import pytest_asyncio
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.errors import FabulaError
 from fabula.journal.embedded import EmbeddedServer
-from gateway.frontends import owner_feeds, story_rooms
+from gateway import owner_feeds
+from gateway.frontends import story_rooms
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.socket_io_clients import Packets, doors, packets
