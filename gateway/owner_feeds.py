@@ -1,4 +1,4 @@
-"""Tells of an owner's generations as they are started, change and go: one feed for each owner and kind, however many listen.
+"""Tells of an owner's generations as they come, change and go: one feed for each owner and kind, whoever listens.
 
 What has changed in a generation is not told: who wants to know watches it.
 """
@@ -196,8 +196,8 @@ class OwnerFeeds:
                 if not error.retryable and visitor is feed.visitor:  # else it was a token that has expired
                     return error
                 await patience.wait()
-            except Exception as error:  # noqa: BLE001 - one owner's trouble is not the others'
-                log.error("owner_feed_failed", exc_info=error)
+            except Exception:
+                log.exception("owner_feed_failed")
                 return FabulaError("something went wrong inside: come back later")
             else:
                 await asyncio.sleep(1.0)  # the service ends its streams when it restarts
