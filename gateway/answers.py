@@ -68,17 +68,23 @@ class Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """Return what to tell of an error. One that is not ours is told as INTERNAL, without its text, and logged."""
-    if not isinstance(error, FabulaError):
-        log.error("unexpected_error", exc_info=error)
-        error = FabulaError(INTERNAL_MESSAGE)
-    elif _speaks_of_the_inside(error):
-        log.warning("service_failed", code=error.code, reason=error.message)
-        error = type(error)(SILENT_MESSAGE if error.retryable else INTERNAL_MESSAGE)
+    error = as_told(error)
     answer = row_of(WEB_ANSWER, error)
     violations = error.violations if isinstance(error, InvalidRequest) else ()
     return Problem(
         error.code, error.message, answer.http, answer.close, error.retryable, dict(error.details), violations
     )
+
+
+def as_told(error: BaseException) -> FabulaError:
+    """Return an error as it may be told: as it is, or another one that tells nothing of the inside; that is logged."""
+    if not isinstance(error, FabulaError):
+        log.error("unexpected_error", exc_info=error)
+        return FabulaError(INTERNAL_MESSAGE)
+    if _speaks_of_the_inside(error):
+        log.warning("service_failed", code=error.code, reason=error.message)
+        return type(error)(SILENT_MESSAGE if error.retryable else INTERNAL_MESSAGE)
+    return error
 
 
 def _speaks_of_the_inside(error: FabulaError) -> bool:

@@ -30,6 +30,7 @@ from gateway.caretaker import Caretaker
 from gateway.cookies import SessionCookie
 from gateway.doors import page
 from gateway.doors.dialect_socket import DialectDoor
+from gateway.doors.grpc_web import GrpcWebDoor
 from gateway.doors.library import library_operations
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
@@ -111,7 +112,7 @@ def application(house: House) -> ASGIApp:
             )
         )
     socket_io, plain = open_socket_io(house), open_plain(house)
-    doors: tuple[DialectDoor | SocketIoDoor, ...] = (*plain.doors, *socket_io.doors)
+    doors: tuple[DialectDoor | SocketIoDoor | GrpcWebDoor, ...] = (*plain.doors, *socket_io.doors, GrpcWebDoor(house))
     rest = Starlette(
         routes=[*_routes(house), *socket_io.routes, *plain.routes],
         middleware=middleware,

@@ -240,6 +240,9 @@ class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSett
     ws_message_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 64 * 1024
     """Largest WebSocket message that is accepted from a browser, in bytes."""
 
+    grpc_web_message_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 12 * 1024 * 1024
+    """Largest message of a gRPC-Web request, in bytes. The services take 12 MiB: room for a picture of 10 MiB."""
+
     start_wait_seconds: Annotated[float, Field(gt=0, le=600)] = 300.0
     """How long a socket that waits for a picture which nobody has asked for yet is kept open, in seconds."""
 
