@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from fabula.errors import FabulaError, InvalidRequest
 from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
+from gateway.limits import RETRY_AFTER
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class Problem:
         }
         headers = {"Cache-Control": "no-store", **(headers or {})}
         if self.http in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            headers.setdefault("Retry-After", str(RETRY_SECONDS))
+            headers.setdefault("Retry-After", self.details.get(RETRY_AFTER, str(RETRY_SECONDS)))
         if self.http == HTTPStatus.UNAUTHORIZED:
             headers.setdefault("WWW-Authenticate", "Bearer")
         return JSONResponse({**(beside or {}), "error": error}, self.http, headers)
@@ -101,7 +102,10 @@ def http_problem(status: int, message: str) -> Problem:
 _HTTP_CODES = {
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
     HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
+    HTTPStatus.REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "ADDRESS_TOO_LONG",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HEADERS_TOO_LARGE",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "RANGE_NOT_SATISFIABLE",
 }

@@ -7,13 +7,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 
 from fabula.settings import GatewaySettings
 from gateway.app import application, open_house
+from gateway.guard import Guard
 from gateway.house import House
+from gateway.http_protocol import GuardedHttp
 from gateway.protocols import PipedWebSocket
 
 log = structlog.get_logger(__name__)
@@ -30,6 +33,7 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, house: House) -> None:
         self._house = house
         settings = house.settings
+        guard = Guard(settings, house.metrics.limit_met, house.metrics.tcp_connections.set)
         super().__init__(
             uvicorn.Config(
                 application(house),
@@ -37,7 +41,11 @@ class DrainingServer(uvicorn.Server):
                 port=settings.http_port,
                 loop="none",
                 interface="asgi3",
-                ws=PipedWebSocket,
+                http=partial(GuardedHttp, guard=guard),  # type: ignore[arg-type]  # called like a class
+                ws=partial(PipedWebSocket, guard=guard),  # type: ignore[arg-type]  # so is this
+                timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # a float does as well
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 ws_max_size=settings.ws_message_bytes,
                 ws_ping_interval=settings.keepalive_seconds,
                 ws_ping_timeout=PING_TIMEOUT_SECONDS,

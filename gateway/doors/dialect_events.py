@@ -87,7 +87,7 @@ class DialectEvents(OpenStream):
         self._cursor = cursor if cursor.sequence <= last else Cursor()
         self._run = generation.run if self._cursor == Cursor() else 0
         with (
-            house.connection(DOOR),
+            house.connection(DOOR, self._scope, visitor.owner),
             closing(await house.hub.open(visitor, generation_id, Wish())) as watch,
             on_expiry(visitor.expires, self.expired.set),
         ):

@@ -61,7 +61,7 @@ class Gate:
         else:
             await self._http(query, scope, receive, send)
 
-    def _refusal(self, query: dict[str, str], method: str, transport: str) -> Refusal | Response | None:
+    def _refusal(self, query: dict[str, str], method: str, transport: str, scope: Scope) -> Refusal | Response | None:
         """Return why a request cannot be served, if it cannot."""
         if query.get("transport") != transport or "j" in query:
             return UNKNOWN_TRANSPORT
@@ -72,7 +72,7 @@ class Gate:
         if method != "GET":
             return BAD_METHOD
         try:
-            with self._server.house.connection(DOOR):
+            with self._server.house.connection(DOOR, scope):
                 return None  # there is room: the connection itself is counted when it stands
         except FabulaError as error:
             problem = problem_of(error)
@@ -83,7 +83,7 @@ class Gate:
 
     async def _http(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         send = _kept_nowhere(send)
-        refusal = self._refusal(query, scope["method"], "polling")
+        refusal = self._refusal(query, scope["method"], "polling", scope)
         session = self._server.sessions.get(query.get("sid", ""))
         if refusal is None and session is not None and self._is_upgraded(session):
             refusal = BAD_REQUEST
@@ -144,7 +144,7 @@ class Gate:
     # --- WebSocket -----------------------------------------------------------------------------------------------
 
     async def _websocket(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(query, "GET", "websocket")
+        refusal = self._refusal(query, "GET", "websocket", scope)
         session = self._server.sessions.get(query.get("sid", ""))
         if refusal is None and session is not None and (session.transport is not None or self._is_upgraded(session)):
             refusal = BAD_REQUEST

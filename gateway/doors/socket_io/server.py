@@ -27,6 +27,7 @@ from gateway.doors.socket_io.queues import PacketQueue
 from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, KEY, SocketTransport
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.limits import Bucket, Place, too_many_messages
 
 PING_TIMEOUT_SECONDS = 20.0
 """How long a client may take to answer a ping; the protocol's usual value."""
@@ -47,6 +48,8 @@ class Session:
     Attributes:
         id: The library's name for it.
         stack: Ends what was begun for it.
+        place: Where it is counted.
+        allowance: How much its client may still say.
         transport: Its WebSocket; None while it is polled.
         polled: Whether a request for its next packets is being answered.
         timer: Ends it unless somebody is let into a namespace.
@@ -54,6 +57,8 @@ class Session:
 
     id: str
     stack: ExitStack
+    place: Place
+    allowance: Bucket
     transport: SocketTransport | None = None
     polled: bool = False
     timer: asyncio.TimerHandle | None = None
@@ -111,10 +116,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         """Count a connection, and end it in time if it comes to nothing. A text is a refusal."""
         scope, stack = environ["asgi.scope"], ExitStack()
         try:
-            stack.enter_context(self.house.connection(DOOR))
+            place = stack.enter_context(self.house.connection(DOOR, scope))
         except FabulaError as error:
             return problem_of(error).message
-        session = self.sessions[eio_sid] = Session(eio_sid, stack, scope.get(KEY))
+        session = self.sessions[eio_sid] = Session(eio_sid, stack, place, self.house.allowance(), scope.get(KEY))
         if session.transport is not None:
             session.transport.session_id = eio_sid
         self._start_timer(session)
@@ -152,6 +157,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         """Read a message; who sends what is no packet of Socket.IO is sent away, as the protocol says."""
+        session = self.sessions.get(eio_sid)
+        if session is not None and not session.allowance.take():
+            self.house.metrics.limit_met("messages")
+            error = problem_of(too_many_messages(session.allowance))
+            self.house.metrics.errors.labels(DOOR, error.code).inc()
+            await self.end(eio_sid, error.close, error.code)
+            return
         try:
             packet = self._read(data)
         except (ValueError, TypeError, RecursionError):
@@ -191,6 +203,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             return
         try:
             visitor = await served.admit(self.environ[eio_sid]["headers"], data or {})
+            session.place.belong_to(visitor.owner)
         except Exception as error:  # noqa: BLE001 - told to the client
             problem = problem_of(error)
             self.house.metrics.errors.labels(DOOR, problem.code).inc()
