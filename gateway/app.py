@@ -11,8 +11,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,10 +24,13 @@ from fabula.rpc.trust import authenticator_of
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
+from gateway.asyncapi import SOCKETS
 from gateway.caretaker import Caretaker
+from gateway.channels import Channel
 from gateway.cookies import SessionCookie
 from gateway.doors import page
 from gateway.doors.dialect_socket import DialectDoor
+from gateway.doors.documents import Documents
 from gateway.doors.grpc_web import GrpcWebDoor
 from gateway.doors.library import library_operations
 from gateway.doors.operators import Operators
@@ -46,13 +47,9 @@ from gateway.house import House
 from gateway.hub import Hub
 from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
-from gateway.openapi import document
 from gateway.operations import Operation
 from gateway.origin import OriginGuard, OriginRule
 from gateway.owner_feeds import Feeds
-
-SOCKETS = "/v1/ws"
-"""Where WebSockets are opened."""
 
 _CORS_REQUEST_HEADERS = (
     "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
@@ -114,7 +111,7 @@ def application(house: House) -> ASGIApp:
     socket_io, plain = open_socket_io(house), open_plain(house)
     doors: tuple[DialectDoor | SocketIoDoor | GrpcWebDoor, ...] = (*plain.doors, *socket_io.doors, GrpcWebDoor(house))
     rest = Starlette(
-        routes=[*_routes(house), *socket_io.routes, *plain.routes],
+        routes=_routes(house, [*socket_io.operations, *plain.operations], [*plain.channels, *socket_io.channels]),
         middleware=middleware,
         exception_handlers={
             HTTPException: on_http_exception,
@@ -136,24 +133,15 @@ def application(house: House) -> ASGIApp:
     return choose
 
 
-def _routes(house: House) -> list[BaseRoute]:
+def _routes(house: House, of_frontends: list[Operation], channels: list[Channel]) -> list[BaseRoute]:
+    """Return the routes of all addresses; what stands in no operation is in no document, and a test knows its name."""
     single = [*Rest(house).operations(), *picture_operations(house), *library_operations(house)]
     operations = [*single, *ticket_operations(house), *session_operations(house)]
     operations.append(events_operation(EventStreams(house)))
-    description = document(operations)
-
-    async def openapi(_request: Request) -> Response:
-        return Response(description, media_type="application/json")
-
-    operators = Operators(house)
-    return [
-        *page.routes(),
-        Route("/healthz", operators.alive),
-        Route("/readyz", operators.ready),
-        Route("/metrics", operators.metrics),
-        Route("/v1/openapi.json", openapi),
-        *_operation_routes(operations),
-    ]
+    documents = Documents()
+    operations += [*Operators(house).operations(), *documents.operations(), *of_frontends]
+    documents.write(operations, channels, house.clients, token_needed=house.doorkeeper.required)
+    return [*page.routes(), *_operation_routes(operations)]
 
 
 def _operation_routes(operations: list[Operation]) -> list[Route]:

@@ -15,13 +15,16 @@ _SCALARS: dict[int, dict[str, Any]] = {
     FieldDescriptor.TYPE_FLOAT: {"type": "number"},
     FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32"},
     FieldDescriptor.TYPE_UINT32: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+    FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]+$"},  # as proto3 JSON writes them
+    FieldDescriptor.TYPE_UINT64: {"type": "string", "pattern": "^[0-9]+$"},
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.TYPE_STRING: {"type": "string"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
 }
 _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?\d+(\.\d+)?s$"},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?s$"},
 }
 _RULES = {
     "min_len": "minLength", "max_len": "maxLength", "pattern": "pattern", "gte": "minimum", "lte": "maximum",
@@ -30,9 +33,16 @@ _RULES = {
 
 
 class Schemas:
-    """Gathers the schemas of messages, each once, under its name without package."""
+    """Gathers the schemas of messages, each once, under its name without package.
 
-    def __init__(self) -> None:
+    Args:
+        rules: Whether the rules of requests stand in them; what is told may be half made, and breaks them.
+        any_schema: What stands where a contract lets anything stand; None: what has a type.
+    """
+
+    def __init__(self, *, rules: bool = True, any_schema: dict[str, Any] | None = None) -> None:
+        self._rules = rules
+        self._any = any_schema or {"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}}
         self.components: dict[str, Any] = {}
         self._full_names: dict[str, str] = {}
 
@@ -57,11 +67,16 @@ class Schemas:
         if entry is not None and entry.GetOptions().map_entry:
             return {"type": "object", "additionalProperties": self._value(entry.fields_by_name["value"])}
         if field.is_repeated:
-            return {"type": "array", "items": self._value(field), **_limits(rules)}
-        return {**self._value(field), **_limits(rules)}
+            return {"type": "array", "items": self._value(field), **self._limits(rules)}
+        return {**self._value(field), **self._limits(rules)}
+
+    def _limits(self, rules: validate_pb2.FieldRules) -> dict[str, Any]:
+        return _limits(rules) if self._rules else {}
 
     def _value(self, field: FieldDescriptor) -> dict[str, Any]:
         if field.message_type is not None:
+            if field.message_type.full_name == "google.protobuf.Any":
+                return self._any
             return _WELL_KNOWN.get(field.message_type.full_name) or self.reference(field.message_type)
         if field.enum_type is not None:
             return {"type": "string", "enum": [value.name for value in field.enum_type.values]}

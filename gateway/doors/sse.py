@@ -26,7 +26,7 @@ from gateway.fan import Form, joined
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import TICKET
-from gateway.operations import TICKET_PARAMETER, Operation, Parameter
+from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
 from gateway.queries import flag, only, whole_number
 from gateway.watch import Watch
 
@@ -75,7 +75,10 @@ class EventStreams:
         generation_id = request.path_params["id"]
         visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
         wish = wish_of(request)
-        with self._house.connection(DOOR), closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
+        with (
+            self._house.connection(DOOR, scope, visitor.owner),
+            closing(await self._house.hub.open(visitor, generation_id, wish)) as watch,
+        ):
             if watch.empty:
                 await Response(status_code=204)(scope, receive, send)
             else:
@@ -119,12 +122,13 @@ class _Stream(OpenStream):
         self.count(entries)
 
 
+EVENTS = {"event": "EventFrame", "reset": "ResetFrame", "ended": "Ended", "problem": "Error"}
+"""The frames that are events of a stream, by the names that they have there."""
+
+
 def events_operation(streams: EventStreams) -> Operation:
     """Return the operation of this door, for routes and OpenAPI."""
-    cursor, switch = (
-        {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE},
-        {"type": "string", "enum": ["0", "1"]},
-    )
+    cursor = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE}
     return Operation(
         "GET",
         "/v1/generations/{id}/events",
@@ -132,10 +136,11 @@ def events_operation(streams: EventStreams) -> Operation:
         "Watch a generation as server-sent events; 204 if its run has ended and the cursor is at its end.",
         streams,
         media_types=("text/event-stream",),
+        events=EVENTS,
         parameters=(
             Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
-            Parameter("snapshot", "Begin with one folded event instead of the history.", switch),
-            Parameter("conflate", "Spare superseded progress.", switch),
+            Parameter("snapshot", "Begin with one folded event instead of the history.", SWITCH),
+            Parameter("conflate", "Spare superseded progress.", SWITCH),
             TICKET_PARAMETER,
             Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
         ),

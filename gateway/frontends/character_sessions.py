@@ -9,13 +9,17 @@ from starlette.datastructures import Headers
 
 from fabula.errors import FabulaError, ResourceExhausted
 from gateway.answers import problem_of
+from gateway.channels import SOCKET_IO, Channel, Said
+from gateway.dialects.character_sessions import EVENT
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
+from gateway.frontends.character_addresses import FAMILY
 from gateway.frontends.character_places import character_id_of, room_name
-from gateway.frontends.character_session import CharacterSession
+from gateway.frontends.character_session import CURSOR, CharacterSession
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.owner_feeds import News, OwnerFeeds, Told
+from gateway.payloads.schema import TEXT
 from gateway.pipe import ClientGone
 
 NAMESPACE = "/"
@@ -23,6 +27,23 @@ JOIN, JOINED, LEAVE = "join_character_generation", "character_generation_joined"
 
 MOST_SESSIONS = 64
 """Sessions that one connection hears of at a time."""
+
+
+def character_channel(path: str) -> Channel:
+    """Return what is said in the namespace, at the address of its server."""
+    return Channel(
+        "characterSessions", FAMILY, path, "The sessions that a client has joined.",
+        sends=(
+            Said("characterGenerationJoined", "CharacterJoined", JOINED),
+            Said("characterGenerationProgress", "CharacterStep", EVENT),
+            Said("characterGenerationCursor", "CharacterCursor", CURSOR),
+        ),
+        hears=(
+            Said("joinCharacterGeneration", "CharacterJoin", JOIN, "CharacterAcknowledgement"),
+            Said("leaveCharacterGeneration", "CharacterLeave", LEAVE, "CharacterAcknowledgement"),
+        ),
+        protocol=SOCKET_IO, namespace=NAMESPACE, auth={"type": "object", "properties": {"token": TEXT}},
+    )  # fmt: skip
 
 
 class CharacterSessions:

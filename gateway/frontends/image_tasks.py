@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import FabulaError, InvalidRequest
@@ -19,6 +19,7 @@ from fabula.rpc.client import Client
 from fabula.rpc.kinds import IMAGE
 from fabula.rpc.tickets import TICKETS
 from gateway.answers import Problem, http_problem, problem_of
+from gateway.channels import Channel, Said
 from gateway.cursors import Cursor
 from gateway.dialects.image_tasks import KEEP_ALIVE, ImageTasks
 from gateway.dialects.standing import standing_of_generation
@@ -31,8 +32,12 @@ from gateway.frontends.story_wishes import Fields
 from gateway.frontends.waiting import DOOR, Waited, nobody_listens, still_running, until_ended
 from gateway.house import House
 from gateway.identity import Visitor, token_of
+from gateway.operations import Operation, Parameter
+from gateway.payloads.plain_sockets import PLAIN_QUERY, said_to_clients
+from gateway.payloads.schema import ref
 from gateway.single_calls import ask
 
+FAMILY = "E: image tasks"
 SOCKETS = "/ws/image-generation/"
 GENERATE = "/api/media/generate"
 
@@ -62,9 +67,26 @@ class ImageTaskFrontend:
         self._house = house
         self._starts = Starts(house)
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the addresses."""
-        return (Route(GENERATE, self._generate, methods=["POST"]),)
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at the address."""
+        header = Parameter(GENERATION, "Which generation the picture is of.", {"type": "string"}, "header")
+        yield Operation(
+            "POST", GENERATE, "generateImageTask", "Paint a picture, and answer when it is done.", self._generate,
+            family=FAMILY, accepts={"application/json": ref("ImageTaskWishes")}, needs_body=True,
+            gives=ref("ImageTaskResult"), headers=(header,), failure=ref("ImageTaskRefusal"),
+            errors=(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT),
+        )  # fmt: skip
+
+    channel = Channel(
+        "imageTask", FAMILY, f"{SOCKETS}{{task_id}}", "How far a picture is; may be opened before it is asked for.",
+        sends=(
+            Said("imageTaskProgress", "ImageTaskProgress"), Said("imageTaskFailure", "ImageTaskFailure"),
+            Said("imageTaskKeepAlive", "ImageTaskKeepAlive"), *said_to_clients("imageTask"),
+        ),
+        hears=(Said("imageTaskPing", "SocketPing"),),
+        parameters={"task_id": "As the client has chosen it."},
+        query=PLAIN_QUERY,
+    )  # fmt: skip
 
     def door(self) -> DialectDoor:
         """Return the door of the sockets."""

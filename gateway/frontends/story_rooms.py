@@ -11,14 +11,19 @@ from starlette.datastructures import Headers
 from fabula.errors import FabulaError, InvalidRequest, NotFound, ResourceExhausted
 from fabula.rpc.kinds import STORY
 from gateway.answers import problem_of
+from gateway.channels import SOCKET_IO, Channel, Said
 from gateway.cursors import Cursor, read_cursor
 from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
 from gateway.doors.socket_io.following import Follower
+from gateway.frontends.story_addresses import FAMILY
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.owner_feeds import News, OwnerFeeds, Told
+from gateway.payloads.schema import CURSOR as CURSOR_SCHEMA
+from gateway.payloads.schema import TEXT
+from gateway.payloads.story_rooms import EVENTS as STORY_EVENTS
 from gateway.pipe import ClientGone
 
 NAMESPACE = "/stories"
@@ -29,6 +34,29 @@ MOST_STORIES = 256
 
 MOST_LEFT = 4096
 """Stories that one connection may leave."""
+
+
+def story_channel(path: str) -> Channel:
+    """Return what is said in the namespace, at the address of its server."""
+    told = (*STORY_EVENTS.items(), (CURSOR, "StoryCursor"), (TROUBLE, "StoryWatchError"))
+    auth = {
+        "type": "object",
+        "properties": {"token": TEXT, "after": {"type": "object", "additionalProperties": CURSOR_SCHEMA}},
+    }
+    return Channel(
+        "storyRooms", FAMILY, path, "The stories of who has connected.",
+        sends=tuple(Said(_camel(event), schema, event) for event, schema in told),
+        hears=(
+            Said(_camel(JOIN), "StoryJoin", JOIN, "StoryAcknowledgement"),
+            Said(_camel(LEAVE), "StoryLeave", LEAVE, "StoryAcknowledgement"),
+        ),
+        protocol=SOCKET_IO, namespace=NAMESPACE, auth=auth,
+    )  # fmt: skip
+
+
+def _camel(event: str) -> str:
+    first, *others = event.split(":")
+    return first + "".join(other.capitalize() for other in others)
 
 
 class StoryRooms:
