@@ -65,7 +65,8 @@ class Answer:
         if self._begun:
             await self._finish(last + self._formed(trailers_frame(fields)))
         elif message is None and sum(len(name) + len(value) for name, value in fields) <= MOST_HEADER_BYTES:
-            await self._start([(name.encode(), value.encode("ascii")) for name, value in fields])
+            headers = [(name.encode(), value.encode("ascii")) for name, value in fields]
+            await self._start([(b"content-length", b"0"), *headers])
             await self._finish(b"")
         else:
             body = last + self._formed(trailers_frame(fields))
