@@ -89,12 +89,16 @@ class Member:
             raise ConnectionError(answer.decode())
         if self._greeting:
             self.socket.sendall(self._greeting)
+        self._take(self._rest)
 
     def read(self) -> int:
         """Read what is there; return how many events were in it."""
-        data = self._rest + self.socket.recv(_CHUNK) if self._rest else self.socket.recv(_CHUNK)
+        data = self.socket.recv(_CHUNK)
         if not data:
             raise ConnectionError("a server has closed its socket")
+        return self._take(self._rest + data if self._rest else data)
+
+    def _take(self, data: bytes) -> int:
         events = at = 0
         end = len(data)
         while end - at >= 2:
@@ -136,17 +140,7 @@ class Reader(Member):
         head += f"Content-Type: {orders.media_type}\r\nContent-Length: {len(body)}\r\n"
         return f"POST {orders.path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
-    def begin(self) -> None:
-        """Read the head of the answer, and what of the stream came with it."""
-        super().begin()
-        self.greeted = self.greeted or self.sign in self._rest
-
-    def read(self) -> int:
-        """Read what is there; return how many events were in it."""
-        data = self.socket.recv(_CHUNK)
-        if not data:
-            raise ConnectionError("a server has closed its stream")
-        data = self._rest + data
+    def _take(self, data: bytes) -> int:
         self.greeted = self.greeted or self.sign in data
         events = data.count(MARK)
         self._rest = data[data.rfind(MARK) + len(MARK) :][-_LONGEST_SIGN:] if events else data[-_LONGEST_SIGN:]
