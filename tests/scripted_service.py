@@ -278,7 +278,11 @@ class Scripted:
             validate(request)
             mine = [log.summary for log in self.logs.values() if log.owner == owner]
             wanted = [each for each in mine if not request.states or each.state in request.states]
-            return self.kind.response("ListGenerations")(generations=wanted[: request.page_size or 20])
+            start, size = int(request.page_token or 0), request.page_size or 20
+            token = str(start + size) if start + size < len(wanted) else ""
+            return self.kind.response("ListGenerations")(
+                generations=wanted[start : start + size], next_page_token=token
+            )
 
     async def WatchGenerations(self, _request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Tell of the owner's generations as they are now, newest first, and then of what changes."""

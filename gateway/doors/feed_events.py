@@ -25,6 +25,8 @@ from gateway.queries import only
 
 DOOR = "feed_events"
 PATH = "/v1/generations/events"
+EVENTS = {"generation": "GenerationFrame", "listed": "Listed", "problem": "Error"}
+"""The frames that are events of a stream, by the names that they have there."""
 
 
 class FeedEvents:
@@ -41,7 +43,10 @@ class FeedEvents:
         visitor = await self._house.doorkeeper.let_in(request)
         only(request.query_params, ("kind",))
         kinds = request.query_params.getlist("kind")
-        with self._house.connection(DOOR), closing(FeedWatch(self._house.feeds, visitor, kinds)) as watch:
+        with (
+            self._house.connection(DOOR, scope, visitor.owner),
+            closing(FeedWatch(self._house.feeds, visitor, kinds)) as watch,
+        ):
             stream = _Stream(self._house, DOOR, receive, send)
             with on_expiry(visitor.expires, stream.expired.set):
                 await stream.run(watch)
@@ -89,6 +94,7 @@ def feed_operation(house: House) -> Operation:
         "Watch your generations as server-sent events: all there are, then each that comes, changes or is deleted.",
         FeedEvents(house),
         media_types=("text/event-stream",),
+        events=EVENTS,
         parameters=(Parameter("kind", "Only generations of this kind; may be given several times.", kinds),),
         errors=(HTTPStatus.TOO_MANY_REQUESTS,),
     )

@@ -44,7 +44,9 @@ MOST_LINES = 1000
 """Lines of one answer in JSON."""
 READING_SECONDS = 60.0
 """How long reading them may take."""
-LINES, EVENTS = "application/x-ndjson", "text/event-stream"
+LINES, EVENT_STREAM = "application/x-ndjson", "text/event-stream"
+EVENTS = {"line": "LogRecord", "reset": "ResetFrame", "ended": "Ended", "problem": "Error"}
+"""The messages that are events of a stream, by the names that they have there."""
 
 
 class LogDoor:
@@ -70,7 +72,7 @@ class LogDoor:
         if self._kind and (kind is None or kind.name != self._kind):
             raise NotFound("there is no such generation", id=generation_id)
         accepted = request.headers.get("accept", "")
-        if self._live or EVENTS in accepted:
+        if self._live or EVENT_STREAM in accepted:
             await self._tell(request, visitor, send)
             return
         least, after = _wish(request, ())
@@ -95,7 +97,10 @@ class LogDoor:
         house, generation_id = self._house, request.path_params["id"]
         least, after = _wish(request, ("snapshot",))
         wish = Wish(after, snapshot=flag("snapshot", request.query_params.get("snapshot")))
-        with house.connection(DOOR), closing(await house.hub.open(visitor, generation_id, wish)) as watch:
+        with (
+            house.connection(DOOR, request.scope, visitor.owner),
+            closing(await house.hub.open(visitor, generation_id, wish)) as watch,
+        ):
             if watch.empty:
                 await Response(status_code=204)(request.scope, request.receive, send)
                 return
@@ -252,7 +257,7 @@ def _of_place(house: House, name: str, noun: str, kind: str) -> Iterator[Operati
     yield Operation(
         "GET", f"{path}/events", f"watch{noun}Log",
         "Watch the lines of a generation's log as server-sent events; 204 at the end of an ended run.",
-        LogDoor(house, kind, live=True), media_types=(EVENTS,),
+        LogDoor(house, kind, live=True), media_types=(EVENT_STREAM,), events=EVENTS,
         parameters=(*more, Parameter("snapshot", "Only lines that are still to come.", SWITCH)), errors=errors,
         more=((HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end."),),
     )  # fmt: skip

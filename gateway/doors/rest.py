@@ -128,7 +128,7 @@ class Rest:
         only(request.query_params, ())
         content, upload = await read_json_or_form(request, collection.most_body_bytes)
         kind = collection.kind
-        message = _start_request(collection, content, upload)
+        message = start_request(collection, content, upload)
         response = await ask(self._house.clients[kind.name], "StartGeneration", message, visitor, collection.field)
         headers = {"Location": f"/v1/generations/{response.generation.id}"}
         return answer(response.generation, HTTPStatus.ACCEPTED, headers)
@@ -183,7 +183,14 @@ _VERBS = {
 }
 
 
-def _start_request(collection: Collection, content: dict[str, Any], upload: Upload | None) -> Any:
+def start_request(collection: Collection, content: dict[str, Any], upload: Upload | None) -> Any:
+    """Return the request that starts a generation. Raises `InvalidRequest`.
+
+    Args:
+        collection: Of what.
+        content: What is asked for, and perhaps its `requestId`; it is taken out.
+        upload: The file that came with it, if any.
+    """
     message: Any = collection.kind.request("StartGeneration")()
     fill(message, {"requestId": content.pop("requestId", content.pop("request_id", ""))})
     asked = getattr(message, collection.field)

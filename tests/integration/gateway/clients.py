@@ -61,8 +61,15 @@ class Gateway:
         self, generation_id: str, query: str = "", **headers: str
     ) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[SseEvent]]]:
         """Open an event stream."""
+        async with self.stream(f"/v1/generations/{generation_id}/events{query}", **headers) as opened:
+            yield opened
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, **headers: str
+    ) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[SseEvent]]]:
+        """Open an event stream at any address."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        path = f"/v1/generations/{generation_id}/events{query}"
         async with self.http.stream("GET", path, headers=names) as response:
             yield response, _events(response)
 
