@@ -222,11 +222,13 @@ class GenerationService:
         if not bodies:
             return last
         queue = any(enqueues(last.state, body) for body in bodies)
-        purpose = Purpose.QUEUE if queue else Purpose.CONTROL
         entries: list[Entry] = []
         for body in bodies:
             last = _next_event(last, body)
             entries.append(self._codec.encode(address.id, last))
+        purpose = Purpose.QUEUE if queue else Purpose.CONTROL
+        if last.state.terminal:  # no worker has it: those that are told of requests need not know
+            purpose = Purpose.END
         await self._append(address, entries, after=record.revision, purpose=purpose)
         return last
 

@@ -15,13 +15,14 @@ from fabula.rpc.tls import tls_of
 from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ImageServerSettings, ImageSettings, ImageWorkerSettings
+from fabula.webhooks.addresses import rules_of
 from services.image.contract import ImageContract
 
 
 def image_server(settings: ImageServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds, tls_of(settings))
-    return server(ImageContract(), listen, authenticator_of(settings), issuer_of(settings))
+    return server(ImageContract(), listen, authenticator_of(settings), issuer_of(settings), rules_of(settings))
 
 
 def image_worker(settings: ImageWorkerSettings) -> Part:
@@ -38,7 +39,9 @@ def image_worker(settings: ImageWorkerSettings) -> Part:
                 yield ImagePipeline(painter, settings.image_checkpoint_steps)
 
         engine = EngineWorkerSettings(settings.image_slots, settings.lease_seconds)
-        await worker(ImageContract().codec, open_pipeline, engine, health_of(settings))(journal, stop)
+        await worker(ImageContract().codec, open_pipeline, engine, health_of(settings), rules_of(settings))(
+            journal, stop
+        )
 
     return part
 
