@@ -83,7 +83,8 @@ def test_padding_may_stand_wherever_a_sender_has_flushed(parts: list[bytes], pla
 
 
 @pytest.mark.parametrize(
-    "text", [b"A", b"AAAAA", b"AA=A", b"====", b"A===", b"AAAA=", b"AA\nAA", b"AA-_", b"AAAA====", b"\xc3\xa9AA", b"=AAA"]
+    "text",
+    [b"A", b"AAAAA", b"AA=A", b"====", b"A===", b"AAAA=", b"AA\nAA", b"AA-_", b"AAAA====", b"\xc3\xa9AA", b"=AAA"],
 )
 def test_what_is_no_base64_is_refused(text: bytes) -> None:
     """One character alone, padding out of place, another alphabet, line ends."""
@@ -105,7 +106,11 @@ def test_what_is_no_base64_is_refused(text: bytes) -> None:
         (message_frame(b"a") + trailers_frame([("x", "y")]), grpc.StatusCode.UNIMPLEMENTED, "exactly one"),
         (b"\x01\x00\x00\x00\x01a", grpc.StatusCode.UNIMPLEMENTED, "compressed"),
         (b"\x80\x00\x00\x00\x00", grpc.StatusCode.INVALID_ARGUMENT, "flags are 128"),
-        (b"\x00\x00\x00\x03\xe9" + bytes(MOST + 1), grpc.StatusCode.RESOURCE_EXHAUSTED, "1001 bytes, and may have 1000"),
+        (
+            b"\x00\x00\x00\x03\xe9" + bytes(MOST + 1),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "1001 bytes, and may have 1000",
+        ),
         (b"\x00\xff\xff\xff\xff", grpc.StatusCode.RESOURCE_EXHAUSTED, "4294967295 bytes"),
     ],
 )
@@ -165,7 +170,8 @@ def test_the_form_is_told_by_the_headers(content_type: str, accept: str, forms: 
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("1H", 3600), ("2M", 120), ("3S", 3), ("1500m", 1.5), ("7u", 7e-6), ("0n", 0), ("99999999S", 99999999)]
+    ("text", "seconds"),
+    [("1H", 3600), ("2M", 120), ("3S", 3), ("1500m", 1.5), ("7u", 7e-6), ("0n", 0), ("99999999S", 99999999)],
 )
 def test_timeouts_are_read_in_all_units(text: str, seconds: float) -> None:
     """Up to eight digits, and a unit."""
@@ -182,7 +188,9 @@ def test_what_is_no_timeout_is_refused(text: str) -> None:
 def test_trailers_are_lines_behind_the_flag() -> None:
     """Without the empty line of HTTP/1."""
     frame = trailers_frame(Status(5, "gone: ä%\n", b"\x00\x01", (("x-bin", b"\xff"), ("y", "z"))).fields())
-    lines = "grpc-status: 5\r\ngrpc-message: gone: %C3%A4%25%0A\r\ngrpc-status-details-bin: AAE\r\nx-bin: /w\r\ny: z\r\n"
+    lines = (
+        "grpc-status: 5\r\ngrpc-message: gone: %C3%A4%25%0A\r\ngrpc-status-details-bin: AAE\r\nx-bin: /w\r\ny: z\r\n"
+    )
 
     assert b"\x80" + len(lines).to_bytes(4, "big") + lines.encode() == frame
 
