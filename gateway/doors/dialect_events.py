@@ -127,6 +127,8 @@ class DialectEvents(OpenStream):
         payloads = self._translator.payloads(entry)
         whole = cast("str", entry.frame(self._frame_name, lambda _: _events(entry, payloads)))
         had = self._had(entry, len(payloads))
+        if entry.body in _FOLDED:  # whatever the client had before, it goes on from here
+            self._cursor, self._run = Cursor(entry.sequence), 0
         return _END.join(whole.split(_END)[had:]) if had else whole
 
     def _had(self, entry: SharedEntry, count: int) -> int:

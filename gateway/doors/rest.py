@@ -159,6 +159,7 @@ class Rest:
         return command
 
     async def _retry(self, request: Request) -> Response:
+        await self._house.doorkeeper.let_in(request)  # before anything of a stranger's is read
         content = await read_json(request)
         unknown = tuple((name, "there is no such field") for name in content if name not in {"fromStage", "from_stage"})
         if unknown:
