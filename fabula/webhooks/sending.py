@@ -114,7 +114,7 @@ class Sender:
             ssl_context=self._tls, max_connections=1, max_keepalive_connections=0, network_backend=backend
         )
         async with pool, self._request(pool, target, headers, body) as response:
-            said = dict(response.headers).get(b"retry-after", b"").decode("latin-1")
+            said = {name.lower(): value for name, value in response.headers}.get(b"retry-after", b"").decode("latin-1")
             with suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):  # the status has been told
                 await _read_some(response)
             return Outcome(response.status, problem_of(response.status), retry_after_seconds(said, time.time()))
