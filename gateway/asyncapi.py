@@ -13,14 +13,14 @@ from importlib.metadata import version
 from typing import Any
 
 from fabula.api.gateway.v1 import gateway_pb2
-from fabula.rpc.kinds import KINDS
 from gateway.channels import SOCKET_IO, Channel, Said
-from gateway.dialects.native import DIALECTS, TYPE_PREFIX
+from gateway.dialects.native import DIALECTS
 from gateway.openapi import with_parts
 from gateway.operations import NATIVE, Operation
 from gateway.payloads import SCHEMAS
 from gateway.payloads.schema import ref
 from gateway.schemas import Schemas
+from gateway.told import told_schemas
 
 SOCKETS = "/v1/ws"
 """Where native WebSockets are opened."""
@@ -46,9 +46,7 @@ def document(channels: Iterable[Channel], operations: Iterable[Operation], gener
         operations: All operations; those that stream events are in the document.
         generators: Which kinds there are.
     """
-    schemas = Schemas(rules=False, any_schema=_responses_of(generators))
-    for kind in generators:
-        schemas.components |= {_response_name(kind): _response(kind, schemas)}
+    schemas = told_schemas(generators)
     written = _Written()
     _write_native(written, schemas)
     for channel in channels:
@@ -178,19 +176,3 @@ def _frames(frame: Any, side: str, schemas: Schemas) -> Iterable[Said]:
             "additionalProperties": False,
         }
         yield Said(name, name)
-
-
-def _response_name(kind: str) -> str:
-    return f"{kind.capitalize()}Response"
-
-
-def _responses_of(generators: Collection[str]) -> dict[str, Any]:
-    """Return the schema of a service's own response in a frame: its type says of which service it is."""
-    return {"oneOf": [ref(_response_name(kind)) for kind in generators]}
-
-
-def _response(kind: str, schemas: Schemas) -> dict[str, Any]:
-    message = KINDS[kind].response("WatchProgress").DESCRIPTOR
-    body = schemas.body(message)
-    properties = {"@type": {"const": TYPE_PREFIX + message.full_name}, **body["properties"]}
-    return {**body, "required": ["@type"], "properties": properties}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from google.protobuf.message import Message
 
+from fabula.api.generation.v1 import generation_pb2
+from fabula.rpc.kinds import KINDS
 from gateway.operations import FAILURE, NATIVE, Operation, Parameter
 from gateway.payloads import SCHEMAS
 from gateway.schemas import Schemas
+from gateway.told import told_schemas
 
 _ALWAYS = (
     HTTPStatus.BAD_REQUEST,
@@ -59,24 +63,45 @@ _DESCRIPTION = (
 )
 
 
-def document(operations: Iterable[Operation], *, token_needed: bool = False) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The schemas of messages.
+
+    Attributes:
+        asked: Of requests.
+        told: Of answers.
+    """
+
+    asked: Schemas
+    told: Schemas
+
+
+def document(
+    operations: Iterable[Operation], generators: Collection[str] = tuple(KINDS), *, token_needed: bool = False
+) -> bytes:
     """Return the OpenAPI 3.1 document of these operations, as JSON.
 
     Args:
         operations: All there are.
+        generators: Which kinds there are.
         token_needed: Whether the gateway asks for a token.
     """
     every = tuple(operations)
-    names = {operation.name for operation in every}
-    schemas = Schemas()
+    schemas = _Parts(Schemas(asked=True), told_schemas(generators))
     paths: dict[str, dict[str, Any]] = {}
     for operation in every:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas, names)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas, every)
     errors = {
         f"Error{int(status)}": _error(status, FAILURE)
         for status in sorted({status for operation in every for status in _errors(operation)})
     }
-    known = {**SCHEMAS, **schemas.components, "Error": _ERROR_SCHEMA, "Problem": _PROBLEM_SCHEMA}
+    known = {
+        **SCHEMAS,
+        **schemas.asked.components,
+        **schemas.told.components,
+        "ErrorAnswer": _ERROR_SCHEMA,
+        "Problem": _PROBLEM_SCHEMA,
+    }
     families = sorted({operation.family for operation in every}, key=lambda name: (name != NATIVE, name))
     content = {
         "openapi": "3.1.0",
@@ -105,13 +130,13 @@ def with_parts(content: object, known: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _operation(operation: Operation, schemas: Schemas, names: set[str]) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: _Parts, every: Sequence[Operation]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.family],
         "summary": operation.summary,
         "parameters": [*_path_parameters(operation.path), *(_parameter(each) for each in operation.parameters)],
-        "responses": {str(int(operation.status)): _answer(operation, schemas, names)},
+        "responses": {str(int(operation.status)): _answer(operation, schemas, every)},
     }
     for status in _errors(operation):
         schema = operation.failures.get(status, operation.failure)
@@ -150,22 +175,53 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _answer(operation: Operation, schemas: Schemas, names: set[str]) -> dict[str, Any]:
+def _answer(operation: Operation, schemas: _Parts, every: Sequence[Operation]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": operation.status.phrase, **_headers(operation)}
     schema = operation.gives
     if operation.answers:
-        references = [schemas.reference(message.DESCRIPTOR) for message in operation.answers]
+        references = [schemas.told.reference(message.DESCRIPTOR) for message in operation.answers]
         schema = references[0] if len(references) == 1 else {"oneOf": references}
     if schema is not None:
         answer["content"] = {media_type: {"schema": schema} for media_type in operation.media_types}
+    elif operation.events:
+        answer["content"] = {media_type: {"schema": _event(operation.events)} for media_type in operation.media_types}
     elif operation.media_types != ("application/json",):
         answer["content"] = {media_type: {"schema": _raw(media_type)} for media_type in operation.media_types}
-    links = {name: _link(name, place) for name, place in operation.links if name in names}
+    links = _links(operation, every)
     return {**answer, "links": links} if links else answer
 
 
-def _link(name: str, place: str) -> dict[str, Any]:
-    return {"operationId": name, "parameters": {"id": place}}
+def _event(events: Mapping[str, str]) -> dict[str, Any]:
+    """Return the schema of one event of a stream, taken apart as an EventSource does."""
+    return {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {"id": {"type": "string"}, "retry": {"type": "integer"}},
+        "oneOf": [
+            {
+                "properties": {
+                    "event": {"const": event},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": {"$ref": f"#/components/schemas/{schema}"},
+                    },
+                }
+            }
+            for event, schema in events.items()
+        ],
+    }
+
+
+def _links(operation: Operation, every: Sequence[Operation]) -> dict[str, Any]:
+    """Return which operations take up what this one has begun, and how."""
+    names = {each.name for each in every}
+    links = {name: place for name, place in operation.links if name in names}
+    if operation.answers == (generation_pb2.Generation,) and operation.status is HTTPStatus.ACCEPTED:
+        for each in every:
+            if each.path.startswith((f"{operation.path}/{{id}}", "/v1/generations/{id}")):
+                links[each.name] = "$response.body#/id"
+    return {name: {"operationId": name, "parameters": {"id": place}} for name, place in links.items()}
 
 
 def _raw(media_type: str) -> dict[str, Any]:
@@ -180,7 +236,7 @@ def _headers(operation: Operation) -> dict[str, Any]:
     return {"headers": described}
 
 
-def _body(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+def _body(operation: Operation, schemas: _Parts) -> dict[str, Any]:
     content = {media_type: {"schema": schema} for media_type, schema in operation.accepts.items()}
     if operation.body is not None:
         content |= _native_body(operation, operation.body, schemas)
@@ -188,13 +244,17 @@ def _body(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     return {"required": needed, "content": content}
 
 
-def _native_body(operation: Operation, message: type[Message], schemas: Schemas) -> dict[str, Any]:
-    inline = schemas.body(message.DESCRIPTOR)
+def _native_body(operation: Operation, message: type[Message], schemas: _Parts) -> dict[str, Any]:
+    inline = schemas.asked.body(message.DESCRIPTOR)
     # What a request's address says does not stand in its body; the idempotency key stands beside what is asked for.
     for name in operation.elsewhere:
         inline["properties"].pop(name, None)
     if operation.status is HTTPStatus.ACCEPTED:
-        inline["properties"]["requestId"] = {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]*$"}
+        inline["properties"]["requestId"] = {
+            "type": ["string", "null"],
+            "maxLength": 128,
+            "pattern": "^[A-Za-z0-9._:-]*$",
+        }
     content: dict[str, Any] = {"application/json": {"schema": inline}}
     if operation.takes_file:
         parts = {"request": inline, "file": {"type": "string", "format": "binary"}}

@@ -35,7 +35,7 @@ NATIVE = "native"
 SWITCH: dict[str, Any] = {"type": "string", "enum": ["0", "1", "false", "true", ""]}
 """Schema of a switch in the address; empty is on."""
 
-FAILURE: dict[str, Any] = {"$ref": "#/components/schemas/Error"}
+FAILURE: dict[str, Any] = {"$ref": "#/components/schemas/ErrorAnswer"}
 """Schema of what most operations answer where they fail."""
 
 TICKET_PARAMETER = Parameter("ticket", "A ticket, instead of a token; good once.", {"type": "string"})

@@ -44,7 +44,7 @@ class Documents:
             generators: Which kinds there are.
             token_needed: Whether the gateway asks for a token.
         """
-        self._openapi = openapi.document(operations, token_needed=token_needed)
+        self._openapi = openapi.document(operations, generators, token_needed=token_needed)
         self._asyncapi = asyncapi.document(channels, operations, generators)
 
     async def _get_openapi(self, _request: Request) -> Response:

@@ -51,12 +51,12 @@ _ANSWER_HEADERS = (
 )
 _NOTHING_NEW = (HTTPStatus.NO_CONTENT, "The run has ended, and you have been told all of it.")
 _UNSUCCESSFUL = {
-    status: {"anyOf": [ref("PipelineError"), ref("Error")]}
+    status: {"anyOf": [ref("PipelineError"), ref("ErrorAnswer")]}
     for status in (
         HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE,
     )
-} | {HTTPStatus.GATEWAY_TIMEOUT: ref("Error")}  # fmt: skip
+} | {HTTPStatus.GATEWAY_TIMEOUT: ref("ErrorAnswer")}  # fmt: skip
 """What the waiting calls answer where there is no text: as a stream would tell it, or as all addresses do."""
 
 log = structlog.get_logger(__name__)

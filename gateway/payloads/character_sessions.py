@@ -24,7 +24,7 @@ from gateway.payloads.schema import (
 from gateway.schemas import Schemas
 
 _SESSION: Schema = {"type": "string", "format": "uuid", "description": "The session's id."}
-_DETAILS: dict[str, Schema] = Schemas(rules=False).body(character_pb2.Details.DESCRIPTOR)["properties"]
+_DETAILS: dict[str, Schema] = Schemas().body(character_pb2.Details.DESCRIPTOR)["properties"]
 _TOLD = ("firstName", "lastName", "age", "gender", "species", "personality")
 _FAILURE = record({"error": TEXT, "details": TEXT})
 _AVATAR_FIELDS: dict[str, Schema] = {
@@ -91,7 +91,9 @@ SCHEMAS: dict[str, Schema] = {
         description="A character; what there is not yet is null.",
     ),
     "CharacterWishes": wishes(
-        {"description": TEXT, "style": TEXT, "requestId": TEXT}, "Who is wanted.", required=["description"],
+        {"description": TEXT, "style": or_null(TEXT), "requestId": or_null(TEXT)},
+        "Who is wanted.",
+        required=["description"],
         examples=[{"description": "A fox who keeps a lighthouse."}],
     ),
     "CharacterStarted": record({"sessionId": _SESSION, "message": TEXT}),

@@ -67,9 +67,9 @@ SCHEMAS: dict[str, Schema] = {
     "StoryUpload": wishes(
         {
             "text": {**TEXT, "description": "The text to make a story of."},
-            "title": TEXT,
-            "customPrompt": TEXT,
-            "requestId": {**TEXT, "description": "The same one with the same upload is the same story."},
+            "title": or_null(TEXT),
+            "customPrompt": or_null(TEXT),
+            "requestId": {**or_null(TEXT), "description": "The same one with the same upload is the same story."},
         },
         "A text, and what is wanted of it.",
         required=["text"],

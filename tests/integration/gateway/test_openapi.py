@@ -44,7 +44,7 @@ async def test_the_openapi_document_is_true(gateway: Gateway, stories: ScriptedS
         "downloadImage", "describeImage", "getGeneration", "deleteGeneration",
         "cancelGeneration", "pauseGeneration", "resumeGeneration", "retryGeneration",
         "createTicket", "beginSession", "endSession",
-    } == seen  # fmt: skip
+    } <= seen  # fmt: skip
     assert "/v1/generations/{id}/events" in document["paths"]
     assert len(json.dumps(document)) < 128 * 1024
 
