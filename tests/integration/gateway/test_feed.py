@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -278,6 +279,7 @@ async def test_a_stream_ends_with_its_token_and_others_of_the_owner_go_on(
         strict.stream(FEED, Authorization=f"Bearer {token('ada', 3 - 30)}") as (_, short),
         strict.stream(FEED, Authorization=f"Bearer {token('ada')}") as (_, long),
     ):
+        await until(lambda: known(strict, "ada").visitor.expires > time.time() + 60)
         problem = await next_named(short, "problem")
         guarded.stories.new(2, "ada")
         names = [(await next_named(long, "generation")).data["generation"]["id"][-1] for _ in range(2)]
