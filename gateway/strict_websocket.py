@@ -100,6 +100,8 @@ class StrictWebSocket(WebSocketsSansIOProtocol):
         if self.close_sent and self.initial_response is None:
             raise ClientDisconnected
         await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # it was refused; uvicorn would log that it was forgotten
 
     def linger(self) -> None:
         """End our side of the connection, and read on for a while."""
