@@ -25,14 +25,19 @@ from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
 from gateway.asyncapi import SOCKETS
+from gateway.bodies import BodyLimits
 from gateway.caretaker import Caretaker
 from gateway.channels import Channel
 from gateway.cookies import SessionCookie
 from gateway.doors import page
+from gateway.doors.batches import Batches
 from gateway.doors.dialect_socket import DialectDoor
 from gateway.doors.documents import Documents
+from gateway.doors.feed_events import feed_operation
 from gateway.doors.grpc_web import GrpcWebDoor
 from gateway.doors.library import library_operations
+from gateway.doors.log_lines import log_operations
+from gateway.doors.many_events import many_events_operation
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
@@ -40,6 +45,7 @@ from gateway.doors.session import session_operations
 from gateway.doors.socket_io.door import SocketIoDoor
 from gateway.doors.sse import EventStreams, events_operation
 from gateway.doors.tickets import ticket_operations
+from gateway.doors.webhooks import webhook_operations
 from gateway.doors.websocket import SocketDoor
 from gateway.frontends.plain import open_plain
 from gateway.frontends.socket_io import open_socket_io
@@ -48,7 +54,7 @@ from gateway.hub import Hub
 from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
 from gateway.operations import Operation
-from gateway.origin import OriginGuard, OriginRule
+from gateway.origin import OriginGuard, OriginRule, refuse
 from gateway.owner_feeds import Feeds
 
 _CORS_REQUEST_HEADERS = (
@@ -119,10 +125,13 @@ def application(house: House) -> ASGIApp:
             Exception: on_fabula_error,
         },
     )
+    rest.state.body_limits = BodyLimits(settings.max_body_bytes, settings.max_file_bytes, house.metrics.limit_met)
     sockets = OriginGuard(SocketDoor(house), rule)
 
     def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
+        if not house.may_ask(scope):
+            return refuse(house.too_many_requests(), scope, receive, send)
         if scope["type"] == "websocket" and scope["path"] == SOCKETS:
             return sockets(scope, receive, send)
         for door in doors:
@@ -136,8 +145,10 @@ def application(house: House) -> ASGIApp:
 def _routes(house: House, of_frontends: list[Operation], channels: list[Channel]) -> list[BaseRoute]:
     """Return the routes of all addresses; what stands in no operation is in no document, and a test knows its name."""
     single = [*Rest(house).operations(), *picture_operations(house), *library_operations(house)]
-    operations = [*single, *ticket_operations(house), *session_operations(house)]
+    operations = [*single, *ticket_operations(house), *session_operations(house), *webhook_operations(house)]
     operations.append(events_operation(EventStreams(house)))
+    operations += [feed_operation(house), *log_operations(house)]
+    operations += [many_events_operation(house), Batches(house).operation()]
     documents = Documents()
     operations += [*Operators(house).operations(), *documents.operations(), *of_frontends]
     documents.write(operations, channels, house.clients, token_needed=house.doorkeeper.required)

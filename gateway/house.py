@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 import grpc
 from starlette.types import Scope
 
-from fabula.errors import Unavailable
+from fabula.errors import ResourceExhausted, Unavailable
 from fabula.rpc.client import Client
 from fabula.settings import GatewaySettings
 from gateway.caretaker import Caretaker
 from gateway.hub import Hub
 from gateway.identity import Doorkeeper
-from gateway.limits import Bucket, Connections, Place, Rates
+from gateway.limits import Bucket, Connections, Place, Rates, address_key, exceeded
 from gateway.metrics import Metrics
 from gateway.owner_feeds import Feeds
 from gateway.upstream import service_of
+
+UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What those who run the gateway ask, as often as they like."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,15 @@ class House:
             self.metrics.connections.labels(door).track_inprogress(),
         ):
             yield place
+
+    def may_ask(self, scope: Scope) -> bool:
+        """Count a request or handshake; say whether its client has made no more than it may in this time."""
+        return scope["path"] in UNCOUNTED or self.rates.take(address_key(address_of(scope)))
+
+    def too_many_requests(self) -> ResourceExhausted:
+        """Return the error for who has made too many."""
+        self.metrics.limit_met("requests")
+        return exceeded("requests", "your address sends too many requests: wait, and send fewer", 1)
 
     def allowance(self, share: float = 1.0) -> Bucket:
         """Return how much one client may say on one socket; `share`: of what the settings allow."""

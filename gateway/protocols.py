@@ -94,14 +94,14 @@ class PipedWebSocket(StrictWebSocket):
         settings = self.guard.settings
         if self.pings is None:
             self.pings = Bucket(settings.messages_per_second, settings.messages_at_once)
-        pong = b"".join(self.conn.data_to_send())
+        pongs = self.conn.data_to_send()  # those of all pings that have come together; then none for the others
         if not self.pings.take():
             self.guard.on_limit("messages")
             self._fail(CLOSE_POLICY, "too many pings: connect again, and send fewer")
         elif self.writable.is_set():
-            self.transport.write(pong)
-        else:
-            self.late_pong = pong
+            self.transport.write(b"".join(pongs))
+        elif pongs:
+            self.late_pong = pongs[-1]
 
     def send_keepalive_ping(self) -> None:
         """Ask whether the client is there."""

@@ -32,6 +32,7 @@ from gateway.frontends.story_wishes import Fields
 from gateway.frontends.waiting import DOOR, Waited, nobody_listens, still_running, until_ended
 from gateway.house import House
 from gateway.identity import Visitor, token_of
+from gateway.limits import Tally, exceeded
 from gateway.operations import Operation, Parameter
 from gateway.payloads.plain_sockets import PLAIN_QUERY, said_to_clients
 from gateway.payloads.schema import ref
@@ -66,6 +67,7 @@ class ImageTaskFrontend:
     def __init__(self, house: House) -> None:
         self._house = house
         self._starts = Starts(house)
+        self._watchers = Tally(house.settings.max_watchers)
 
     def operations(self) -> Iterable[Operation]:
         """Yield what is done at the address."""
@@ -101,7 +103,14 @@ class ImageTaskFrontend:
         """Let in anybody: what is watched may not have begun; see `Family`."""
         if len(name) > LONGEST_TASK_ID:
             raise InvalidRequest(f"a task_id has at most {LONGEST_TASK_ID} characters")
-        yield Program(speech_for(name), partial(self._starts.open, visitor, name, after))
+        key = f"{visitor.owner}\n{name}"
+        if not self._watchers.enter(key):  # those of a picture that is not begun are counted nowhere else
+            self._house.metrics.limit_met("watchers")
+            raise exceeded("watchers", "too many watch this task: close some, or try again later")
+        try:
+            yield Program(speech_for(name), partial(self._starts.open, visitor, name, after))
+        finally:
+            self._watchers.leave(key)
 
     async def _generate(self, request: Request) -> Response:
         try:
