@@ -53,7 +53,8 @@ class Webhooks:
         """Yield its operations."""
         response = WEBHOOKS.response
         yield Operation(
-            "POST", PATH, "createWebhook", "Register an address that is told when your generations end; shows its secret.",
+            "POST", PATH, "createWebhook",
+            "Register an address that is told when your generations end; shows its secret.",
             self._create, body=WEBHOOKS.request("CreateWebhook"), elsewhere=(), answers=(response("CreateWebhook"),),
             status=HTTPStatus.CREATED, errors=(HTTPStatus.TOO_MANY_REQUESTS,), needs_body=True,
         )  # fmt: skip
@@ -84,8 +85,9 @@ class Webhooks:
             errors=(*_GONE, HTTPStatus.TOO_MANY_REQUESTS),
         )  # fmt: skip
         yield Operation(
-            "GET", f"{_ONE}/deliveries", "listDeliveries", "List what was sent in the last seven days and is to be sent.",
-            self._deliveries, answers=(response("ListDeliveries"),), parameters=PAGE, errors=_GONE,
+            "GET", f"{_ONE}/deliveries", "listDeliveries",
+            "List what was sent in the last seven days and is to be sent.", self._deliveries,
+            answers=(response("ListDeliveries"),), parameters=PAGE, errors=_GONE,
         )  # fmt: skip
         yield Operation(
             "GET", _DELIVERY, "getDelivery", "Read a delivery.", self._delivery, answers=(pb.Delivery,), errors=_GONE

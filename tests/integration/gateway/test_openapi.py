@@ -14,7 +14,11 @@ from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStori
 
 UNKNOWN = "story-00000000-0000-4000-8000-999999999999"
 NO_PICTURE = "image-00000000-0000-4000-8000-999999999999"
-BODIES: dict[str, Any] = {"/v1/stories": {"premise": "An owl."}, "/v1/images": {"prompt": "An owl."}}
+BODIES: dict[str, Any] = {
+    "/v1/stories": {"premise": "An owl."},
+    "/v1/images": {"prompt": "An owl."},
+    "/v1/webhooks": {"url": "https://hooks.example/"},
+}
 
 
 async def test_the_openapi_document_is_true(gateway: Gateway, stories: ScriptedStories, images: ScriptedImages) -> None:
@@ -44,6 +48,8 @@ async def test_the_openapi_document_is_true(gateway: Gateway, stories: ScriptedS
         "downloadImage", "describeImage", "getGeneration", "deleteGeneration",
         "cancelGeneration", "pauseGeneration", "resumeGeneration", "retryGeneration",
         "createTicket", "beginSession", "endSession",
+        "createWebhook", "listWebhooks", "getWebhook", "deleteWebhook", "enableWebhook", "disableWebhook",
+        "rotateWebhookSecret", "testWebhook", "listDeliveries", "getDelivery", "retryDelivery",
     } <= seen  # fmt: skip
     assert "/v1/generations/{id}/events" in document["paths"]
     assert len(json.dumps(document)) < 128 * 1024
