@@ -45,7 +45,9 @@ class Server:
         except Unavailable as error:
             raise self._told(error) from error
 
-    def watch(self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False) -> AsyncIterator[Any]:
+    def watch(
+        self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False
+    ) -> AsyncGenerator[Any, None]:
         """Yield a generation's events to the end of its run, over as many connections as that takes."""
         request = self.kind.request("WatchProgress")(
             generation_id=generation_id, after_sequence=after_sequence, wait_for_start=wait_for_start

@@ -36,8 +36,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(house: House) -> AsyncIterator[Gateway]:
     """A gateway that has doors for stories only, and small batches."""
-    values = {"generators": ("story",), "jwt_secret": SECRET, "batch_items": 12}
-    async with running_gateway(house.address, **values) as running:
+    async with running_gateway(house.address, generators=("story",), jwt_secret=SECRET, batch_items=12) as running:
         yield running
 
 
@@ -69,7 +68,7 @@ async def test_a_batch_starts_all_in_order(gateway: Gateway, user: User, house: 
     response = await post(gateway, user, [item({**STORY, "premise": premise}) for premise in premises])
     results = response.json()["results"]
     started = [result["generation"]["id"] for result in results]
-    ended = set()
+    ended: set[str] = set()
     async with gateway.socket(JSON, f"bearer.{user.caller.token}") as socket:
         await socket.send(subscribeMany={"subscriptions": [{"generationId": id_} for id_ in started]})
         while len(ended) < 5:
@@ -202,7 +201,7 @@ async def test_the_feed_of_a_real_service(gateway: Gateway, user: User, house: H
         assert [] == await until_listed(socket, "story")
         id_ = await user.start(story(house.script().premise))
         await other.start(story(house.script().premise))
-        states = []
+        states: list[str] = []
         while not states or states[-1] != "STATE_SUCCEEDED":
             states.append((await socket.next())["generation"]["generation"]["state"])
         await user.call("DeleteGeneration", generation_id=id_)
@@ -225,7 +224,7 @@ async def test_a_feed_goes_on_when_the_token_of_who_opened_it_has_expired(
         await watch(first)
         await until_listed(first, "story")
         await next_named(events, "listed")
-        frames = []
+        frames: list[dict[str, Any]] = []
         while "error" not in (frames or [{}])[-1]:
             frames.append(await first.next())
         await first.connection.wait_closed()
