@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
@@ -76,6 +77,12 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
         self._house.draining.set()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        for listening in (each for server in self.servers for each in server.sockets):
+            _find_the_dead(listening, self._house.settings.keepalive_seconds)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End in steps, within the settings' drain time."""
         self._house.draining.set()
@@ -89,6 +96,17 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()  # a client that does not read would never let what is buffered for it go
+
+
+def _find_the_dead(listening: Any, silent_seconds: float) -> None:
+    """Have the system ask silent clients whether they are there: connections have this of the socket they came by.
+
+    Not all that is open has signs of life of its own: in gRPC-Web nothing can be said but messages.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # not every system has them
+        if hasattr(socket, name):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), max(1, round(silent_seconds)))
 
 
 def _notice_seconds(settings: GatewaySettings) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
 from fabula.rpc.client import Caller
 from gateway.doors.grpc_web.answer import Answer
 from gateway.identity import Visitor
@@ -14,12 +16,14 @@ class Call:
     """One call.
 
     Attributes:
+        scope: ASGI's.
         visitor: Who calls.
         data: Its message.
         deadline: When the caller gives up, by the event loop's clock; None: never.
         answer: Where its answer goes.
     """
 
+    scope: Scope
     visitor: Visitor
     data: bytes
     deadline: float | None

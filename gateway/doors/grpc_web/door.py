@@ -107,7 +107,9 @@ class GrpcWebDoor:
                 visitor = _NOBODY if method.open_to_all else await self._house.doorkeeper.let_in(request)
                 reader = RequestReader(self._house.settings.grpc_web_message_bytes, text=formats.text_request)
                 data = await read_message(request.receive, reader)
-                return await while_there(request.receive, method.carry(Call(visitor, data, deadline, answer)))
+                return await while_there(
+                    request.receive, method.carry(Call(request.scope, visitor, data, deadline, answer))
+                )
         except TimeoutError:
             raise _LATE if limit.expired() else RuntimeError("something else was late") from None
         except grpc.aio.AioRpcError as error:

@@ -26,7 +26,6 @@ from gateway.entries import SharedEntry
 from gateway.fan import Form, joined
 from gateway.house import House
 from gateway.hub import Wish
-from gateway.identity import Visitor
 from gateway.race import race
 
 DOOR = "grpc_web"
@@ -81,7 +80,7 @@ class Streams:
             ended = fine(await upstream.trailing_metadata())
 
         try:
-            await self._hold(call.visitor, tell())
+            await self._hold(call, tell())
         finally:
             upstream.cancel()
         return ended
@@ -104,14 +103,17 @@ class Streams:
                 form = FORMS[answer.is_text, wish.conflate]
                 await watch.run(_Watcher(form, answer.write, self._house))
 
-        await self._hold(visitor, tell())
+        await self._hold(call, tell())
         return fine()
 
-    async def _hold(self, visitor: Visitor, telling: Coroutine[Any, Any, None]) -> None:
+    async def _hold(self, call: Call, telling: Coroutine[Any, Any, None]) -> None:
         """Keep a stream open until it ends, its caller's token does, or the gateway."""
-        stream = _OpenStream()
+        stream, visitor = _OpenStream(), call.visitor
         try:
-            with self._house.connection(DOOR), on_expiry(visitor.expires, stream.expired.set):
+            with (
+                self._house.connection(DOOR, call.scope, visitor.owner),
+                on_expiry(visitor.expires, stream.expired.set),
+            ):
                 self._house.caretaker.begin(stream)
                 try:
                     await race(stream.until_told(telling), stream.dismissed.wait(), stream.expired.wait())

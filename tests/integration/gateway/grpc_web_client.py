@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def code(self) -> int:
-        """gRPC's status."""
+        """The status, in numbers of gRPC."""
         return int(self.trailers["grpc-status"])
 
     @property
@@ -62,7 +62,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """The error's code, from its details."""
-        return self.detail(error_details_pb2.ErrorInfo()).reason
+        return str(self.detail(error_details_pb2.ErrorInfo()).reason)
 
     def detail(self, message: Any) -> Any:
         """Return the detail of this type."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -95,15 +96,15 @@ async def test_many_watchers_share_one_watch_in_all_forms(gateway: Gateway, stor
 
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(watch(form, conflate=odd)) for form in (BINARY, TEXT) for odd in (False, True)]
-        async with gateway.events(log.id) as (_, events), gateway.socket() as socket:
-            await socket.subscribe(log.id)
-            await until(lambda: gateway.house.hub._watchers[LOCAL_OWNER, log.id] == 6)  # noqa: SLF001
+        async with gateway.events(log.id) as (_, events), gateway.socket() as other:
+            await other.subscribe(log.id)
+            await until(lambda: gateway.house.hub._watchers[LOCAL_OWNER, log.id] == 6)
             for _ in range(10):
                 log.write("b")
                 await asyncio.sleep(0)
             log.append(succeeded={})
             streamed = [event.id async for event in events if event.name == "event"]
-            await socket.until_end()
+            await other.until_end()
 
     assert [list(range(1, 14))] * 4 == [each.result() for each in watching]
     assert [str(number) for number in range(1, 14)] == streamed
@@ -206,7 +207,8 @@ async def test_token_and_trace_go_on_and_so_does_the_deadline(observed: tuple[Ob
     assert "x-other" not in seen
     assert left is not None
     assert usual is not None
-    assert 5 < left < 8 < 13 < usual < 16
+    assert 5 < left < 8
+    assert 13 < usual < 16
 
 
 @pytest.mark.parametrize("rpc", ["GetGeneration", "WatchGenerations"])
@@ -347,10 +349,10 @@ async def test_text_that_is_no_base64_is_refused(gateway: Gateway) -> None:
     assert "3" == response.headers["grpc-status"]
 
 
-@pytest.mark.parametrize("timeout", ["soon", "5", "-1S"])
-async def test_a_deadline_that_cannot_be_read_is_refused(web: GrpcWeb, timeout: str) -> None:
+@pytest.mark.parametrize("text", ["soon", "5", "-1S"])
+async def test_a_deadline_that_cannot_be_read_is_refused(web: GrpcWeb, text: str) -> None:
     """It must not be taken for none."""
-    answer = await web.call(GET, pb.GetGenerationRequest(generation_id="story-1"), grpc_timeout=timeout)
+    answer = await web.call(GET, pb.GetGenerationRequest(generation_id="story-1"), grpc_timeout=text)
 
     assert 3 == answer.code
 
@@ -407,11 +409,13 @@ async def test_streams_end_with_a_call_to_come_back(gateway: Gateway, web: GrpcW
         assert 1 == answer.detail(error_details_pb2.RetryInfo()).retry_delay.seconds
 
 
-async def test_too_many_streams_are_refused(server: ScriptedServer, stories: ScriptedStories) -> None:
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
+async def test_too_many_streams_are_refused(server: ScriptedServer, stories: ScriptedStories, limit: str) -> None:
     """As at the other doors; single calls go on."""
     log = stories.new()
     request = pb.WatchProgressRequest(generation_id=log.id)
-    async with running_gateway(server.address, max_connections=1) as gateway:
+    settings: dict[str, Any] = {limit: 1}
+    async with running_gateway(server.address, **settings) as gateway:
         web = GrpcWeb(gateway.http)
         async with web.open(WATCH, request) as first:
             assert await first.next() is not None
@@ -419,6 +423,22 @@ async def test_too_many_streams_are_refused(server: ScriptedServer, stories: Scr
             third = await web.call(GET, pb.GetGenerationRequest(generation_id=log.id))
 
     assert (8, 0) == (second.code, third.code)
+
+
+async def test_the_system_looks_for_clients_that_are_gone(
+    gateway: Gateway, web: GrpcWeb, stories: ScriptedStories
+) -> None:
+    """A stream has no signs of life of its own."""
+    request = pb.WatchProgressRequest(generation_id=stories.new().id)
+    async with web.open(WATCH, request) as answer:
+        await answer.next()
+        open_now = gateway.server.server_state.connections
+        sockets = [connection.transport.get_extra_info("socket") for connection in open_now]
+
+        assert sockets
+        for each in sockets:
+            assert each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert 20 == each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
 
 
 async def test_sent_events_are_counted(gateway: Gateway, web: GrpcWeb, stories: ScriptedStories) -> None:

@@ -139,7 +139,7 @@ async def test_every_rpc_answers_as_by_grpc_itself(
         try:
             messages = [message async for message in call]
         except grpc.aio.AioRpcError as error:
-            code, details = error.code().value[0], rpc_status.from_call(error)
+            code, details = error.code().value[0], rpc_status.from_call(error)  # type: ignore[arg-type]  # it has what is read
 
     assert (messages, code) == (answer.messages, answer.code), answer.message
     assert details is None or details == answer.status
@@ -226,7 +226,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The official clients for browsers, as one script that knows the contract."""
     assert (CLIENTS / "node_modules").is_dir(), "the official clients are not installed: run `make clients`"
     script, contract = (tmp_path_factory.mktemp("bundle") / name for name in ("client.js", "contract.binpb"))
-    esbuild = [CLIENTS / "node_modules/.bin/esbuild", "client.mjs", "--bundle", "--format=iife", "--global-name=fabula"]
+    esbuild: list[str | Path] = [
+        CLIENTS / "node_modules/.bin/esbuild",
+        "client.mjs",
+        "--bundle",
+        "--format=iife",
+        "--global-name=fabula",
+    ]
     subprocess.run([*esbuild, f"--outfile={script}", "--log-level=error"], cwd=CLIENTS, check=True)
     protos = [str(path.relative_to(ROOT / "protos")) for path in (ROOT / "protos" / "fabula").rglob("*.proto")]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--include_imports"]
@@ -254,8 +260,9 @@ async def page(request: pytest.FixtureRequest, chromium: Browser, system: System
     await opened.close()
 
 
-async def ask(page: Page, client: str, system: System, user: User, method: str, request: Any, **more: Any) -> Any:
+async def ask(page: Page, client: str, who: tuple[System, User], method: str, request: Any, **more: Any) -> Any:
     """Have a client in the page call an rpc; return its messages and its error."""
+    system, user = who
     call = {
         "url": system.url,
         "service": STORY.service,
@@ -270,12 +277,12 @@ async def ask(page: Page, client: str, system: System, user: User, method: str, 
 async def test_connect_calls_and_watches_in_chromium(page: Page, system: System, user: User) -> None:
     """A story is started, watched, left, watched on from its cursor to the end, and read."""
     started = await ask(
-        page, "connect", system, user, "StartGeneration", {"story": {"premise": "An owl.", "words": 60}}
+        page, "connect", (system, user), "StartGeneration", {"story": {"premise": "An owl.", "words": 60}}
     )
     id_ = started["messages"][0]["generation"]["id"]
-    first = await ask(page, "connect", system, user, "WatchProgress", {"generationId": id_}, stopAfter=3)
-    rest = await ask(page, "connect", system, user, "WatchProgress", {"generationId": id_, "afterSequence": 3})
-    read = await ask(page, "connect", system, user, "GetGeneration", {"generationId": id_})
+    first = await ask(page, "connect", (system, user), "WatchProgress", {"generationId": id_}, stopAfter=3)
+    rest = await ask(page, "connect", (system, user), "WatchProgress", {"generationId": id_, "afterSequence": 3})
+    read = await ask(page, "connect", (system, user), "GetGeneration", {"generationId": id_})
     sequences = [each["event"]["sequence"] for part in (first, rest) for each in part["messages"]]
 
     assert 3 == len(first["messages"])
@@ -292,7 +299,7 @@ async def test_connect_reads_errors_with_details_in_chromium(page: Page, system:
     for method, request, code in (
         ("GetGeneration", missing, 5), ("WatchProgress", missing, 5), ("StartGeneration", wrong, 3)
     ):  # fmt: skip
-        error = (await ask(page, "connect", system, user, method, request))["error"]
+        error = (await ask(page, "connect", (system, user), method, request))["error"]
         details = {each["type"]: base64.b64decode(each["value"]) for each in error["details"]}
         info = error_details_pb2.ErrorInfo.FromString(details["google.rpc.ErrorInfo"])
 
@@ -301,7 +308,7 @@ async def test_connect_reads_errors_with_details_in_chromium(page: Page, system:
         if code == 3:
             bad = error_details_pb2.BadRequest.FromString(details["google.rpc.BadRequest"])
             assert {"story", "story.words"} & {each.field for each in bad.field_violations}
-    late = await ask(page, "connect", system, user, "WatchGenerations", {}, timeoutMs=500)
+    late = await ask(page, "connect", (system, user), "WatchGenerations", {}, timeoutMs=500)
 
     assert 4 == late["error"]["code"]
 
@@ -312,10 +319,10 @@ async def test_googles_client_calls_and_watches_in_chromium(
 ) -> None:
     """In both of its formats; it streams in text only."""
     asked = {"story": {"premise": "An owl.", "words": 60}}
-    started = await ask(page, "google", system, user, "StartGeneration", asked, format=format_)
+    started = await ask(page, "google", (system, user), "StartGeneration", asked, format=format_)
     id_ = started["messages"][0]["generation"]["id"]
-    watched = await ask(page, "google", system, user, "WatchProgress", {"generationId": id_}, format="text")
-    missing = await ask(page, "google", system, user, "GetGeneration", {"generationId": "story-1"}, format=format_)
+    watched = await ask(page, "google", (system, user), "WatchProgress", {"generationId": id_}, format="text")
+    missing = await ask(page, "google", (system, user), "GetGeneration", {"generationId": "story-1"}, format=format_)
     sequences = [each["event"]["sequence"] for each in watched["messages"]]
 
     assert "error" not in watched

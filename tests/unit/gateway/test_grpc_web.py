@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -43,7 +44,7 @@ def refusal(*pieces: bytes, text: bool = False) -> Refusal:
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """Return data in pieces, cut at these places."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 @given(st.binary(max_size=MOST), st.lists(st.integers(0, 5000)), st.booleans())
