@@ -55,6 +55,12 @@ _HEADERS_OF = {
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 0}}},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 0}}},
 }
+_NEEDED = {
+    "fabula.api.story.v1.StoryRequest": ("premise", "source"),
+    "fabula.api.character.v1.CharacterRequest": ("description", "picture"),
+    "fabula.api.image.v1.ImageRequest": ("prompt",),
+}
+"""Fields of which a request has to have one. Their contracts say so in rules that are no schemas."""
 _DESCRIPTION = (
     "Bodies of the native addresses are proto3 JSON. Answers show every field; requests may leave out what is not "
     "wanted. The other tags are families of front ends with contracts of their own. The token is needed where the "
@@ -255,7 +261,8 @@ def _native_body(operation: Operation, message: type[Message], schemas: _Parts) 
             "maxLength": 128,
             "pattern": "^[A-Za-z0-9._:-]*$",
         }
-    content: dict[str, Any] = {"application/json": {"schema": inline}}
+    needs = [_given(inline, name) for name in _NEEDED.get(message.DESCRIPTOR.full_name, ())]
+    content: dict[str, Any] = {"application/json": {"schema": {**inline, "anyOf": needs} if needs else inline}}
     if operation.takes_file:
         parts = {"request": inline, "file": {"type": "string", "format": "binary"}}
         form = {"type": "object", "properties": parts, "additionalProperties": False}
@@ -264,6 +271,13 @@ def _native_body(operation: Operation, message: type[Message], schemas: _Parts) 
             "encoding": {"request": {"contentType": "application/json"}},
         }
     return content
+
+
+def _given(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the schema of what has a field, and something in it."""
+    is_text = "string" in schema["properties"][name].get("type", ())
+    given = {"type": "string", "minLength": 1} if is_text else {"type": "object"}
+    return {"required": [name], "properties": {name: given}}
 
 
 def _error(status: HTTPStatus, schema: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from gateway.single_calls import PAGE, answer, ask, page_request
 
 _ETAG = re.compile(r'"([\x21\x23-\x7e]{1,64})"')
 _TEXT = {"type": "string"}
+_TAGGED = {"type": "string", "pattern": r'^"[\x21\x23-\x7e]{1,64}"$'}
 
 
 def library_operations(house: House) -> Iterable[Operation]:
@@ -164,7 +165,7 @@ def _etag(request: Request) -> str:
 
 _TAG = Parameter("ETag", "Changes with every change; the same as `etag`, in quotes.", _TEXT, "header")
 _IF_MATCH = Parameter(
-    "If-Match", "`ETag` of what you have read: 412 if it has changed since.", _TEXT, "header", required=True
+    "If-Match", "`ETag` of what you have read: 412 if it has changed since.", _TAGGED, "header", required=True
 )
 _QUERY = Parameter(
     "query", "Only those in whose names or looks all of these words occur.", {"type": "string", "maxLength": 200}

@@ -9,6 +9,7 @@ from gateway.payloads.schema import (
     COUNT,
     CURSOR,
     FALSE,
+    REQUEST_ID,
     STATUS,
     TEXT,
     TIME,
@@ -91,7 +92,7 @@ SCHEMAS: dict[str, Schema] = {
         description="A character; what there is not yet is null.",
     ),
     "CharacterWishes": wishes(
-        {"description": TEXT, "style": or_null(TEXT), "requestId": or_null(TEXT)},
+        {"description": TEXT, "style": or_null(TEXT), "requestId": REQUEST_ID},
         "Who is wanted.",
         required=["description"],
         examples=[{"description": "A fox who keeps a lighthouse."}],
