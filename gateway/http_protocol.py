@@ -1,4 +1,8 @@
-"""uvicorn's HTTP, with limits: how large heads may be, and how long a client may take to send and to read."""
+"""uvicorn's HTTP, with limits: how large heads may be, and how long a client may take to send and to read.
+
+Each scope has a pipe to the client: between the head of an answer in chunks and its end, whole chunks may be written to
+it, besides what the application sends. uvicorn and h11 keep nothing between chunks.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.answers import Problem, http_problem
 from gateway.guard import BODY_BYTES_PER_SECOND, LONGEST_ADDRESS, Guard, StallWatch
+from gateway.pipe import EXTENSION, Pipe
 from gateway.protocols import PipedWebSocket
 from gateway.strict_http import handshake_fault, strict
 
@@ -69,6 +74,7 @@ class GuardedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override, unused-ignore]
         """Let a client in, or tell it that there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type, unused-ignore]
+        self._pipe = Pipe(self.transport.write)
         self._stall = StallWatch(self.transport, self._guard.settings.stalled_seconds, self._stalled)
         if self._guard.enter(transport):
             self._watch()
@@ -83,6 +89,12 @@ class GuardedHttp(H11Protocol):
             self._body_bytes += len(data)
         super().data_received(data)
         self._watch()
+
+    def handle_events(self) -> None:
+        """Begin with a request; its application is called when this has returned."""
+        super().handle_events()
+        if self.scope is not None and self.scope["http_version"] == "1.1":  # there were no chunks before
+            self.scope.setdefault("extensions", {})[EXTENSION] = self._pipe  # type: ignore[assignment, index, unused-ignore]
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
@@ -104,6 +116,7 @@ class GuardedHttp(H11Protocol):
         """The connection has ended."""
         self._stop()
         self._lost = True
+        self._pipe.close()
         if self._stall is not None:
             self._stall.end()
         self._guard.leave(self.transport)
@@ -113,7 +126,13 @@ class GuardedHttp(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as we write."""
         super().pause_writing()
+        self._pipe.stop()
         self._see_it_read()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        self._pipe.go_on()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or too large a one. Called where the error is handled."""
@@ -187,6 +206,7 @@ class GuardedHttp(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if not self.transport.is_closing():
+            self._pipe.close()
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 self._write(problem.as_response({"Connection": "close"}))
             self.transport.close()

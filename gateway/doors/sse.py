@@ -6,6 +6,8 @@ itself. The stream ends with an event `ended`; who comes back after that is answ
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
@@ -23,10 +25,12 @@ from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.entries import SharedEntry
 from gateway.fan import Form, joined
+from gateway.frames import chunk_bytes
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import TICKET
 from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
+from gateway.pipe import ClientGone, Pipe, pipe_of
 from gateway.queries import flag, only, whole_number
 from gateway.watch import Watch
 
@@ -57,8 +61,18 @@ def _encode(entry: SharedEntry) -> bytes:
     return event_text(name, data, entry.sequence).encode()
 
 
-FORMS = {conflate: Form("server-sent event", _encode, DOOR, conflate) for conflate in (False, True)}
-"""How entries are sent, by whether superseded progress is left out."""
+def _chunk(entry: SharedEntry) -> bytes:
+    return chunk_bytes(_encode(entry))
+
+
+FORMS = {
+    (piped, conflate): Form(
+        f"server-sent event{' in a chunk' if piped else ''}", _chunk if piped else _encode, DOOR, conflate
+    )
+    for piped in (False, True)
+    for conflate in (False, True)
+}
+"""How entries are sent, by whether over a pipe, and whether superseded progress is left out."""
 
 
 class EventStreams:
@@ -82,34 +96,63 @@ class EventStreams:
             if watch.empty:
                 await Response(status_code=204)(scope, receive, send)
             else:
-                stream = _Stream(self._house, receive, send, wish)
+                stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
                 with on_expiry(visitor.expires, stream.expired.set):
-                    await stream.run(generation_id, watch)
+                    await stream.run(generation_id)
 
 
 class _Stream(OpenStream):
-    """One open stream in the native dialect."""
+    """One open stream in the native dialect: once it is level with its log, the fan carries it."""
 
-    def __init__(self, house: House, receive: Receive, send: Send, wish: Wish) -> None:
+    def __init__(
+        self, house: House, receive: Receive, send: Send, watch: Watch, pipe: Pipe | None, *, conflate: bool
+    ) -> None:
         super().__init__(house, DOOR, receive, send)
-        self.form = FORMS[wish.conflate]
+        self._watch = watch
+        self._resumed = asyncio.Event()
+        self.pipe = pipe
+        self.form = FORMS[pipe is not None, conflate]
 
-    async def run(self, generation_id: str, watch: Watch) -> None:
+    @property
+    def wrote_at(self) -> float:
+        """When something was last sent, on the monotonic clock."""
+        return max(self._wrote_at, self._watch.wrote_at)
+
+    async def run(self, generation_id: str) -> None:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
-        await self.begin(opening_text(watch.sequence).encode())
-        await self.go_on(self._tell(generation_id, watch))
+        await self.begin(opening_text(self._watch.sequence).encode())
+        await self.go_on(self._tell(generation_id))
         if self.expired.is_set():
             await self.write(self._problem(generation_id, Unauthenticated(EXPIRED)))
         await self.end()
 
-    async def _tell(self, generation_id: str, watch: Watch) -> None:
+    async def _tell(self, generation_id: str) -> None:
         try:
-            await watch.run(self)
+            await self._follow()
+        except ClientGone:
+            return
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
             await self.write(self._problem(generation_id, error))
         else:
-            frame = native.ended_frame(generation_id, watch.sequence)
-            await self.write(event_text(*native.event_of(frame), watch.sequence).encode())
+            frame = native.ended_frame(generation_id, self._watch.sequence)
+            await self.write(event_text(*native.event_of(frame), self._watch.sequence).encode())
+
+    async def _follow(self) -> None:
+        """Send the log to its end; then, or when this is given up, nothing is written to the pipe any more."""
+        if self.pipe is not None:
+            self.pipe.on_stop = self._watch.let_go
+        try:
+            while not await self._watch.run(self):
+                await self._resumed.wait()
+                self._resumed.clear()
+        finally:
+            if self.pipe is not None:
+                self.pipe.on_stop = None
+            self._watch.close()
+
+    def resume(self) -> None:
+        """Go on alone: the fan carries this no more."""
+        self._resumed.set()
 
     def _problem(self, generation_id: str, error: Exception) -> bytes:
         frame = native.error_frame("", generation_id, self.problem(error))
@@ -118,7 +161,12 @@ class _Stream(OpenStream):
     async def send(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries, once there is room for them."""
         for data in joined(self.form, entries):
-            await self.write(data)
+            if self.pipe is None:
+                await self.write(data)
+            else:
+                await self.pipe.room()
+                self.pipe.write(data)
+                self._wrote_at = time.monotonic()
         self.count(entries)
 
 
