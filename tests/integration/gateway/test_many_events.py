@@ -142,7 +142,7 @@ async def test_one_frame_subscribes_to_many(gateway: Gateway, stories: ScriptedS
     logs = [stories.new(number) for number in range(1, MOST_SUBSCRIPTIONS)]
     wishes = [{"generationId": log.id} for log in logs] + [{"generationId": UNKNOWN}]
     answers: list[dict[str, Any]] = []
-    events = []
+    events: list[dict[str, Any]] = []
     async with gateway.socket() as socket:
         await socket.send(frameId="m", subscribeMany={"subscriptions": wishes})
         while len(answers) + len(events) < 2 * len(logs) + 1:

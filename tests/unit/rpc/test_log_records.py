@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fabula.api.generation.v1.generation_pb2 import Event, LogLevel, Progress
+from fabula.api.generation.v1.generation_pb2 import Event, LogLevel, LogLine, Progress
 from fabula.rpc.log_records import LEVELS, LINE_BODIES, matters, record_of
 
 SILENT = {"advanced", "text_delta", "preview", "snapshot", "reset", "waiting"}
@@ -75,7 +75,7 @@ def test_what_is_no_line_is_none(body: str) -> None:
 
 def test_levels_are_ordered() -> None:
     """Who asks for warnings gets errors as well."""
-    record = record_of(Event(log_line={"message": "m", "level": LogLevel.LOG_LEVEL_WARNING}))
+    record = record_of(Event(log_line=LogLine(message="m", level=LogLevel.LOG_LEVEL_WARNING)))
 
     assert record is not None
     assert [True, True, True, False] == [matters(record, least) for least in ("", *LEVELS)]
