@@ -26,12 +26,14 @@ class Server:
         client: Speaks to it.
         caller: The user.
         address: Where it is, for messages.
+        name: What it is, for messages; empty: what it generates.
     """
 
-    def __init__(self, client: Client, caller: Caller, address: str) -> None:
+    def __init__(self, client: Client, caller: Caller, address: str, name: str = "") -> None:
         self._client = client
         self._caller = caller
         self._address = address
+        self._name = name or client.kind.name
 
     @property
     def kind(self) -> Kind:
@@ -44,6 +46,10 @@ class Server:
             return await self._client.call(rpc, self.kind.request(rpc)(**fields), self._caller)
         except Unavailable as error:
             raise self._told(error) from error
+
+    def beside(self, kind: Kind) -> Server:
+        """Return another service of the same server."""
+        return Server(self._client.beside(kind), self._caller, self._address, self._name)
 
     def watch(
         self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False
@@ -65,7 +71,7 @@ class Server:
 
     def _told(self, error: Unavailable) -> Unavailable:
         """Return the error as it helps a person: a server that is not there is the usual case."""
-        text, name = error.message.lower(), self.kind.name
+        text, name = error.message.lower(), self._name
         if any(sign in text for sign in ("failed to connect", "connection refused", "name resolution", "dns")):
             what = f"No {name} server answers"
         elif "deadline exceeded" in text:

@@ -12,7 +12,7 @@ import typer
 
 from fabula.cli import character_options as character_with
 from fabula.cli import image_options as image_with
-from fabula.cli import library, reading
+from fabula.cli import library, reading, webhooks
 from fabula.cli import story_options as story_with
 from fabula.cli import system_options as system_with
 from fabula.cli import up_options as up_with
@@ -42,6 +42,7 @@ app = typer.Typer(
 RUNNING, CONTROL, SYSTEM = "Stories, characters and pictures", "Control", "System"
 app.add_typer(library.app, name="characters", rich_help_panel=RUNNING)
 app.add_typer(reading.app)
+app.add_typer(webhooks.app, name="webhook", rich_help_panel=RUNNING)
 
 
 def main() -> NoReturn:
@@ -347,8 +348,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try a failed generation again; finished stages are kept."""
-    commands = _commands(address, token, as_json=as_json)
-    raise typer.Exit(commands.control("RetryGeneration", id_, from_stage=from_stage))
+    raise typer.Exit(_commands(address, token, as_json=as_json).control("RetryGeneration", id_, from_stage=from_stage))
 
 
 @app.command(rich_help_panel=CONTROL)
