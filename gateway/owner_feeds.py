@@ -114,6 +114,7 @@ class Feed:
         visitor: On whose behalf: whoever of the owner's listeners has the token that holds longest.
         listeners: Who is told.
         known: The generations there are.
+        dropped: Those that were deleted while all are being listed: a page that is on its way may name them still.
         listed: Whether these are all.
         opened: When the newest generation was begun that was there before the feed; None: that is not known yet.
         task: Reads the service.
@@ -122,6 +123,7 @@ class Feed:
     visitor: Visitor
     listeners: set[Listener] = field(default_factory=set)
     known: dict[str, Told] = field(default_factory=dict)
+    dropped: set[str] | None = None
     listed: bool = False
     opened: Timestamp | None = None
     task: asyncio.Task[None] | None = None
@@ -230,10 +232,13 @@ class OwnerFeeds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(OPENING_SECONDS):
                     await begun.wait()
-            complete, known = begun.is_set(), set(feed.known)
+            complete, known, dropped = begun.is_set(), set(feed.known), set[str]()
+            feed.dropped = dropped
             there = await self._all(caller)
+            feed.dropped = None
             for generation in there:
-                self._take(feed, generation)
+                if generation.id not in dropped:
+                    self._take(feed, generation)
             if complete or not there:
                 break
         for id_ in known - {generation.id for generation in there}:
@@ -266,6 +271,8 @@ class OwnerFeeds:
             listener.tell(News(told, before))
 
     def _drop(self, feed: Feed, generation_id: str) -> None:
+        if feed.dropped is not None:
+            feed.dropped.add(generation_id)
         if feed.known.pop(generation_id, None) is not None:
             told = Told(generation_pb2.Generation(id=generation_id, kind=self._kind), deleted=True)
             for listener in tuple(feed.listeners):

@@ -156,7 +156,7 @@ class _Sessions:
 
     def feed_ended(self, _error: FabulaError) -> None:
         """Have the client come back; see `Listener`."""
-        self._client.begin("", self._client.send_away())
+        self._client.send_away()
 
 
 def _refused(client: Client, error: FabulaError) -> dict[str, Any]:

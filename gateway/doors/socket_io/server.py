@@ -59,6 +59,7 @@ class Session:
         polled: Whether a request for its next packets is being answered.
         posts: Whether a request that brings packets is being answered.
         timer: Ends it unless somebody is let into a namespace.
+        turn: Held while a packet is dealt with: while transports are changed, packets come by both.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Session:
     polled: bool = False
     posts: bool = False
     timer: asyncio.TimerHandle | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     clients: dict[str, Client] = field(default_factory=dict)
 
     def stop_timer(self) -> None:
@@ -170,6 +172,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
     # --- messages ------------------------------------------------------------------------------------------------
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Deal with a message once those before it are dealt with."""
+        if (session := self.sessions.get(eio_sid)) is not None:
+            async with session.turn:
+                await self._take(eio_sid, data)
+
+    async def _take(self, eio_sid: str, data: Any) -> None:
         """Read a message; who sends what is no packet of Socket.IO is sent away, as the protocol says."""
         session = self.sessions.get(eio_sid)
         if session is not None and not session.allowance.take():
@@ -209,6 +217,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             return
         try:
             visitor = await served.admit(self.environ[eio_sid]["headers"], data or {})
+            if eio_sid not in self.sessions:
+                return  # it has ended meanwhile
             session.place.belong_to(visitor.owner)
         except Exception as error:  # noqa: BLE001 - told to the client
             problem = problem_of(error)
