@@ -56,6 +56,7 @@ from gateway.metrics import Metrics
 from gateway.operations import Operation
 from gateway.origin import OriginGuard, OriginRule, refuse
 from gateway.owner_feeds import Feeds
+from gateway.picture_links import PictureLinks
 
 _CORS_REQUEST_HEADERS = (
     "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
@@ -83,7 +84,7 @@ async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     authenticator = authenticator_of(settings)
     # Where tokens are asked for, being reached is not enough: the gateway may have any name.
     rule = OriginRule(frozenset(settings.allowed_origins), own_names_only=not authenticator.required)
-    doorkeeper = Doorkeeper(authenticator, rule, SessionCookie(settings.session_cookie), offices)
+    doorkeeper = Doorkeeper(authenticator, rule, SessionCookie(settings.session_cookie), offices, links_of(settings))
     warm([gateway_pb2.ClientFrame()])
     try:
         async with (
@@ -95,6 +96,12 @@ async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     finally:
         for channel in channels.values():
             await channel.close(None)
+
+
+def links_of(settings: GatewaySettings) -> PictureLinks:
+    """Return what makes addresses of pictures that need no token."""
+    secret = settings.jwt_secret
+    return PictureLinks(None if secret is None else secret.get_secret_value())
 
 
 def application(house: House) -> ASGIApp:
