@@ -16,7 +16,7 @@ from bench.crowd import MARK, Orders
 from bench.processes import end
 from bench.stage import Stage, bodies, encoded, free_port, new_address, start
 from fabula.engine.events import State, TextDelta
-from fabula.engine.ports import Address, Entry
+from fabula.engine.ports import Address, Entry, Purpose
 
 PIECE = f"Once upon a time{MARK.decode()}"
 """What is told in one event."""
@@ -100,8 +100,11 @@ class Telling:
     async def begin(cls, stage: Stage) -> Self:
         """Begin one."""
         address = new_address()
-        head = encoded(address, bodies(0)[:3])
-        return cls(stage, address, await stage.journal.events.append(address, head, after=0, append_id=_append_id()))
+        first, *rest = encoded(address, bodies(0)[:3])
+        events = stage.journal.events
+        # As a server and a worker would: listings look for what was queued.
+        revision = await events.append(address, [first], after=0, append_id=_append_id(), purpose=Purpose.QUEUE)
+        return cls(stage, address, await events.append(address, rest, after=revision, append_id=_append_id()))
 
     def piece(self) -> Entry:
         """Return the next event."""
