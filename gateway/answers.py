@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fabula.errors import FabulaError, InvalidRequest
-from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
-from gateway.limits import RETRY_AFTER
+from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_AFTER, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
 
 log = structlog.get_logger(__name__)
 

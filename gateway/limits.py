@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fabula.errors import ResourceExhausted
+from fabula.rpc.errors import RETRY_AFTER
 
-RETRY_AFTER = "retry_after_seconds"
-"""Detail of an error that says after how many seconds to come back; it becomes `Retry-After` where that applies."""
 CONNECTION_RETRY_SECONDS = 5
 """When to come back who has too many connections open: as soon as one is closed, which nobody can foretell."""
 

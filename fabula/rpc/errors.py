@@ -22,7 +22,10 @@ DOMAIN = "fabula"
 """Domain of every `google.rpc.ErrorInfo` of ours."""
 
 RETRY_SECONDS = 1
-"""What `google.rpc.RetryInfo` proposes where trying again can help."""
+"""What `google.rpc.RetryInfo` proposes where trying again can help, and the error says nothing else."""
+
+RETRY_AFTER = "retry_after_seconds"
+"""Detail of an error that says after how many seconds to try again; it is also what `Retry-After` says."""
 
 MOST_DETAIL_BYTES = 5 * 1024
 """A status travels in trailers, which peers bound at about 8 KiB: of longer ones what matters most is kept."""
@@ -140,7 +143,9 @@ def _details(error: FabulaError) -> Sequence[Message]:
         resource, name = values.get("resource", "generation"), values.get("id", values.get("generation_id", ""))
         details.append(error_details_pb2.ResourceInfo(resource_type=resource, resource_name=name))
     if error.retryable:
-        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
+        seconds = values.get(RETRY_AFTER, "")
+        delay = duration_pb2.Duration(seconds=int(seconds) if seconds.isdecimal() else RETRY_SECONDS)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return details
 
 

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 import websockets
+from google.rpc import error_details_pb2
 
+from fabula.api.story.v1 import story_pb2
+from fabula.rpc.kinds import STORY
 from tests.integration.gateway.clients import Gateway, Socket
 from tests.integration.gateway.conftest import OpenGateway
+from tests.integration.gateway.grpc_web_client import GrpcWeb
 from tests.integration.gateway.plain_clients import refusal, told
 from tests.integration.gateway.socket_io_clients import QUERY, STORIES, packets, polling
 from tests.integration.gateway.test_websocket import close_code
@@ -51,7 +55,7 @@ async def answers(gateway: Gateway, log: ScriptedLog, headers: dict[str, str]) -
         error = (await socket.next()).get("error", {})
         assert "RESOURCE_EXHAUSTED" == error["code"]
         found["websocket"] = (await close_code(socket), error["details"]["limit"], error["retryable"])
-    plain = {"additional_headers": headers}
+    plain: dict[str, Any] = {"additional_headers": headers}
     for name, address in (("tasks", f"{TASKS}task-1"), ("progress", f"{PROGRESS}{log.id}")):
         status, content = await refusal(gateway, address, **plain)
         found[name] = (status, content["error"]["details"]["limit"], content["error"]["retryable"])
@@ -67,7 +71,15 @@ async def answers(gateway: Gateway, log: ScriptedLog, headers: dict[str, str]) -
             continue
         details = response.json()["error"]["details"]
         found[name] = (response.status_code, details["limit"], "retry-after" in response.headers)
+    call = await GrpcWeb(gateway.http).call(STORY.path("WatchProgress"), _watch(log), **headers)
+    info, retry = call.detail(error_details_pb2.ErrorInfo()), call.detail(error_details_pb2.RetryInfo())
+    assert (8, "RESOURCE_EXHAUSTED") == (call.code, call.reason)
+    found["grpc-web"] = (429, info.metadata["limit"], retry.retry_delay.seconds > 0)
     return found
+
+
+def _watch(log: ScriptedLog) -> story_pb2.WatchProgressRequest:
+    return story_pb2.WatchProgressRequest(generation_id=log.id)
 
 
 async def test_connections_of_one_address_are_bounded_at_every_door(
@@ -94,7 +106,7 @@ async def test_connections_of_one_address_are_bounded_at_every_door(
         limit = "connections_per_address"
         assert (4429, limit, True) == told_so.pop("websocket")
         assert {(429, limit, True)} == set(told_so.values())
-        assert {"tasks", "progress", "sse", "stream", "waiting"} <= told_so.keys()
+        assert {"tasks", "progress", "sse", "stream", "waiting", "feed"} <= told_so.keys()
         assert [429, 429] == [polled.status_code, denied.value.response.status_code]
         assert limit == polled.json()["error"]["details"]["limit"]
         assert len(told_so) + 3 == met(gateway, limit)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabula.errors import ResourceExhausted
+from fabula.rpc.errors import RETRY_AFTER
 from gateway.answers import problem_of
-from gateway.limits import RETRY_AFTER, Bucket, Connections, Rates, Tally, address_key, too_many_messages
+from gateway.limits import Bucket, Connections, Rates, Tally, address_key, too_many_messages
 
 
 class Clock:
@@ -18,6 +19,7 @@ class Clock:
         self.now = 0.0
 
     def __call__(self) -> float:
+        """Return its time."""
         return self.now
 
 
