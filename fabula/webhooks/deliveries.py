@@ -93,7 +93,7 @@ class Delivery:
             return replace(tried, state=DeliveryState.DELIVERED, next=0.0)
         if delay is None:
             return tried.given_up(
-                f"after {tried.round} attempts: {attempt.problem}" if not self.once else attempt.problem
+                f"after {tried.round} attempts: {attempt.problem}" if tried.round > 1 else attempt.problem
             )
         return replace(tried, next=attempt.time + attempt.seconds + delay)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,8 +40,6 @@ MOST_ADDRESSES = 4
 
 NOT_ALLOWED = "the host has no address that may be told: it cannot be found, or is not public"
 """The same for a name that does not exist and one that is inside: nobody learns here which names there are."""
-
-_LOOKUPS_AT_ONCE = 16
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses that a host's name stands for."""
@@ -85,7 +83,7 @@ class Sender:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._rules = rules
-        self._resolve = resolve or _Resolver()
+        self._resolve = resolve or _resolve
         self._timeout_seconds = timeout_seconds
         self._tls = tls or ssl.create_default_context()
         self._agent = f"Fabula/{version('fabula')}"
@@ -189,19 +187,34 @@ class _Checked(httpcore.AsyncNetworkBackend):
         return list(dict.fromkeys(found))[:MOST_ADDRESSES]
 
 
-class _Resolver:
-    """Looks names up as the machine does, in threads of its own: names that hang keep nobody else waiting."""
+async def _resolve(host: str, port: int) -> Sequence[str]:
+    """Look a name up as the machine does.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "webhook-names")
+    In a thread of its own, which nobody waits for at the end: a name server that hangs keeps no other look-up waiting,
+    nor the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Sequence[str]] = loop.create_future()
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
-        return [str(address[4][0]) for address in found]
+    def tell(addresses: Sequence[str], error: OSError | None) -> None:
+        if found.done():  # it is not waited for any more
+            return
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(addresses)
 
+    def look() -> None:
+        addresses, failure = [], None
+        try:
+            addresses = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            failure = OSError(str(error))
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, addresses, failure)
 
-def _look_up(host: str, port: int) -> list[Any]:
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    threading.Thread(target=look, name="webhook-name", daemon=True).start()
+    return await found
 
 
 async def _read_some(response: httpcore.Response) -> None:
