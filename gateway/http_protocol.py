@@ -19,6 +19,7 @@ from gateway.guard import BODY_BYTES_PER_SECOND, LONGEST_ADDRESS, Guard, StallWa
 from gateway.pipe import EXTENSION, Pipe
 from gateway.protocols import PipedWebSocket
 from gateway.strict_http import handshake_fault, strict
+from gateway.strict_websocket import LINGER_SECONDS
 
 MOST_HEADERS = 128
 """Fields of a head, as many as the WebSocket library reads."""
@@ -68,6 +69,7 @@ class GuardedHttp(H11Protocol):
         self._body_bytes = 0
         self._stall: StallWatch | None = None
         self._lost = False
+        self._deaf = False
         self.conn = _Connection(h11.SERVER, settings.max_head_bytes)
         self.conn.most_bytes = settings.max_head_bytes
 
@@ -83,7 +85,7 @@ class GuardedHttp(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; begin or end the time of what is coming."""
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
         if self.conn.their_state is h11.SEND_BODY:
             self._body_bytes += len(data)
@@ -144,7 +146,7 @@ class GuardedHttp(H11Protocol):
             what = "address" if status == 414 else "headers"
             self._refuse(http_problem(status, f"the request's {what} are too large: at most {most} bytes"))
         else:
-            self._refuse(http_problem(400, msg))
+            self._refuse(http_problem(400, msg), in_stages=True)
 
     # --- times ---------------------------------------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class GuardedHttp(H11Protocol):
         """Give what is coming its time, unless it has one."""
         state: object = self.conn.their_state
         idle = state is h11.IDLE and self.timeout_keep_alive_task is not None  # uvicorn's timer runs
-        phase = None if idle or self.transport.is_closing() or self._upgraded else state
+        phase = None if idle or self._deaf or self.transport.is_closing() or self._upgraded else state
         if phase is self._phase:
             return
         self._stop()
@@ -199,8 +201,11 @@ class GuardedHttp(H11Protocol):
 
     # --- answers -------------------------------------------------------------------------------------------------
 
-    def _refuse(self, problem: Problem) -> None:
-        """Answer in place of the application, if it has not begun to, and close."""
+    def _refuse(self, problem: Problem, *, in_stages: bool = False) -> None:
+        """Answer in place of the application, if it has not begun to, and close.
+
+        In stages who is still sending hears the answer, which a reset would overtake (RFC 9112, section 9.6).
+        """
         self._stop()
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
@@ -209,7 +214,13 @@ class GuardedHttp(H11Protocol):
             self._pipe.close()
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 self._write(problem.as_response({"Connection": "close"}))
-            self.transport.close()
+            if in_stages and self.transport.can_write_eof():
+                self._deaf = True
+                self.transport.write_eof()
+                self.flow.resume_reading()
+                self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+            else:
+                self.transport.close()
             self._see_it_read()
 
     def _write(self, response: Response) -> None:

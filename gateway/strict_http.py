@@ -17,6 +17,8 @@ def strict(request: h11.Request) -> h11.Request:
         RemoteProtocolError: it says in two ways how long its body is, of which somebody on the way may have believed
             the other (RFC 9112, section 6.1); it is for no host that there can be (section 3.2); or for nothing.
     """
+    if not bytes(request.http_version).startswith(b"1."):
+        raise h11.RemoteProtocolError("no such version")
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
         raise h11.RemoteProtocolError("the length of the body is ambiguous")
