@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fabula.api.generation.v1 import generation_pb2
+from fabula.errors import Unauthenticated
 from fabula.rpc.expiry import on_expiry
 from gateway.answers import Problem
 from gateway.cursors import Cursor
@@ -106,6 +107,8 @@ class DialectEvents(OpenStream):
     async def _tell_all(self, watch: Watch) -> None:
         try:
             await watch.run(self)
+        except Unauthenticated:
+            self.expired.set()  # the service's clock was first to find the token expired
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
             problem = self.problem(error)
             if not problem.retryable:

@@ -154,15 +154,16 @@ class CharacterAddresses:
             **fields, page_token=query.get("pageToken", ""), query=query.get("query", "")
         )
         response = await ask(self._client, "ListCharacters", message, visitor)
-        characters = [character_content(character) for character in response.characters]
+        address_of = self._house.doorkeeper.links.addresses_of(visitor.owner)
+        characters = [character_content(character, address_of) for character in response.characters]
         content = {"characters": characters, "nextPageToken": response.next_page_token or None}
         return JSONResponse(content, headers=_NO_STORE)
 
     async def _get(self, request: Request) -> Response:
-        return _sheet(await self._of_character("GetCharacter", request))
+        return _sheet(await self._content("GetCharacter", request))
 
     async def _save(self, request: Request) -> Response:
-        return _sheet(await self._of_character("SaveCharacter", request))
+        return _sheet(await self._content("SaveCharacter", request))
 
     async def _discard(self, request: Request) -> Response:
         """Remove a character and the generation that made it; one that still goes on is cancelled first."""
@@ -174,13 +175,19 @@ class CharacterAddresses:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _get_avatar(self, request: Request) -> Response:
-        return _avatar(await self._of_character("GetCharacter", request))
+        return _avatar(await self._content("GetCharacter", request))
 
     async def _regenerate_avatar(self, request: Request) -> Response:
         visitor = await self._visitor(request)
-        found = await self._of_character("RegenerateAvatar", request)
-        self._avatar_begun(visitor.owner, found.character.id)
-        return _avatar(found, HTTPStatus.ACCEPTED)
+        content = await self._content("RegenerateAvatar", request)
+        self._avatar_begun(visitor.owner, content["id"])
+        return _avatar(content, HTTPStatus.ACCEPTED)
+
+    async def _content(self, rpc: str, request: Request) -> dict[str, Any]:
+        """Return a character as front ends read it."""
+        visitor = await self._visitor(request)
+        found = await self._of_character(rpc, request)
+        return character_content(found.character, self._house.doorkeeper.links.addresses_of(visitor.owner))
 
     async def _visitor(self, request: Request) -> Visitor:
         return await self._house.doorkeeper.let_in(request)
@@ -219,12 +226,11 @@ def _begun(generation: Any, message: str = STARTED) -> Response:
     return JSONResponse(content, HTTPStatus.ACCEPTED, _NO_STORE)
 
 
-def _sheet(response: Any) -> Response:
-    return JSONResponse({"character": character_content(response.character)}, headers=_NO_STORE)
+def _sheet(content: dict[str, Any]) -> Response:
+    return JSONResponse({"character": content}, headers=_NO_STORE)
 
 
-def _avatar(response: Any, status: int = HTTPStatus.OK) -> Response:
-    content = character_content(response.character)
+def _avatar(content: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
     kept = ("avatarJobId", "avatarStatus", "avatarUrl")
     return JSONResponse(
         {"characterId": content["id"], **{name: content[name] for name in kept}}, status, headers=_NO_STORE

@@ -46,6 +46,9 @@ def character_channel(path: str) -> Channel:
     )  # fmt: skip
 
 
+_GONE = {"success": False, "error": "the connection is closed"}
+
+
 class CharacterSessions:
     """The namespace. Implements `Namespace`.
 
@@ -99,6 +102,9 @@ class CharacterSessions:
             watch = await session.open()
         except FabulaError as error:
             return _refused(client, error)
+        if client.ended:  # nobody would take it out of its room again
+            watch.close()
+            return _GONE
         if (before := sessions.joined.get(character_id)) is not None:
             self._leave_room(before)
         sessions.joined[character_id] = session
@@ -107,9 +113,10 @@ class CharacterSessions:
             await client.emit(JOINED, {"sessionId": wanted["sessionId"]})
         except ClientGone:
             watch.close()
-            return {"success": False, "error": "the connection is closed"}
+            return _GONE
         session.begin(watch)
-        self._feeds.join(client.visitor, sessions)
+        if not client.ended:
+            self._feeds.join(client.visitor, sessions)
         return {"success": True}
 
     async def _leave(self, client: Client, request: Any) -> dict[str, Any]:
@@ -125,7 +132,7 @@ class CharacterSessions:
     def avatar_begun(self, owner: str, character_id: str) -> None:
         """Have everyone in a session's room hear of its new avatar."""
         for session in tuple(self._rooms.get(room_name(owner, character_id), ())):
-            session.go_on()
+            session.go_on_with_avatar()
 
 
 def sessions_of(client: Client) -> _Sessions:
@@ -145,8 +152,8 @@ class _Sessions:
     def tell(self, news: News) -> None:
         """Go on with a session whose log has grown after its end, by a retry; see `Listener`."""
         session = self.joined.get(news.id) if news.goes_on else None
-        if session is not None and news.last_sequence > session.place.character.sequence:
-            session.go_on()
+        if session is not None:
+            session.go_on_to(news.last_sequence)
 
     def gone(self, told: Told) -> None:
         """Nothing: what was joined ends by itself; see `Listener`."""

@@ -18,7 +18,7 @@ from gateway.doors.socket_io.following import Follower
 from gateway.frontends import story_rooms
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
-from tests.integration.gateway.socket_io_clients import Packets, doors, packets
+from tests.integration.gateway.socket_io_clients import doors, packets
 from tests.integration.gateway.test_expiry import SOON
 from tests.integration.gateway.test_socketio_stories import (
     COMPLETE,
@@ -333,18 +333,7 @@ async def test_a_token_that_the_service_finds_expired_first_ends_the_connection(
         id_ = await user.start(story(script.premise))
         await script.held.wait()
         await client.emit("story:join", {"storyId": id_}, NAMESPACE)
-        told = await everything(client)
+        told = await client.rest()
     script.go.set()
     assert "story:watch:error" not in told
     assert START in told
-
-
-async def everything(client: Packets) -> str:
-    """Return what comes until the connection is closed."""
-    seen = ""
-    async with asyncio.timeout(20):
-        async for packet in client.socket:
-            seen += str(packet)
-            if packet == "2":
-                await client.send("3")
-    return seen
