@@ -156,8 +156,11 @@ class Gate:
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(data)).encode())]}
         request = {"type": "http.request", "body": data, "more_body": False}
         engine_socket = self._server.eio.sockets.get(session.id)
+        if engine_socket is None or engine_socket.closed:  # since the request was let in
+            await _answer(UNKNOWN_SESSION, scope, receive, send)
+            return
         await self._server.handle_request(scope, _replaying(request), _in_small_letters(send))
-        if CLOSE in packets and engine_socket is not None:
+        if CLOSE in packets:
             engine_socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll that waits
 
     async def _body(self, request: Request) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStories
 
-LOOSE = {"messages_at_once": 10_000, "messages_per_second": 10_000.0, "max_connections_per_address": 0}
+LOOSE: dict[str, Any] = {"messages_at_once": 10_000, "messages_per_second": 10_000.0, "max_connections_per_address": 0}
 """The limits on what one client may say are not the matter here."""
 
 
@@ -28,7 +29,11 @@ async def services() -> AsyncIterator[ScriptedServer]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(services: ScriptedServer) -> AsyncIterator[Gateway]:
     """A gateway with all doors; what stands behind those for characters is not needed."""
-    settings = {"generators": ("story", "image", "character"), "character_address": services.address, **LOOSE}
+    settings: dict[str, Any] = {
+        "generators": ("story", "image", "character"),
+        "character_address": services.address,
+        **LOOSE,
+    }
     async with running_gateway(services.address, **settings) as running:
         yield running
 

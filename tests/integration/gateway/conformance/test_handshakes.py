@@ -16,7 +16,7 @@ OFFERS = [
     "permessage-deflate",
     "permessage-deflate; client_max_window_bits, permessage-deflate; server_no_context_takeover",
     "x-webkit-deflate-frame",
-    "permessage-bzip2; a=\"b;c\"",
+    'permessage-bzip2; a="b;c"',
 ]  # fmt: skip
 
 

@@ -130,7 +130,8 @@ class Wire:
                 else:
                     end.frames.append((opcode, payload))
         except asyncio.IncompleteReadError as cut:
-            assert not cut.partial
+            if cut.partial:
+                raise AssertionError("the connection ended inside a frame") from cut
         except ConnectionError:
             end.clean = False
         return end
