@@ -9,7 +9,8 @@ import pytest
 
 from gateway.doors.websocket import MOST_SUBSCRIPTIONS
 from tests.integration.gateway.clients import Gateway, SseEvent, sequences
-from tests.scripted_service import ScriptedImages, ScriptedLog, ScriptedStories
+from tests.integration.gateway.conftest import OpenGateway
+from tests.scripted_service import ScriptedImages, ScriptedLog, ScriptedServer, ScriptedStories, until
 
 UNKNOWN = "story-00000000-0000-4000-8000-999999999999"
 
@@ -86,14 +87,62 @@ async def test_one_that_is_not_there_does_not_keep_the_others_away(gateway: Gate
     async with gateway.stream(path_of(UNKNOWN, log), Last_Event_ID="0.2") as (response, _):
         assert 204 == response.status_code
 
+    async with gateway.stream(path_of(UNKNOWN, f"{log.id}:2")) as (_, events):
+        assert {"problem", "ended"} == {each.name for each in await all_of(events)}
+
     problem = next(each for each in seen if each.name == "problem")
     assert (UNKNOWN, "NOT_FOUND") == (problem.data["generationId"], problem.data["code"])
     assert [1, 2] == of(log, seen)
     assert 404 == (await gateway.http.get(path_of(UNKNOWN))).status_code
 
 
-async def test_a_service_that_is_away_ends_the_whole_stream(gateway: Gateway, stories: ScriptedStories) -> None:
-    """With what may be had later the client comes back by itself, with all its cursors."""
+async def test_previews_leave_the_cursors_where_they_are(gateway: Gateway, images: ScriptedImages) -> None:
+    """They are not part of a log, and have no id; when the client leaves, nothing is watched any longer."""
+    log = images.new(1)
+    async with gateway.stream(path_of(log)) as (_, events):
+        seen = [await anext(events), await anext(events)]
+        log.show(preview={"image": b"x"})
+        seen.append(await anext(events))
+        log.append(log_line={"message": "m"})
+        seen.append(await anext(events))
+        log.show(preview={"image": b"y"})
+        await anext(events)
+        log.append(succeeded={})
+        seen.append(await anext(events))
+    await until(lambda: not gateway.house.hub._watchers)
+
+    assert ["0", "1", None, "2", "3"] == [each.id for each in seen]
+
+
+async def test_an_event_of_one_keeps_the_cursors_of_the_others(gateway: Gateway, images: ScriptedImages) -> None:
+    """Also after one of them has shown a preview."""
+    log, other = images.new(1), images.new(2)
+    async with gateway.stream(path_of(f"{log.id}:1", f"{other.id}:1")) as (_, events):
+        await anext(events)
+        log.show(preview={"image": b"x"})
+        preview = await anext(events)
+        other.append(succeeded={})
+        event = await anext(events)
+
+    assert (None, "1.2") == (preview.id, event.id)
+
+
+async def test_what_may_be_had_later_refuses_the_whole_stream(
+    open_gateway: OpenGateway, server: ScriptedServer, stories: ScriptedStories
+) -> None:
+    """So that the client comes back for all; and nothing is left open."""
+    busy, free = stories.new(1), stories.new(2)
+    async with open_gateway(server.address, max_watchers=1) as gateway, gateway.events(busy.id) as (_, events):
+        await anext(events)
+        refused = await gateway.http.get(path_of(free, busy))
+        async with gateway.stream(path_of(free)) as (response, _):
+            assert 200 == response.status_code
+
+    assert (429, "RESOURCE_EXHAUSTED") == (refused.status_code, refused.json()["error"]["code"])
+
+
+async def test_the_stream_ends_when_the_gateway_does(gateway: Gateway, stories: ScriptedStories) -> None:
+    """The client comes back by itself, with all its cursors."""
     log, other = stories.new(1), stories.new(2)
     async with gateway.stream(path_of(log, other)) as (_, events):
         for _ in range(3):
