@@ -310,8 +310,8 @@ async def test_an_img_shows_an_avatar_by_its_address(gateway: Gateway, ida: Cust
     assert 200 == (await gateway.http.get(others)).status_code
 
 
-async def test_another_secret_makes_other_keys(gateway: Gateway, studio: Studio, ida: Customer) -> None:
-    """And a gateway that has none, as with an identity provider's keys, gives out addresses without."""
+async def test_a_changed_secret_ends_all_addresses(gateway: Gateway, studio: Studio, ida: Customer) -> None:
+    """As it ends all tokens."""
     _, address = await painted(gateway, ida)
     async with running_gateway("127.0.0.1:1", **{**settings(studio), "jwt_secret": f"not {SECRET}"}) as changed:
         assert 404 == (await changed.http.get(address)).status_code
