@@ -174,6 +174,22 @@ async def test_a_stream_ends_when_its_token_does(system: System, web: GrpcWeb, u
     assert [16, 16] == [watch.result().code, feed.result().code]
 
 
+async def test_an_expired_token_ends_its_own_watch_only(system: System, web: GrpcWeb, user: User) -> None:
+    """Where another watcher's token keeps the shared watch going."""
+    script = system.stories.script(hold_before=1)
+    id_ = await user.start(story(script.premise))
+    await asyncio.wait_for(script.held.wait(), 20)
+    soon = {"authorization": f"Bearer {token(owner_of(user), expires_in=3.0 - CLOCK_SKEW_SECONDS)}"}
+    request = pb.WatchProgressRequest(generation_id=id_)
+    async with web.open(STORY.path("WatchProgress"), request, **bearer(user)) as lasting:
+        assert await lasting.next() is not None
+        ended = await web.call(STORY.path("WatchProgress"), request, **soon)
+        system.stories.release()
+        await lasting.all()
+
+    assert (16, 0) == (ended.code, lasting.code)
+
+
 async def test_a_ticket_can_be_asked_for(system: System, web: GrpcWeb, user: User) -> None:
     """For what cannot send a token; it is good at the door of event streams."""
     id_ = await user.start(story())
