@@ -22,6 +22,7 @@ from gateway.frontends.plain import open_plain
 from gateway.frontends.socket_io import open_socket_io
 from gateway.operations import NATIVE
 from gateway.payloads import SCHEMAS
+from tests.integration.gateway.tokens import SECRET, token
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 ASYNCAPI_SCHEMA = CLIENTS / "node_modules/@asyncapi/specs/schemas/3.0.0.json"
@@ -123,6 +124,30 @@ async def test_every_socket_and_stream_is_described(documents: dict[str, Any]) -
         if "text/event-stream" in operation["responses"].get("200", {}).get("content", ())
     ]
     assert set(streams) <= addresses
+
+
+@pytest.mark.parametrize("shown", ["", "Bearer of.no.use", f"Bearer {token('ida', secret='x' * 40)}"])
+async def test_every_address_that_is_not_open_asks_who_one_is(shown: str) -> None:
+    """With authentication the document says where a token is needed; there nobody gets anything without a good one."""
+    settings = load(GatewaySettings, generators=("story", "character", "image"), jwt_secret=SECRET)
+    async with (
+        open_house(settings) as house,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=application(house)), base_url="http://127.0.0.1") as http,
+    ):
+        document = (await http.get("/v1/openapi.json")).json()
+        let_in = set()
+        for path, verbs in document["paths"].items():
+            for verb, operation in verbs.items():
+                if [] == operation.get("security"):
+                    continue
+                address = path.replace("{id}", "story-00000000-0000-4000-8000-000000000001")
+                body = {"prompt": "An owl."} if "requestBody" in operation else None
+                answer = await http.request(verb, address, headers={"Authorization": shown} if shown else {}, json=body)
+                if 401 != answer.status_code:
+                    let_in.add(operation["operationId"])
+
+    assert [{"token": []}] == document["security"]
+    assert {"endSession"} == let_in, "who forgets a cookie needs none"
 
 
 async def test_names_of_schemas_are_told_apart(documents: dict[str, Any]) -> None:
