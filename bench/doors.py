@@ -108,7 +108,7 @@ PLACES = (
     Place(
         "server-sent events",
         _event_stream,
-        lambda entry: FORMS[False, False].of(entry).decode(),
+        lambda entry: FORMS[False][False].of(entry).decode(),
         "≥ 0.3",
         "fastapi_events",
         "FastAPI, a queue and a `StreamingResponse` each",

@@ -6,9 +6,6 @@ itself. The stream ends with an event `ended`; who comes back after that is answ
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
 
@@ -23,9 +20,8 @@ from fabula.rpc.expiry import on_expiry
 from gateway.cursors import LARGEST_SEQUENCE
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
+from gateway.doors.watched_body import WatchedBody, forms_of
 from gateway.entries import SharedEntry
-from gateway.fan import Form, joined
-from gateway.frames import chunk_bytes
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import TICKET
@@ -61,18 +57,8 @@ def _encode(entry: SharedEntry) -> bytes:
     return event_text(name, data, entry.sequence).encode()
 
 
-def _chunk(entry: SharedEntry) -> bytes:
-    return chunk_bytes(_encode(entry))
-
-
-FORMS = {
-    (piped, conflate): Form(
-        f"server-sent event{' in a chunk' if piped else ''}", _chunk if piped else _encode, DOOR, conflate
-    )
-    for piped in (False, True)
-    for conflate in (False, True)
-}
-"""How entries are sent, by whether over a pipe, and whether superseded progress is left out."""
+FORMS = {conflate: forms_of("server-sent event", _encode, DOOR, conflate=conflate) for conflate in (False, True)}
+"""How entries are sent, by whether superseded progress is left out."""
 
 
 class EventStreams:
@@ -102,21 +88,19 @@ class EventStreams:
 
 
 class _Stream(OpenStream):
-    """One open stream in the native dialect: once it is level with its log, the fan carries it."""
+    """One open stream in the native dialect."""
 
     def __init__(
         self, house: House, receive: Receive, send: Send, watch: Watch, pipe: Pipe | None, *, conflate: bool
     ) -> None:
         super().__init__(house, DOOR, receive, send)
         self._watch = watch
-        self._resumed = asyncio.Event()
-        self.pipe = pipe
-        self.form = FORMS[pipe is not None, conflate]
+        self._body = WatchedBody(watch, FORMS[conflate], pipe, self.write, self.count)
 
     @property
     def wrote_at(self) -> float:
         """When something was last sent, on the monotonic clock."""
-        return max(self._wrote_at, self._watch.wrote_at)
+        return max(self._wrote_at, self._body.wrote_at)
 
     async def run(self, generation_id: str) -> None:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
@@ -128,7 +112,7 @@ class _Stream(OpenStream):
 
     async def _tell(self, generation_id: str) -> None:
         try:
-            await self._follow()
+            await self._body.run()
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
@@ -137,37 +121,9 @@ class _Stream(OpenStream):
             frame = native.ended_frame(generation_id, self._watch.sequence)
             await self.write(event_text(*native.event_of(frame), self._watch.sequence).encode())
 
-    async def _follow(self) -> None:
-        """Send the log to its end; then, or when this is given up, nothing is written to the pipe any more."""
-        if self.pipe is not None:
-            self.pipe.on_stop = self._watch.let_go
-        try:
-            while not await self._watch.run(self):
-                await self._resumed.wait()
-                self._resumed.clear()
-        finally:
-            if self.pipe is not None:
-                self.pipe.on_stop = None
-            self._watch.close()
-
-    def resume(self) -> None:
-        """Go on alone: the fan carries this no more."""
-        self._resumed.set()
-
     def _problem(self, generation_id: str, error: Exception) -> bytes:
         frame = native.error_frame("", generation_id, self.problem(error))
         return event_text(*native.event_of(frame)).encode()
-
-    async def send(self, entries: Sequence[SharedEntry]) -> None:
-        """Send entries, once there is room for them."""
-        for data in joined(self.form, entries):
-            if self.pipe is None:
-                await self.write(data)
-            else:
-                await self.pipe.room()
-                self.pipe.write(data)
-                self._wrote_at = time.monotonic()
-        self.count(entries)
 
 
 EVENTS = {"event": "EventFrame", "reset": "ResetFrame", "ended": "Ended", "problem": "Error"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -22,10 +22,11 @@ from fabula.rpc.kinds import Kind
 from gateway.doors.grpc_web.call import Call
 from gateway.doors.grpc_web.status import Status, fine
 from gateway.doors.grpc_web.wire import as_text, message_frame
+from gateway.doors.watched_body import WatchedBody, forms_of
 from gateway.entries import SharedEntry
-from gateway.fan import Form, joined
 from gateway.house import House
 from gateway.hub import Wish
+from gateway.pipe import pipe_of
 from gateway.race import race
 
 DOOR = "grpc_web"
@@ -42,8 +43,8 @@ def _text(entry: SharedEntry) -> bytes:
 
 
 FORMS = {
-    (text, conflate): Form(f"gRPC-Web {'text' if text else 'frame'}", _text if text else _frame, DOOR, conflate)
-    for text in (False, True)
+    (text, conflate): forms_of(f"gRPC-Web {'text' if text else 'frame'}", encode, DOOR, conflate=conflate)
+    for text, encode in ((False, _frame), (True, _text))
     for conflate in (False, True)
 }
 """How entries are sent, by whether in base64, and whether superseded progress is left out."""
@@ -100,8 +101,12 @@ class Streams:
                 await answer.begin()
             with closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
                 await answer.begin()
-                form = FORMS[answer.is_text, wish.conflate]
-                await watch.run(_Watcher(form, answer.write, self._house))
+                forms, since = FORMS[answer.is_text, wish.conflate], time.time()
+
+                def sent(entries: Sequence[SharedEntry]) -> None:
+                    self._house.metrics.at(DOOR).sent(entries, since)
+
+                await WatchedBody(watch, forms, pipe_of(call.scope), answer.write, sent).run()
 
         await self._hold(call, tell())
         return fine()
@@ -157,24 +162,3 @@ class _OpenStream:
     async def dismiss(self) -> None:
         """End the stream: the client comes back with its cursor."""
         self.dismissed.set()
-
-
-class _Watcher:
-    """Gets what a watch finds."""
-
-    pipe = None
-
-    def __init__(self, form: Form, write: Callable[[bytes], Awaitable[None]], house: House) -> None:
-        self.form = form
-        self._write = write
-        self._house = house
-        self._since = time.time()
-
-    async def send(self, entries: Sequence[SharedEntry]) -> None:
-        """Send entries, once there is room for them."""
-        for data in joined(self.form, entries):
-            await self._write(data)
-        self._house.metrics.at(DOOR).sent(entries, self._since)
-
-    def resume(self) -> None:
-        """Never needed: without a pipe the fan does not carry it."""
