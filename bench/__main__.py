@@ -25,6 +25,7 @@ from bench import (
     memory,
     painting,
     reading,
+    slow_clients,
     watching,
     writing,
 )
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "dialects": dialects.translated,
     "socket-latency": fan_out.emit_to_socket,
     "socket-memory": gateway_memory.idle_watchers,
+    "slow-clients": slow_clients.slow_clients,
     "generate": generating.watched,
     "cancel": cancelling.cancel,
     "paint": painting.painted,
