@@ -126,14 +126,22 @@ async def test_half_closed_clients_are_told_what_was_written(shared: Gateway, lo
     assert whole(told(end))
 
 
+def open_sockets(gateway: Gateway) -> list[protocols.PipedWebSocket]:
+    """Return the server's side of all sockets."""
+    return [each for each in gateway.server.server_state.connections if isinstance(each, protocols.PipedWebSocket)]
+
+
 async def test_half_closed_clients_that_do_not_read_are_cut_off(
     shared: Gateway, log: ScriptedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or what was written for them would be kept for ever."""
     monkeypatch.setattr(protocols, "ABORT_SECONDS", 0.2)
+    for _ in range(5 * PIECES):
+        log.write(PIECE)
     async with flooded(shared, log) as opened:
         before = len(shared.server.server_state.connections)
-        await asyncio.sleep(0.2)
+        opened.stop_reading()
+        await until(lambda: any(each.pipe.full for each in open_sockets(shared)))
         opened.end_sending()
         await until(lambda: len(shared.server.server_state.connections) < before)
 

@@ -70,6 +70,10 @@ class Wire:
         """Close our side of the connection."""
         self._writer.write_eof()
 
+    def stop_reading(self) -> None:
+        """Take nothing any more."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def reset(self) -> None:
         """End the connection as a process that dies does."""
         found: socket.socket = self._writer.get_extra_info("socket")
@@ -187,7 +191,11 @@ def accept_of(key: str) -> str:
 async def wire(host: str) -> AsyncIterator[Wire]:
     """Open a connection."""
     name, port = host.rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(name, int(port), limit=1 << 20)
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # or the system would take megabytes for us
+    await asyncio.get_running_loop().sock_connect(connection, (name, int(port)))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 20)
     try:
         yield Wire(reader, writer, host)
     finally:
