@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -15,6 +16,10 @@ from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStori
 
 LOOSE: dict[str, Any] = {"messages_at_once": 10_000, "messages_per_second": 10_000.0, "max_connections_per_address": 0}
 """The limits on what one client may say are not the matter here."""
+
+
+NUMBERS = itertools.count(1)
+"""Numbers for generations: the gateway outlives a test, and knows those of the tests before."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.integration.gateway.clients import Gateway
-from tests.integration.gateway.conformance.conftest import LOOSE
+from tests.integration.gateway.conformance.conftest import LOOSE, NUMBERS
 from tests.integration.gateway.conftest import running_gateway
 from tests.scripted_service import ScriptedLog, ScriptedServer, ScriptedStories
 
@@ -73,7 +73,7 @@ class EventSource:
 def odd_story(services: ScriptedServer) -> ScriptedLog:
     """Return a story in which there is everything that lines may stumble over."""
     assert isinstance(services.stories, ScriptedStories)
-    log = services.stories.new()
+    log = services.stories.new(next(NUMBERS))
     for text in ODD:
         log.write(text)
     log.append(succeeded={})
@@ -133,7 +133,7 @@ async def test_an_id_that_is_none_of_ours_is_refused(shared: Gateway, services: 
 async def test_signs_of_life_are_comments(services: ScriptedServer) -> None:
     """They are no events, and change no id; the cursor is said before there is any event, so that it is kept."""
     assert isinstance(services.stories, ScriptedStories)
-    log = services.stories.new()
+    log = services.stories.new(next(NUMBERS))
     async with running_gateway(services.address, keepalive_seconds=0.1, **LOOSE) as gateway:
         source, data = EventSource(), b""
         async with gateway.http.stream("GET", f"/v1/generations/{log.id}/events?after=1") as response:

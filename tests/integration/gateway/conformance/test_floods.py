@@ -11,6 +11,7 @@ import pytest
 
 from gateway import protocols
 from tests.integration.gateway.clients import Gateway
+from tests.integration.gateway.conformance.conftest import NUMBERS
 from tests.integration.gateway.conformance.wire import (
     CLOSE,
     CONT,
@@ -35,7 +36,7 @@ UNSUBSCRIBE = b'{"frameId":"1","unsubscribe":{"generationId":"story-00000000-000
 def log(services: ScriptedServer) -> ScriptedLog:
     """A log with more in it than buffers hold."""
     assert isinstance(services.stories, ScriptedStories)
-    log = services.stories.new()
+    log = services.stories.new(next(NUMBERS))
     for _ in range(PIECES):
         log.write(PIECE)
     return log
@@ -158,7 +159,7 @@ async def test_what_came_before_an_error_counts(shared: Gateway, services: Scrip
     """A command and a breach in one piece: the command was given."""
     stories = services.stories
     assert isinstance(stories, ScriptedStories)
-    log = stories.new()
+    log = stories.new(next(NUMBERS))
     asked = json.dumps({"frameId": "c", "cancel": {"generationId": log.id}}).encode()
     async with socket_wire(shared.host, "/v1/ws") as opened:
         await opened.send(frame(TEXT, asked) + frame(3))

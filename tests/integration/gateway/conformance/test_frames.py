@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.gateway.clients import Gateway
+from tests.integration.gateway.conformance.conftest import NUMBERS
 from tests.integration.gateway.conformance.wire import (
     BINARY,
     CONT,
@@ -81,7 +82,7 @@ def path(door: str, services: ScriptedServer) -> str:
     assert isinstance(services.stories, ScriptedStories)
     if door != WORKSHOP:
         return door
-    log = services.stories.new()
+    log = services.stories.new(next(NUMBERS))
     log.write("x")
     return f"/api/v1/stories/progress/{log.id}"
 
