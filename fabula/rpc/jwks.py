@@ -146,7 +146,10 @@ class KeySet:
 
 def keys_of(document: bytes) -> tuple[Key, ...]:
     """Return the keys of a key set that tokens can be checked with. Raises `ValueError` for what is no key set."""
-    content = json.loads(document)
+    try:
+        content = json.loads(document)
+    except RecursionError:
+        raise ValueError("this is no JSON Web Key Set: it is nested too deep") from None
     listed = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise ValueError("this is no JSON Web Key Set: it has no list of keys")  # noqa: TRY004 - of a document
@@ -155,7 +158,10 @@ def keys_of(document: bytes) -> tuple[Key, ...]:
 
 def _key(jwk: object) -> Key | None:
     """Return one key; None if it is not for checking signatures, or of no type that is accepted."""
-    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
+        return None
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     type_, curve, kid, alg = jwk.get("kty"), jwk.get("crv", ""), jwk.get("kid"), jwk.get("alg")
     algorithms = _ALGORITHMS.get((str(type_), str(curve)), ())

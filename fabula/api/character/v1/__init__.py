@@ -1,0 +1,1 @@
+"""fabula.api.character.v1: the character service."""

@@ -1,0 +1,455 @@
+"""Whatever comes from the network is read, or refused by the error that is documented for it; nothing else is raised.
+
+Each parser is given what it is made for with parts exchanged, and what has nothing to do with it. What the doors'
+own tests feed with chance is not repeated: gRPC-Web (test_grpc_web.py), ranges (test_ranges.py), webhooks' addresses
+(webhooks/test_targets.py), the payloads of families (tests/contract/test_dialects.py), pictures (uploads/).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import jwt
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.datastructures import Headers, State
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from fabula.errors import FabulaError, InvalidRequest, NotFound, PermissionDenied, Unauthenticated
+from fabula.rpc.auth import Authenticator, Expected, bearer
+from fabula.rpc.edge import _trace_id
+from fabula.rpc.jwks import keys_of
+from fabula.rpc.validation import validate
+from fabula.webhooks.addresses import Rules
+from fabula.webhooks.targets import target_of
+from gateway.bodies import BodyLimits, read_json_or_form
+from gateway.cookies import SessionCookie
+from gateway.cursors import read_cursor
+from gateway.dialects.native import DIALECTS, NativeJson, NativeProto, Refused, Unreadable
+from gateway.doors.client_messages import answer_to
+from gateway.doors.grpc_web.status import Refusal
+from gateway.doors.grpc_web.wire import formats_of, seconds_of
+from gateway.doors.socket_io.packets import packets_of
+from gateway.doors.socket_io.reading import UNREADABLE, PacketReader
+from gateway.frontends import character_addresses, image_tasks, story_wishes
+from gateway.frontends.character_places import character_id_of, read_place
+from gateway.frontends.requests import read_body, read_object, request_id_of
+from gateway.identity import token_of
+from gateway.json_requests import fill, in_json_names, parse_object
+from gateway.origin import OriginRule
+from gateway.picture_links import PictureLinks
+from gateway.queries import whole_number
+from gateway.ranges import part_of
+from services.character import library as character_library
+from services.story import contract as story_contract
+from tests.proof import share_of
+from tests.providers import key_set, signer
+from tests.unit.security.contracts import requests
+
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(1800)]
+
+SECRET = "a secret of more than thirty-two bytes"
+MANY = settings(
+    max_examples=share_of(2000),
+    deadline=timedelta(seconds=2),
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+)
+"""Each example has its time: no input may cost seconds."""
+
+DEEP = st.integers(1, 3000).flatmap(lambda depth: st.sampled_from(["[" * depth, '{"a":' * depth, "[" * depth + "]" * depth]))
+LONG = st.integers(1, 6000).flatmap(lambda digits: st.sampled_from(["9" * digits, "-" + "1" * digits, "1e" + "9" * digits]))
+ODD = st.sampled_from(["", "\0", "\r\n", "..", "%00", "%2f", "٣", "²", "Ⅷ", "𝟗", "\ud800", "😀" * 50, "x" * 5000, "null"])
+TEXT = st.text(max_size=60) | ODD | LONG | DEEP
+LATIN = st.text(st.characters(max_codepoint=255), max_size=80)
+"""What a header can hold, as servers hand it over."""
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(10**30, 10**400) | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def encoded(text: str) -> str:
+    """Return a part of a token."""
+    return base64.urlsafe_b64encode(text.encode(errors="surrogatepass")).rstrip(b"=").decode()
+
+
+def shaped(descriptor: Any, depth: int = 3) -> st.SearchStrategy[Any]:
+    """Return JSON with this message's fields, each of its own type or of any."""
+
+    def of(field: Any) -> st.SearchStrategy[Any]:
+        own: st.SearchStrategy[Any] = TEXT | st.integers()
+        if field.message_type is not None and depth:
+            own = shaped(field.message_type, depth - 1)
+        return st.one_of(st.lists(own, max_size=3) if field.is_repeated else own, VALUES)
+
+    names = [name for field in descriptor.fields for name in (field.json_name, field.name)]
+    fields = {name: of(field) for field in descriptor.fields for name in (field.json_name, field.name)}
+    if not names:
+        return VALUES
+    some = st.lists(st.sampled_from(sorted(fields)), max_size=4, unique=True)
+    return some.flatmap(lambda chosen: st.fixed_dictionaries({name: fields[name] for name in chosen}))
+
+
+# --- messages -----------------------------------------------------------------------------------------------------
+
+
+@MANY
+@given(st.data())
+def test_json_of_any_request_is_read_or_refused(data: st.DataObject) -> None:
+    """By a violation that names the field, as the contract writes it in JSON."""
+    cls = data.draw(st.sampled_from(requests()))
+    content = data.draw(shaped(cls.DESCRIPTOR) | VALUES)
+    message = cls()
+    try:
+        fill(message, content)
+        validate(message)
+    except InvalidRequest as error:
+        in_json_names(error)
+
+
+@MANY
+@given(st.data())
+def test_bytes_of_any_request_are_read_or_refused(data: st.DataObject) -> None:
+    """Cut, too, and with other bytes between."""
+    cls = data.draw(st.sampled_from(requests()))
+    message = cls()
+    with suppress(InvalidRequest):
+        fill(message, data.draw(shaped(cls.DESCRIPTOR)))
+    whole = bytearray(message.SerializeToString() + data.draw(st.binary(max_size=20)))
+    for place, byte in data.draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4)):
+        if place < len(whole):
+            whole[place] = byte
+    try:
+        validate(cls.FromString(bytes(whole)))
+    except (DecodeError, InvalidRequest):
+        pass
+
+
+@MANY
+@given(st.one_of(TEXT, VALUES.map(json.dumps), st.data()), st.binary(max_size=60))
+def test_frames_are_read_or_refused(text: Any, data: bytes) -> None:
+    """In both encodings; what is refused names the frame it answers."""
+    if not isinstance(text, str):
+        text = json.dumps(text.draw(shaped(requests_of_frames().DESCRIPTOR)))
+    for dialect, message in ((NativeJson(), text), (NativeProto(), data), (NativeJson(), data), (NativeProto(), text)):
+        try:
+            dialect.decode(message)
+        except Refused as refused:
+            assert isinstance(refused.frame_id, str)
+            assert len(refused.frame_id) <= 64
+        except Unreadable as unreadable:
+            assert len(unreadable.reason.encode()) <= 123
+    assert 2 == len(DIALECTS)
+
+
+def requests_of_frames() -> Any:
+    """Return the class of clients' frames."""
+    return next(cls for cls in requests() if cls.DESCRIPTOR.name == "ClientFrame")
+
+
+@MANY
+@given(TEXT | VALUES.map(json.dumps))
+def test_what_one_way_sockets_hear_is_answered_or_not(text: str) -> None:
+    """By an object, or by nothing."""
+    assert isinstance(answer_to(text), dict | None)
+
+
+# --- Socket.IO ----------------------------------------------------------------------------------------------------
+
+PACKETS = st.builds(
+    lambda kind, count, namespace, number, content: f"{kind}{count}{namespace}{number}{content}",
+    st.sampled_from("0123456789") | st.text(max_size=2),
+    st.sampled_from(["", "0-", "1-", "16-", "17-", "99999999999-", "٣-", "-"]) | LONG,
+    st.sampled_from(["", "/stories,", "/,", "/x?token=1,", "/\0,", "/" + "n" * 3000]),
+    st.sampled_from(["", "0", "7", "-1", "99999999999999999999", "٣"]) | LONG,
+    TEXT | VALUES.map(json.dumps) | st.sampled_from(['{"_placeholder":true,"num":0}', '["x",{"_placeholder":true,"num":-9}]']),
+)
+
+
+@MANY
+@given(st.lists(PACKETS | st.text(max_size=20) | st.binary(max_size=20), max_size=5))
+def test_packets_of_socket_io_are_read_or_refused(packets: list[str | bytes]) -> None:
+    """With their attachments, in any order, by the errors that end a connection."""
+    reader = PacketReader(1000)
+    with suppress(*UNREADABLE):
+        reader.read("0")
+        for packet in packets:
+            reader.read(packet)
+
+
+@MANY
+@given(st.lists(PACKETS | st.sampled_from(["1", "2probe", "3", "5", "b", "bAAAA", "b!", "4", ""]), max_size=6), TEXT)
+def test_bodies_of_long_polling_are_read_or_refused(packets: list[str], junk: str) -> None:
+    """All of a body or nothing."""
+    for body in ("\x1e".join(packets), junk):
+        found = packets_of(body)
+        assert found is None or found == body.split("\x1e")
+
+
+# --- bodies -------------------------------------------------------------------------------------------------------
+
+DISPOSITIONS = st.builds(
+    lambda name, file, more: f'form-data; name="{name}"{file}{more}',
+    st.sampled_from(["file", "request", "image", "description", "", "é", "a\\", '"', "x" * 300]) | LATIN,
+    st.sampled_from(["", '; filename="a.txt"', "; filename", "; filename*=utf-8''%E2%82%AC", '; filename="../\\x.png"']),
+    st.sampled_from(["", "; name=again", ";;;", "; x*0=a; x*1=b"]),
+)
+PARTS = st.builds(
+    lambda disposition, more, body: b"\r\n".join(
+        [f"Content-Disposition: {disposition}".encode("latin-1", "replace"), *more, b"", body]
+    ),
+    DISPOSITIONS,
+    st.lists(st.sampled_from([b"Content-Type: text/plain; charset=klingon", b"Content-Type: image/png", b"X:", b"\xff: y"])),
+    st.binary(max_size=60) | st.just(b'{"prompt":"owl"}'),
+)
+BODIES = st.one_of(
+    st.lists(PARTS, max_size=6).map(lambda parts: b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"),
+    st.binary(max_size=120),
+    (TEXT | VALUES.map(json.dumps)).map(lambda text: text.encode(errors="surrogatepass")),
+    st.lists(st.sampled_from(["prompt=owl", "a", "=", "&", "%", "%zz", "x=%FF", "n=1&" * 70])).map("&".join).map(str.encode),
+)
+TYPES = st.sampled_from([
+    "multipart/form-data; boundary=b", "multipart/form-data; boundary=", "multipart/form-data", "Multipart/Form-Data; BOUNDARY=b",
+    'multipart/form-data; boundary="b"; charset=klingon', "multipart/form-data; boundary=" + "b" * 300,
+    "multipart/form-data; boundary=\xe9", "application/json", "application/json; charset=utf-16",
+    "application/x-www-form-urlencoded", "text/plain", "",
+])  # fmt: skip
+
+
+def request_with(body: bytes, content_type: str, cut: int, *, lost: bool) -> Request:
+    """Return a request whose body comes in two pieces, or ends between them."""
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body[:cut], "more_body": True}]
+    last = {"type": "http.request", "body": body[cut:], "more_body": False}
+    messages.append({"type": "http.disconnect"} if lost else last)
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    class App:
+        state = State({"body_limits": BodyLimits(5000, 2000, lambda _limit: None)})
+
+    headers = [(b"content-type", content_type.encode("latin-1"))]
+    return Request({"type": "http", "method": "POST", "headers": headers, "app": App()}, receive)
+
+
+@MANY
+@given(BODIES, TYPES, st.integers(0, 200), st.booleans())
+async def test_bodies_are_read_or_refused(body: bytes, content_type: str, cut: int, lost: bool) -> None:
+    """Forms, JSON and what is neither, by every reader that there is; and what families make of them."""
+
+    async def by(reader: Any) -> Any:
+        return await reader(request_with(body, content_type, cut, lost=lost))
+
+    for reader in (read_json_or_form, lambda request: read_body(request, 4000), read_object):
+        with suppress(InvalidRequest, HTTPException):
+            found = await by(reader)
+            if isinstance(found, dict):
+                for start in (story_wishes.start_request, image_tasks.start_request):
+                    validated(start, found)
+            elif not isinstance(found, tuple):
+                validated(character_addresses.start_request, found)
+
+
+@MANY
+@given(st.dictionaries(st.sampled_from(
+    ["prompt", "premise", "length", "words", "chapters", "characters", "seed", "task_id", "steps", "num_inference_steps",
+     "width", "use_generation", "high_quality", "revisions", "genre", "title", "request_id", "requestId"]
+), VALUES | st.sampled_from(["short", "500 words", "٣٠٠ words", "9" * 400 + " words", "1.5", "1e999", "Ann, Bo", "character-x"]), max_size=5))  # fmt: skip
+def test_wishes_of_front_ends_are_read_or_refused(content: dict[str, Any]) -> None:
+    """Whatever stands in the JSON that they send."""
+    with suppress(UnicodeEncodeError):
+        json.dumps(content, ensure_ascii=False).encode()
+        for start in (story_wishes.start_request, image_tasks.start_request):
+            validated(start, content)
+
+
+def validated(start: Any, content: Any) -> None:
+    """Make a request of it, as the service would read it."""
+    with suppress(InvalidRequest):
+        validate(start(content))
+
+
+@MANY
+@given(st.binary(max_size=100) | TEXT.map(lambda text: text.encode(errors="surrogatepass")) | VALUES.map(json.dumps))
+def test_json_bodies_are_objects_or_refused(text: bytes | str) -> None:
+    """Deep, long, cut or in another encoding."""
+    with suppress(InvalidRequest):
+        assert isinstance(parse_object(text), dict)
+
+
+# --- tokens, tickets, cookies, keys -------------------------------------------------------------------------------
+
+HEADERS = st.one_of(
+    TEXT,
+    VALUES.map(json.dumps),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "alg": st.sampled_from(["HS256", "none", "RS256", "ES256", "", None, 7]) | VALUES,
+            "typ": st.sampled_from(["JWT", "fabula-service+jwt"]) | VALUES,
+            "kid": st.sampled_from(["key-RS256", ""]) | VALUES,
+            "crit": VALUES,
+            "b64": VALUES,
+            "zip": VALUES,
+        },
+    ).map(json.dumps),
+)
+CLAIMS = st.fixed_dictionaries(
+    {},
+    optional={name: VALUES | st.sampled_from(["ann", 2**31, -1, 1e308]) for name in
+              ("sub", "exp", "nbf", "iat", "iss", "aud", "jti", "generation")},
+)  # fmt: skip
+
+
+class Published:
+    """A provider's keys. Implements `fabula.rpc.auth.Keys`."""
+
+    def __init__(self) -> None:
+        self._keys = keys_of(key_set(signer("RS256"), signer("ES256")))
+
+    async def prepare(self, kid: str | None) -> None:
+        """They are there."""
+
+    def find(self, kid: str | None) -> tuple[Any, Any] | None:
+        """See `Keys`."""
+        found = [(key.public, key.algorithms) for key in self._keys if key.kid == kid]
+        return found[0] if found else None
+
+
+AUTHENTICATORS = [
+    Authenticator(SECRET),
+    Authenticator(SECRET, expected=Expected("iss", "aud")),
+    Authenticator(SECRET, keys=Published()),
+    Authenticator(None, keys=Published(), own=False),
+]
+
+
+@MANY
+@given(HEADERS, TEXT | VALUES.map(json.dumps), st.binary(max_size=40), st.sampled_from([".", "..", "", ". "]))
+async def test_tokens_hold_or_do_not(header: str, claims: str, signature: bytes, dot: str) -> None:
+    """Whatever stands in their headers, which nobody has signed yet."""
+    token = f"{encoded(header)}.{encoded(claims)}{dot}{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+    for authenticator in AUTHENTICATORS:
+        with pytest.raises(Unauthenticated):
+            await authenticator.identify(token)
+
+
+@MANY
+@given(CLAIMS, st.sampled_from(["JWT", "fabula-service+jwt", None]))
+async def test_claims_of_any_type_hold_or_do_not(claims: dict[str, Any], typ: str | None) -> None:
+    """Even where they are signed."""
+    signed = jwt.api_jws.encode(json.dumps(claims).encode(), SECRET, "HS256", {"typ": typ})
+    for authenticator in AUTHENTICATORS:
+        with suppress(Unauthenticated):
+            identity = await authenticator.identify(signed)
+            assert identity.owner
+            assert identity.owner.isprintable()
+
+
+@MANY
+@given(LATIN, TEXT)
+def test_headers_with_tokens_are_read(value: str, text: str) -> None:
+    """Authorization, subprotocols, cookies, pages: by a value, or a refusal."""
+    raw = value.encode("latin-1")
+    headers = Headers(raw=[(b"authorization", raw), (b"cookie", raw), (b"cookie", b"s=1;" + raw), (b"host", raw)])
+    assert isinstance(bearer(headers.items()), str)
+    assert isinstance(token_of(headers, ("x", text, f"bearer.{text}")), str)
+    cookie = SessionCookie("s")
+    with suppress(Unauthenticated):
+        cookie.read(headers)
+    line = cookie.keeping(value, 1e12, headers)
+    assert not {"\r", "\n", "\0"} & set(line)
+    origin = Headers(raw=[(b"origin", raw), (b"host", b"127.0.0.1:8080"), (b"sec-fetch-site", raw)])
+    for rule in (OriginRule(frozenset(), own_names_only=False), OriginRule(frozenset(["https://a.example"]), own_names_only=True)):
+        for given_headers in (headers, origin):
+            with suppress(PermissionDenied):
+                rule.check(given_headers)
+            with suppress(PermissionDenied):
+                rule.check_page(given_headers, proof=True)
+
+
+JWKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kty": st.sampled_from(["RSA", "EC", "OKP", "oct"]) | VALUES,
+        "crv": st.sampled_from(["P-256", "P-384", "P-521", "Ed25519", "secp256k1"]) | VALUES,
+        "n": st.sampled_from([signer("RS256").jwk["n"], "AQ", "", "!"]) | VALUES,
+        "e": st.sampled_from(["AQAB", "", "AA"]) | VALUES,
+        "x": st.sampled_from([signer("ES256").jwk["x"], "AA"]) | VALUES,
+        "y": st.sampled_from([signer("ES256").jwk["y"], "AA"]) | VALUES,
+        "kid": st.text(max_size=5) | VALUES,
+        "alg": st.sampled_from(["RS256", "ES256", "HS256", "none"]) | VALUES,
+        "use": st.sampled_from(["sig", "enc"]) | VALUES,
+        "key_ops": st.just(["verify"]) | VALUES,
+        "d": VALUES,
+    },
+)
+
+
+@MANY
+@given(st.lists(JWKS | VALUES, max_size=3).map(lambda keys: json.dumps({"keys": keys})) | TEXT | VALUES.map(json.dumps))
+def test_key_sets_are_read_or_refused(document: str) -> None:
+    """A key that cannot be read is left out, and what is no key set is a ValueError."""
+    with suppress(ValueError):
+        for key in keys_of(document.encode(errors="surrogatepass")):
+            assert key.algorithms
+
+
+@MANY
+@given(TEXT, TEXT)
+def test_keys_of_pictures_hold_or_do_not(generation_id: str, key: str) -> None:
+    """What was not given out opens nothing."""
+    for links in (PictureLinks(SECRET), PictureLinks(None)):
+        with pytest.raises(NotFound):
+            links.read(generation_id, key)
+
+
+# --- cursors, ids, small headers ----------------------------------------------------------------------------------
+
+
+@MANY
+@given(VALUES | st.from_regex(r"\d{0,12}(\.\d{0,5})?|image-[0-9a-f-]{0,40}/\d+(\.\d+)?"))
+def test_cursors_are_read_or_refused(value: Any) -> None:
+    """And are given back as they came."""
+    for read in (read_cursor, read_place):
+        with suppress(InvalidRequest):
+            read(value)
+    with suppress(NotFound):
+        character_id_of(value)
+
+
+@MANY
+@given(TEXT | LATIN)
+def test_small_texts_are_read_or_refused(text: str) -> None:
+    """Numbers, page tokens, request ids, times, ranges, traces, formats, addresses of webhooks."""
+    with suppress(InvalidRequest):
+        found = whole_number("after", text, 2**32 - 1)
+        assert found is None or 0 <= found < 2**32
+    with suppress(InvalidRequest):
+        story_contract._start(text[:200])  # longer ones break a rule of the contract
+    scope = "scope"
+    for page_token in (text[:200], f"{scope}.{text[:150]}"):
+        with suppress(InvalidRequest):
+            character_library._behind([], page_token, scope)
+    assert request_id_of(text) == "" or len(request_id_of(text)) <= 128
+    with suppress(Refusal):
+        assert seconds_of(text) >= 0
+    assert _trace_id((("traceparent", text), ("traceparent", f"00-{text}-1-1"))).isascii()
+    formats_of(text, text)
+    for headers in ({"range": text}, {"range": f"bytes={text}"}, {"if-none-match": text}, {"range": "bytes=0-", "if-range": text}):
+        part = part_of("GET", headers, 100, '"e"')
+        assert 0 <= part.start <= part.stop <= 100
+    for url in (text, f"https://{text}", f"https://a.example:{text}/", f"https://a.example/{quote(text, errors='replace')}"):
+        with suppress(FabulaError):
+            target_of(url, Rules())
