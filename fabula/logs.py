@@ -7,12 +7,13 @@ log by the standard library; their entries take the same way and look the same.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from fabula.settings import Settings
 
@@ -73,4 +74,26 @@ def _json() -> list[Processor]:
 
 
 def _console(*, colors: bool) -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+    return [_show, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback)]
+
+
+def _show(_logger: object, _method: str, entry: EventDict) -> EventDict:
+    """Write out what a terminal would obey: some values are a client's."""
+    for name, value in entry.items():
+        if isinstance(value, str):
+            entry[name] = _printable(value, keep="\n\t" if name == "event" else "")
+    return entry
+
+
+def _traceback(stream: TextIO, info: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, info)
+    stream.write(_printable(text.getvalue(), keep="\n\t"))
+
+
+def _printable(text: str, keep: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text
+    )

@@ -65,9 +65,15 @@ MANY = settings(
 )
 """Each example has its time: no input may cost seconds."""
 
-DEEP = st.integers(1, 3000).flatmap(lambda depth: st.sampled_from(["[" * depth, '{"a":' * depth, "[" * depth + "]" * depth]))
-LONG = st.integers(1, 6000).flatmap(lambda digits: st.sampled_from(["9" * digits, "-" + "1" * digits, "1e" + "9" * digits]))
-ODD = st.sampled_from(["", "\0", "\r\n", "..", "%00", "%2f", "٣", "²", "Ⅷ", "𝟗", "\ud800", "😀" * 50, "x" * 5000, "null"])
+DEEP = st.integers(1, 3000).flatmap(
+    lambda depth: st.sampled_from(["[" * depth, '{"a":' * depth, "[" * depth + "]" * depth])
+)
+LONG = st.integers(1, 6000).flatmap(
+    lambda digits: st.sampled_from(["9" * digits, "-" + "1" * digits, "1e" + "9" * digits])
+)
+ODD = st.sampled_from(
+    ["", "\0", "\r\n", "..", "%00", "%2f", "٣", "²", "Ⅷ", "𝟗", "\ud800", "😀" * 50, "x" * 5000, "null"]
+)
 TEXT = st.text(max_size=60) | ODD | LONG | DEEP
 LATIN = st.text(st.characters(max_codepoint=255), max_size=80)
 """What a header can hold, as servers hand it over."""
@@ -173,7 +179,9 @@ PACKETS = st.builds(
     st.sampled_from(["", "0-", "1-", "16-", "17-", "99999999999-", "٣-", "-"]) | LONG,
     st.sampled_from(["", "/stories,", "/,", "/x?token=1,", "/\0,", "/" + "n" * 3000]),
     st.sampled_from(["", "0", "7", "-1", "99999999999999999999", "٣"]) | LONG,
-    TEXT | VALUES.map(json.dumps) | st.sampled_from(['{"_placeholder":true,"num":0}', '["x",{"_placeholder":true,"num":-9}]']),
+    TEXT
+    | VALUES.map(json.dumps)
+    | st.sampled_from(['{"_placeholder":true,"num":0}', '["x",{"_placeholder":true,"num":-9}]']),
 )
 
 
@@ -202,7 +210,9 @@ def test_bodies_of_long_polling_are_read_or_refused(packets: list[str], junk: st
 DISPOSITIONS = st.builds(
     lambda name, file, more: f'form-data; name="{name}"{file}{more}',
     st.sampled_from(["file", "request", "image", "description", "", "é", "a\\", '"', "x" * 300]) | LATIN,
-    st.sampled_from(["", '; filename="a.txt"', "; filename", "; filename*=utf-8''%E2%82%AC", '; filename="../\\x.png"']),
+    st.sampled_from(
+        ["", '; filename="a.txt"', "; filename", "; filename*=utf-8''%E2%82%AC", '; filename="../\\x.png"']
+    ),
     st.sampled_from(["", "; name=again", ";;;", "; x*0=a; x*1=b"]),
 )
 PARTS = st.builds(
@@ -210,14 +220,20 @@ PARTS = st.builds(
         [f"Content-Disposition: {disposition}".encode("latin-1", "replace"), *more, b"", body]
     ),
     DISPOSITIONS,
-    st.lists(st.sampled_from([b"Content-Type: text/plain; charset=klingon", b"Content-Type: image/png", b"X:", b"\xff: y"])),
+    st.lists(
+        st.sampled_from([b"Content-Type: text/plain; charset=klingon", b"Content-Type: image/png", b"X:", b"\xff: y"])
+    ),
     st.binary(max_size=60) | st.just(b'{"prompt":"owl"}'),
 )
 BODIES = st.one_of(
-    st.lists(PARTS, max_size=6).map(lambda parts: b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"),
+    st.lists(PARTS, max_size=6).map(
+        lambda parts: b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+    ),
     st.binary(max_size=120),
     (TEXT | VALUES.map(json.dumps)).map(lambda text: text.encode(errors="surrogatepass")),
-    st.lists(st.sampled_from(["prompt=owl", "a", "=", "&", "%", "%zz", "x=%FF", "n=1&" * 70])).map("&".join).map(str.encode),
+    st.lists(st.sampled_from(["prompt=owl", "a", "=", "&", "%", "%zz", "x=%FF", "n=1&" * 70]))
+    .map("&".join)
+    .map(str.encode),
 )
 TYPES = st.sampled_from([
     "multipart/form-data; boundary=b", "multipart/form-data; boundary=", "multipart/form-data", "Multipart/Form-Data; BOUNDARY=b",
@@ -371,7 +387,10 @@ def test_headers_with_tokens_are_read(value: str, text: str) -> None:
     line = cookie.keeping(value, 1e12, headers)
     assert not {"\r", "\n", "\0"} & set(line)
     origin = Headers(raw=[(b"origin", raw), (b"host", b"127.0.0.1:8080"), (b"sec-fetch-site", raw)])
-    for rule in (OriginRule(frozenset(), own_names_only=False), OriginRule(frozenset(["https://a.example"]), own_names_only=True)):
+    for rule in (
+        OriginRule(frozenset(), own_names_only=False),
+        OriginRule(frozenset(["https://a.example"]), own_names_only=True),
+    ):
         for given_headers in (headers, origin):
             with suppress(PermissionDenied):
                 rule.check(given_headers)
@@ -447,9 +466,19 @@ def test_small_texts_are_read_or_refused(text: str) -> None:
         assert seconds_of(text) >= 0
     assert _trace_id((("traceparent", text), ("traceparent", f"00-{text}-1-1"))).isascii()
     formats_of(text, text)
-    for headers in ({"range": text}, {"range": f"bytes={text}"}, {"if-none-match": text}, {"range": "bytes=0-", "if-range": text}):
+    for headers in (
+        {"range": text},
+        {"range": f"bytes={text}"},
+        {"if-none-match": text},
+        {"range": "bytes=0-", "if-range": text},
+    ):
         part = part_of("GET", headers, 100, '"e"')
         assert 0 <= part.start <= part.stop <= 100
-    for url in (text, f"https://{text}", f"https://a.example:{text}/", f"https://a.example/{quote(text, errors='replace')}"):
+    for url in (
+        text,
+        f"https://{text}",
+        f"https://a.example:{text}/",
+        f"https://a.example/{quote(text, errors='replace')}",
+    ):
         with suppress(FabulaError):
             target_of(url, Rules())
