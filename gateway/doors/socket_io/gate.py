@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -104,16 +105,16 @@ class Gate:
 
     async def _poll(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand out what waits. What a client that has hung up was to get is lost, and so is its session."""
-        if session.polled:
+        if session.is_asked("GET"):
             await self._server.end(session.id)
             await _answer(BAD_REQUEST, scope, receive, send)
             return
         first = await receive()
-        session.polled = True
+        over = session.begin("GET")
         try:
-            await race(self._hand_out(session, scope, _replaying(first), send), _until_gone(receive))
+            await race(self._hand_out(session, scope, _replaying(first), _telling(send, over)), _until_gone(receive))
         finally:
-            session.polled = False
+            over()
 
     async def _hand_out(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         engine_socket = self._server.eio.sockets.get(session.id)
@@ -132,15 +133,15 @@ class Gate:
 
     async def _post(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Take what a client sends; of two bodies at once nobody could say which was first."""
-        if session.posts:
+        if session.is_asked("POST"):
             await self._server.end(session.id)
             await _answer(BAD_REQUEST, scope, receive, send)
             return
-        session.posts = True
+        over = session.begin("POST")
         try:
-            await self._take(session, scope, receive, send)
+            await self._take(session, scope, receive, _telling(send, over))
         finally:
-            session.posts = False
+            over()
 
     async def _take(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a body: all of it, or nothing if a part cannot be read."""
@@ -238,6 +239,17 @@ def _kept_nowhere(send: Send) -> Send:
             headers = MutableHeaders(raw=list(message["headers"]))
             headers["Cache-Control"] = "no-store"
             message = {**message, "headers": headers.raw}
+        await send(message)
+
+    return sends
+
+
+def _telling(send: Send, over: Callable[[], None]) -> Send:
+    """Have it told before an answer's last bytes go: the client may ask again before whoever sent them has returned."""
+
+    async def sends(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            over()
         await send(message)
 
     return sends

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,8 +57,6 @@ class Session:
         allowance: How much its client may still say.
         transport: Its WebSocket; None while it is polled.
         reader: Reads what its client sends.
-        polled: Whether a request for its next packets is being answered.
-        posts: Whether a request that brings packets is being answered.
         timer: Ends it unless somebody is let into a namespace.
         turn: Held while a packet is dealt with: while transports are changed, packets come by both.
     """
@@ -68,11 +67,24 @@ class Session:
     allowance: Bucket
     reader: PacketReader
     transport: SocketTransport | None = None
-    polled: bool = False
-    posts: bool = False
     timer: asyncio.TimerHandle | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     clients: dict[str, Client] = field(default_factory=dict)
+    _asked: dict[str, object] = field(default_factory=dict)
+
+    def is_asked(self, method: str) -> bool:
+        """Say whether a request is being answered: a "GET" for the next packets, or a "POST" that brings some."""
+        return method in self._asked
+
+    def begin(self, method: str) -> Callable[[], None]:
+        """Take note of a request; return what is to be called when it is answered, and may be called again later."""
+        request = self._asked[method] = object()
+
+        def over() -> None:
+            if self._asked.get(method) is request:
+                del self._asked[method]
+
+        return over
 
     def stop_timer(self) -> None:
         """Let it last."""

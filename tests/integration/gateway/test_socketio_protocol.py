@@ -10,6 +10,7 @@ import json
 
 import pytest
 import websockets
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.doors.socket_io import gate, server
 from tests.integration.gateway.clients import Gateway
@@ -131,6 +132,28 @@ async def test_two_polls_at_once_end_the_session(gateway: Gateway) -> None:
 
     assert (400, "1") == (second.status_code, (await first).text)
     assert 400 == (await session.poll()).status_code
+
+
+async def test_who_is_answered_may_ask_again_at_once(gateway: Gateway) -> None:
+    """On another connection, and however long the gateway takes to be done with the request before."""
+    application = gateway.server.config.loaded_app
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sends(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body":
+                await asyncio.sleep(0.2)
+
+        await application(scope, receive, sends)
+
+    gateway.server.config.loaded_app = lingering
+    session = await polling(gateway)
+    answers = []
+    for packet in ("40/stories,", '42/stories,1["nothing"]', '42/stories,2["nothing"]'):
+        answers += [await session.send(packet), await session.poll()]
+    both = [await session.send('42/stories,3["nothing"]'), await session.send('42/stories,4["nothing"]')]
+
+    assert [200] * 8 == [answer.status_code for answer in (*answers, *both)]
 
 
 async def test_a_poll_that_is_hung_up_ends_the_session(gateway: Gateway) -> None:
