@@ -120,7 +120,7 @@ class NativeProto:
         try:
             validate(frame)
         except InvalidRequest as error:
-            raise Refused(frame.frame_id, error) from None
+            raise Refused(_fitting(frame.frame_id), error) from None
         return frame
 
     def encode(self, frame: gateway_pb2.ServerFrame) -> Frame:
@@ -207,4 +207,8 @@ def json_of(message: Message) -> str:
 def _frame_id(content: object) -> str:
     """Return the id that a frame which cannot be read seems to have; empty if an answer could not carry it."""
     frame_id = content.get("frameId", content.get("frame_id")) if isinstance(content, dict) else None
-    return frame_id if isinstance(frame_id, str) and len(frame_id) <= 64 and frame_id.isprintable() else ""
+    return _fitting(frame_id) if isinstance(frame_id, str) else ""
+
+
+def _fitting(frame_id: str) -> str:
+    return frame_id if len(frame_id) <= 64 and frame_id.isprintable() else ""

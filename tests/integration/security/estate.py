@@ -276,9 +276,9 @@ async def open_estate(folder: Path, *, jwks: bool) -> AsyncIterator[Estate]:
         await stack.enter_async_context(running(working_part(Sketcher()), settings))
         places = {f"{kind}_address": f"127.0.0.1:{listen.port}" for kind, listen in listens.items()}
         trust = {"jwt_secret": SECRET, "jwks": str(keys) if keys else None}
-        wanted = {**places, **trust, "generators": tuple(KINDS), "answer_seconds": 2.0}
-        gateways = [await stack.enter_async_context(running_gateway("", **wanted)) for _ in range(2)]
-        yield Estate(nats.url, channels, *gateways, provider)
+        wanted: dict[str, Any] = {**places, **trust, "generators": tuple(KINDS), "answer_seconds": 2.0}
+        one, other = [await stack.enter_async_context(running_gateway("", **wanted)) for _ in range(2)]
+        yield Estate(nats.url, channels, one, other, provider)
 
 
 assert {"story", "character", "image"} == set(KINDS) == {STORY.name, CHARACTER.name, IMAGE.name}

@@ -139,7 +139,7 @@ async def test_no_address_tells_of_what_is_somebody_elses(estate: Estate, ada: O
 
 
 async def test_no_list_tells_of_what_is_somebody_elses(estate: Estate, ada: Owner) -> None:
-    """Whatever names nothing is answered to a stranger as to one who has never been here, and names nothing of Ada's."""
+    """What names nothing is answered to a stranger as to one who was never here, and names nothing of Ada's."""
     hers = [await ada.thing(what) for what in MAKERS]
     mallory, zoe = estate.owner("mallory"), estate.owner("zoe")
     swept = set()

@@ -1,4 +1,4 @@
-"""A foreign id is looked up as an unknown one is, so no clock can tell them apart: what is asked of the journal is the same.
+"""A foreign id is looked up as an unknown one is, so no clock can tell them apart: the journal is asked the same.
 
 The owner is part of a log's address: there is no look at what exists before the look at whose it is. A second NATS
 client hears every question that services put to the journal while somebody asks for an id; the ids of foreign and

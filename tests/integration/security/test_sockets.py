@@ -1,5 +1,6 @@
-"""Every socket and every message that clients may send there, as /v1/asyncapi.json lists them: who may come in, from
-which page, and what they hear of somebody else's.
+"""Every socket and every message that clients may send there, as /v1/asyncapi.json lists them.
+
+Who may come in, from which page, and what they hear of somebody else's.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ async def test_a_cookie_without_proof_of_its_page_opens_no_socket(estate: Estate
                 async with packets(estate.gateway, path, additional_headers={**cookie, **site}) as client:
                     assert (await client.connect(namespace)).startswith("44"), (path, site)
             except InvalidStatus as error:
-                assert 403 == error.response.status_code
+                assert 403 == error.response.status_code  # noqa: PT017 - or let in, and refused then
 
 
 # --- what they hear -----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def test_a_line_of_the_log_is_one_line(form: str) -> None:
     try:
         logs.configure(load(GatewaySettings, log_format=form), "test", stream)
         for text in ODD:
-            structlog.get_logger("x").warning("event", reason=text, **{"some_id": text})
+            structlog.get_logger("x").warning("event", reason=text, some_id=text)
     finally:
         structlog.configure(**before)
     lines = stream.getvalue()
