@@ -40,7 +40,7 @@ _TICKS = 10
 """Of a second."""
 _TRICKLE_BYTES = 1024
 _GO_TICKS, _HALT_TICKS = 5, 15
-_SLOW_BUFFER_BYTES = 4096
+_SLOW_BUFFER_BYTES = 16 * 1024
 _SLOW_SEGMENT_BYTES = 1460
 """As on Ethernet: loopback's segments of 64 KiB let a server's system keep 2.5 MiB for each client."""
 _CHUNK = 64 * 1024

@@ -54,6 +54,11 @@ class Pieces(Telling):
         """The newest event."""
         return self.sequence - 1
 
+    async def tell_many(self, count: int) -> None:
+        """Tell so much, one piece when the one before is stored."""
+        for _ in range(count):
+            await self.tell()
+
     async def tell_for(self, seconds: float) -> None:
         """Tell at a steady pace, at moments that do not depend on how long telling takes."""
         begun = time.perf_counter()
