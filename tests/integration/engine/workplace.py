@@ -17,7 +17,7 @@ from fabula.engine.ports import Address, EventLog, GenerationId, JobQueue
 from fabula.engine.run import Workshop
 from fabula.engine.worker import Worker, WorkerSettings
 from fabula.journal import Journal, subjects
-from fabula.journal.job_queue import consumer_name
+from fabula.journal.ushering import consumer_name
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY
 from fabula.rpc.service import GenerationService
