@@ -51,20 +51,28 @@ class JetStreamJobQueue:
 
     async def claim(self, kind: str, timeout_seconds: float) -> Job | None:
         """Wait for a job of this kind; see the port."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
-        office = await self._office(kind)
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        office = await self._ready(kind)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await office.claiming.acquire()
+        except TimeoutError:
+            return None
+        try:
+            return await self._next(kind, deadline)
+        finally:
+            office.claiming.release()
+
+    async def _next(self, kind: str, deadline: float) -> Job | None:
         while True:
-            await office.line.ready()
-            version = office.line.version
-            async with office.claiming:
-                job = await _to_the_end(office.take())
-            if job is not None:
+            line = (office := await self._ready(kind)).line
+            version = line.version
+            if (job := await _to_the_end(office.take())) is not None:
                 return job
-            if loop.time() >= deadline:
-                await office.line.catch_up()
+            if asyncio.get_running_loop().time() >= deadline:
+                await line.catch_up()
                 return None
-            await office.line.until_changed(version, deadline)
+            await line.until_changed(version, deadline)
 
     async def position(self, kind: str, revision: int) -> int | None:
         """Return how many jobs will be handed out before this one; see the port."""
@@ -95,8 +103,13 @@ class JetStreamJobQueue:
                 await office.remove(ticket)
 
     async def _ready(self, kind: str) -> _Office:
-        office = await self._office(kind)
-        await office.line.ready()
+        """Return what is known of a kind, when it is all there is. Raises `Unavailable`."""
+        try:
+            async with asyncio.timeout(self._link.settings.answer_seconds):
+                office = await self._office(kind)
+                await office.line.ready()
+        except TimeoutError as error:
+            raise Unavailable("The queue cannot be read at the moment; try again.") from error
         return office
 
     async def _office(self, kind: str) -> _Office:
@@ -114,7 +127,7 @@ class _Office:
     Attributes:
         line: The tickets.
         usher: Finds what is queued.
-        claiming: Held by who takes a ticket: the others of this process would choose the same.
+        claiming: Held by who waits for a ticket: others of this process would choose the same, and come after it.
     """
 
     def __init__(self, link: Link, pager: Pager, kind: str) -> None:

@@ -52,6 +52,7 @@ class WaitingLine:
         self._gone: dict[int, None] = {}
         self._buried: list[Ticket] = []
         self._newest = 0
+        self._read_to = 0
         self._complete = False
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -80,7 +81,10 @@ class WaitingLine:
             while not self._complete:
                 epoch = self.epoch
                 await self._link.round_trip()
-                await self._read(subjects.tickets(self._kind), 1)
+                topic = subjects.tickets(self._kind)
+                async for message in self._pager.all_from(subjects.QUEUE_STREAM, topic, self._read_to + 1):
+                    self._take(message)
+                    self._read_to = message.revision  # who gives up waiting has not read in vain
                 self._complete = epoch == self.epoch
 
     async def catch_up(self) -> None:
@@ -261,6 +265,7 @@ class WaitingLine:
         self._owned.clear()
         self._places.clear()
         self._gone.clear()
+        self._read_to = 0
         self._buried.clear()
         self._newest = 0
         self._order = None

@@ -28,7 +28,8 @@ def character_server(settings: CharacterServerSettings) -> Part:
     async def part(journal: Journal, stop: Stop) -> None:
         async with open_channel(settings.image_address, tls_of(settings)) as images:
             contract = CharacterContract(Client(IMAGE, images), paints=settings.has(IMAGE.name))
-            await server(contract, listen, authenticator_of(settings), issuer_of(settings))(journal, stop)
+            auth, issuer = authenticator_of(settings), issuer_of(settings)
+            await server(contract, listen, auth, issuer, settings.owner_queued)(journal, stop)
 
     return part
 

@@ -21,7 +21,8 @@ from services.image.contract import ImageContract
 def image_server(settings: ImageServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds, tls_of(settings))
-    return server(ImageContract(), listen, authenticator_of(settings), issuer_of(settings))
+    auth, issuer = authenticator_of(settings), issuer_of(settings)
+    return server(ImageContract(), listen, auth, issuer, settings.owner_queued)
 
 
 def image_worker(settings: ImageWorkerSettings) -> Part:

@@ -24,7 +24,8 @@ def story_server(settings: ServerSettings) -> Part:
 
     async def part(journal: Journal, stop: Stop) -> None:
         async with open_library(settings.character_address, tls_of(settings)) as library:
-            await server(StoryContract(library), listen, authenticator_of(settings), issuer_of(settings))(journal, stop)
+            auth, issuer = authenticator_of(settings), issuer_of(settings)
+            await server(StoryContract(library), listen, auth, issuer, settings.owner_queued)(journal, stop)
 
     return part
 
