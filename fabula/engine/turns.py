@@ -38,12 +38,14 @@ class _Owner:
 
     Attributes:
         waiting: Revisions that wait for their turn, in order.
+        begun: How many wait that workers had before.
         running: Revisions that workers have.
         served: When it had its last turn.
         key: Its place in the rota; None while nothing of it waits for a turn.
     """
 
     waiting: list[int] = field(default_factory=list)
+    begun: int = 0
     running: set[int] = field(default_factory=set)
     served: int = 0
     key: int | None = None
@@ -78,8 +80,8 @@ class Turns:
 
     def waiting(self, owner: str) -> int:
         """Return how many of an owner's jobs wait."""
-        begun = sum(self._waiting[revision].owner == owner for revision in self._begun)
-        return begun + (len(self._owners[owner].waiting) if owner in self._owners else 0)
+        place = self._owners.get(owner)
+        return 0 if place is None else place.begun + len(place.waiting)
 
     def wait(self, job: Waiting) -> None:
         """Let a job wait; one that is known is put where it belongs now."""
@@ -88,6 +90,7 @@ class Turns:
         owner = self._owners.setdefault(job.owner, _Owner())
         if job.begun:
             insort(self._begun, job.revision)
+            owner.begun += 1
             return
         insort(owner.waiting, job.revision)
         self._seat(job.owner, owner)
@@ -113,8 +116,9 @@ class Turns:
         if job is not None:
             line = self._begun if job.begun else owner.waiting
             del line[bisect_left(line, revision)]
+            owner.begun -= job.begun
             self._seat(name, owner)
-        if not owner.waiting and not owner.running:
+        if not (owner.waiting or owner.begun or owner.running):
             del self._owners[name]  # a job that comes later arrives later than its last turn: nothing to remember
 
     def next(self) -> int | None:
