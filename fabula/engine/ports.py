@@ -243,7 +243,8 @@ class JobQueue(Protocol):
     """The generations that wait for a worker: a view of the logs.
 
     Owners take turns (`fabula.engine.turns`); those of one owner go in the order they were queued. No owner has more
-    of them in workers' hands at a time than it may. A job that is neither renewed, done nor given back within the lease is handed out again.
+    of them in workers' hands at a time than it may. A job that is neither renewed, done nor given back within the lease
+    is handed out again.
     """
 
     async def claim(self, kind: str, timeout_seconds: float) -> Job | None:

@@ -1,4 +1,4 @@
-"""Which workers still have their jobs, and which jobs are to be left alone for a while. Pure but for the times it is told.
+"""Which workers still have their jobs, and which jobs are left alone for a while. Pure but for the times it is told.
 
 Workers say so every fraction of the lease. Who listens counts from when it heard them last, and only while it listened
 itself: a process that was asleep or busy has heard nobody, and must not conclude anything from that.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from urllib.parse import unquote
 
 import nats.errors
@@ -28,6 +27,8 @@ _NOTHING_CAME = frozenset({"404", "408"})
 _PAUSE_SECONDS = 0.1
 _PULL_SECONDS = 30.0
 _AT_ONCE = 64
+_LOOKS = 20
+_LOOK_PAUSE_SECONDS = 0.01
 
 _log = structlog.get_logger(__name__)
 
@@ -65,8 +66,11 @@ class Usher:
                 queued = None
                 try:
                     queued = await self._next()
-                except (Unavailable, ApiFault) as error:
-                    _log.warning("queue_waits", kind=self._kind, reason=str(error))
+                except Exception as error:  # noqa: BLE001 - without an usher nothing would ever begin
+                    foreseen = isinstance(error, Unavailable | ApiFault)
+                    _log.warning(
+                        "queue_waits", kind=self._kind, reason=str(error), exc_info=None if foreseen else error
+                    )
                     await asyncio.sleep(_PAUSE_SECONDS)
                 finally:
                     if queued is None:
@@ -157,16 +161,10 @@ class Usher:
             await self._link.publish(queued.reply, b"+ACK")
         except (Unavailable, ApiFault) as error:
             _log.warning("ticket_waits", kind=self._kind, reason=str(error))
-            with suppress(Unavailable):
-                await self._link.publish(queued.reply, b'-NAK {"delay": 500000000}')
         except Exception:  # noqa: BLE001 - one record's fault must not keep the others from their tickets
             _log.exception("ticket_failed", kind=self._kind)
         finally:
             self._free.release()
-
-
-_LOOKS = 20
-_LOOK_PAUSE_SECONDS = 0.01
 
 
 def _ticket_of(queued: Msg) -> Ticket:

@@ -110,7 +110,7 @@ class WaitingLine:
         return max((self._tickets[revision].place for revision in self._owned.get(owner, ())), default=0)
 
     def next(self, now: float) -> Ticket | None:
-        """Return the ticket to be taken next: one whose worker is silent, one that was given back, one whose turn it is."""
+        """Return the ticket to be taken next: one whose worker is silent, else the one whose turn it is."""
         for revision in self.leases.silent(now):
             return self._tickets[revision]
         for revision in self.leases.rested(now):
@@ -255,6 +255,7 @@ class WaitingLine:
             ticket = self._tickets[revision]
             if ticket.address.id == generation and not ticket.held:
                 self.turns.drop(revision)
+                self.leases.forget(revision)
                 self._buried.append(ticket)
 
     def _forget(self) -> None:

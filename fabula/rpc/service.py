@@ -96,9 +96,7 @@ class GenerationService:
         admission: Bounds what one owner may have waiting; None: nothing does.
     """
 
-    def __init__(
-        self, contract: Contract, stores: Stores, tails: Tails, admission: Admission | None = None
-    ) -> None:
+    def __init__(self, contract: Contract, stores: Stores, tails: Tails, admission: Admission | None = None) -> None:
         self.kind = contract.kind
         self.unary = contract.unary(stores)
         self.streaming = {**contract.streaming(stores)}

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import pytest
 import pytest_asyncio
 
 from fabula.engine.ports import Address, Job, Purpose
@@ -76,9 +75,7 @@ async def test_owners_take_turns_among_many_workers(journal: Journal, settings: 
     await queue(journal, kind, "ann", 5)
     async with connect(settings) as other:
         await other.queue.depth(kind)
-        owners: list[str] = []
-        for number in range(8):
-            owners.append((await take((journal, other)[number % 2], kind)).address.owner)
+        owners = [(await take((journal, other)[number % 2], kind)).address.owner for number in range(8)]
 
     assert {"busy": 4, "ann": 4} == Counter(owners)
 

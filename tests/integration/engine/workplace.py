@@ -194,7 +194,9 @@ class Workplace:
         """Return how many jobs wait, and how many are in somebody's hand."""
         question = f"CONSUMER.INFO.{subjects.EVENTS_STREAM}.{consumer_name(self.kind)}"
         info = await self.journal.link.ask(question, {})
-        stored = await self.journal.link.ask(f"STREAM.INFO.{subjects.QUEUE_STREAM}", {"subjects_filter": subjects.tickets(self.kind)})
+        stored = await self.journal.link.ask(
+            f"STREAM.INFO.{subjects.QUEUE_STREAM}", {"subjects_filter": subjects.tickets(self.kind)}
+        )
         tickets = len(stored["state"].get("subjects") or {})
         waiting = await self.journal.queue.depth(self.kind)
         return waiting, tickets + info["num_ack_pending"] - waiting

@@ -112,8 +112,8 @@ async def test_the_gateway_says_429_and_when_to_try_again(house: House) -> None:
         transport = httpx.ASGITransport(app=application(gateway))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             answer = await http.post(
-                "/v1/generations",
-                json={"story": {"premise": "A fox"}},
+                "/v1/stories",
+                json={"premise": "A fox"},
                 headers={"Authorization": f"Bearer {user.caller.token}"},
             )
 
