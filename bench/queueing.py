@@ -32,7 +32,7 @@ async def _rate(stage: Stage, owners: int) -> float:
     addresses = [Address(kind, f"owner {n % owners}", GenerationId(f"{kind}-{uuid4()}")) for n in range(JOBS)]
     for begin in range(0, JOBS, AT_ONCE):
         await asyncio.gather(*(_queue(stage, address) for address in addresses[begin : begin + AT_ONCE]))
-    while await queue.depth(kind) < JOBS:  # noqa: ASYNC110 - the queue has no event for it
+    while await queue.depth(kind) < JOBS:
         await asyncio.sleep(0.05)
     begun = time.perf_counter()
     for _ in range(JOBS):

@@ -80,6 +80,19 @@ async def test_owners_take_turns_among_many_workers(journal: Journal, settings: 
     assert {"busy": 4, "ann": 4} == Counter(owners)
 
 
+async def test_of_two_processes_that_choose_the_same_one_has_it(
+    journal: Journal, settings: JournalSettings, kind: str
+) -> None:
+    """Both know of one job, and ask at the same moment."""
+    async with connect(settings) as other:
+        await other.queue.depth(kind)
+        for _ in range(10):
+            await queue(journal, kind, "ann")
+            jobs = await asyncio.gather(journal.queue.claim(kind, 0.05), other.queue.claim(kind, 0.05))
+            (job,) = [job for job in jobs if job is not None]
+            await job.done()
+
+
 async def test_a_process_that_comes_later_serves_everybody(
     journal: Journal, settings: JournalSettings, kind: str
 ) -> None:
@@ -172,6 +185,22 @@ async def test_the_limit_holds_however_workers_race(limited: tuple[Journal, Jour
                 await write(limited[0].events, new_address(kind, owner), 1)
 
     assert total == len(done) == sum(done.values())
+
+
+async def test_the_limit_holds_for_who_does_not_know_everything(limited: tuple[Journal, Journal], kind: str) -> None:
+    """Two processes that choose different jobs at the same moment, with room for one: one of them has it."""
+    one, another = limited
+    ((_, first), (_, second), _) = await queue(one, kind, "busy", 3)
+    await another.queue.depth(kind)
+    assert first == (await take(one, kind)).revision
+    line = another.queue._offices[kind].line
+    ticket = line.get(second)
+    assert ticket is not None
+    line.remove(ticket.place)  # it was never heard of here
+
+    jobs = await asyncio.gather(one.queue.claim(kind, 0.5), another.queue.claim(kind, 0.5))
+
+    assert 1 == len([job for job in jobs if job is not None])
 
 
 async def test_a_dead_workers_job_comes_back_though_everybody_is_busy(journal: Journal, kind: str) -> None:
