@@ -213,7 +213,11 @@ async def test_a_dead_workers_job_comes_back_though_everybody_is_busy(journal: J
 
 
 async def test_a_restart_of_the_server_takes_no_job_from_its_worker(own_server: EmbeddedServer, kind: str) -> None:
-    """Who renews keeps the job, who waits is handed the others, and none is lost or had twice."""
+    """Who renews keeps the job, who waits is handed the others, and none is lost or had by two.
+
+    The server's memory of acknowledgements reaches the disk a moment later than its messages: what is done may come
+    once more, for the worker to find it done.
+    """
     port = int(own_server.url.rpartition(":")[2])
     settings = JournalSettings(url=own_server.url, lease_seconds=1.0, queue_info_seconds=0.0)
     async with connect(settings) as one, connect(settings) as another:
@@ -236,7 +240,9 @@ async def test_a_restart_of_the_server_takes_no_job_from_its_worker(own_server: 
             assert 4 == len({kept.revision, *(job.revision for job in others)})
             for job in others:
                 await job.done()
-            assert await another.queue.claim(kind, 3) is None
+            while (again := await another.queue.claim(kind, 3)) is not None:
+                assert again.revision in {job.revision for job in others}
+                await again.done()
             renewing.cancel()
             await kept.done()
 
