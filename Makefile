@@ -149,7 +149,7 @@ browser: ## Install Chromium for the browser tests, where that is possible
 	@scripts/find-browser
 
 .PHONY: clients
-clients: ## Install the official Socket.IO client for its tests (needs Node.js)
+clients: ## Install the official clients that the tests use (needs Node.js)
 	@scripts/find-clients
 
 .PHONY: tracer

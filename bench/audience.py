@@ -1,4 +1,4 @@
-"""A crowd of WebSocket clients as a benchmark sees it, and the servers that it listens to."""
+"""A crowd of clients as a benchmark sees it, and the servers that it listens to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from bench.crowd import MARK, Orders
 from bench.processes import end
 from bench.stage import Stage, bodies, encoded, free_port, new_address, start
 from fabula.engine.events import State, TextDelta
-from fabula.engine.ports import Address, Entry
+from fabula.engine.ports import Address, Entry, Purpose
 
 PIECE = f"Once upon a time{MARK.decode()}"
 """What is told in one event."""
@@ -39,11 +40,16 @@ class Broadcaster:
 
 
 class Crowd:
-    """Many clients of one server, in a process of their own."""
+    """Many clients of one server, in a process of their own.
+
+    Attributes:
+        seconds: How long it took all of them to connect and to be greeted.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._all_have = 0
+        self.seconds = 0.0
 
     @property
     def all_have(self) -> int:
@@ -71,8 +77,10 @@ class Crowd:
         process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
         crowd = cls(process)
         try:
-            if await crowd._line() != b"ready\n":
+            word, _, seconds = (await crowd._line()).partition(b" ")
+            if word != b"ready":
                 raise ConnectionError("the crowd could not connect")
+            crowd.seconds = float(seconds)
             yield crowd
         finally:
             await end(process)
@@ -85,25 +93,28 @@ class Telling:
         self._stage = stage
         self.address = address
         self._revision = revision
-        self._sequence = 4
+        self.sequence = 4
         self._offset = 0
 
     @classmethod
-    async def begin(cls, stage: Stage) -> Telling:
+    async def begin(cls, stage: Stage) -> Self:
         """Begin one."""
         address = new_address()
-        head = encoded(address, bodies(0)[:3])
-        return cls(stage, address, await stage.journal.events.append(address, head, after=0, append_id=_append_id()))
+        first, *rest = encoded(address, bodies(0)[:3])
+        events = stage.journal.events
+        # As a server and a worker would: listings look for what was queued.
+        revision = await events.append(address, [first], after=0, append_id=_append_id(), purpose=Purpose.QUEUE)
+        return cls(stage, address, await events.append(address, rest, after=revision, append_id=_append_id()))
 
     def piece(self) -> Entry:
         """Return the next event."""
-        (entry,) = encoded(self.address, [TextDelta("write-1", self._offset, PIECE)], self._sequence, State.RUNNING)
+        (entry,) = encoded(self.address, [TextDelta("write-1", self._offset, PIECE)], self.sequence, State.RUNNING)
         return entry
 
     async def tell(self) -> None:
         """Append the next event; return when it is stored."""
         events, entry = self._stage.journal.events, self.piece()
-        self._sequence, self._offset = self._sequence + 1, self._offset + len(PIECE)
+        self.sequence, self._offset = self.sequence + 1, self._offset + len(PIECE)
         self._revision = await events.append(self.address, [entry], after=self._revision, append_id=_append_id())
 
     def watchers(self, port: int, count: int) -> Orders:

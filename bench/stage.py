@@ -165,12 +165,18 @@ def bodies(deltas: int, text: str = "Once upon a time there was. ") -> list[Body
     return [*begin, *middle, StageFinished("write-1"), Succeeded()]
 
 
-def encoded(address: Address, happened: Sequence[Body], first: int = 1, state: State | None = None) -> list[Entry]:
+def encoded(
+    address: Address,
+    happened: Sequence[Body],
+    first: int = 1,
+    state: State | None = None,
+    message: str = "Writing chapter 1 of 1",
+) -> list[Entry]:
     """Return entries of these events."""
     entries: list[Entry] = []
     for sequence, body in enumerate(happened, start=first):
         state = next_state(state, body)
-        progress = Progress(sequence / 100_000, "write-1", "Writing chapter 1 of 1", active_agents=("Writer",))
+        progress = Progress(sequence / 100_000, "write-1", message, active_agents=("Writer",))
         event = Event(sequence, body, state, progress, time=datetime.now(UTC))
         entries.append(CODEC.encode(address.id, event))
     return entries

@@ -30,6 +30,8 @@ from fabula.rpc.service import Contract, GenerationService
 from fabula.rpc.stores import Stores
 from fabula.rpc.tails import Tails
 from fabula.rpc.tickets import TicketOffice
+from fabula.webhooks.addresses import Rules
+from fabula.webhooks.office import WebhookOffice
 
 UNAVAILABLE_EXIT = 5
 """Exit code of a process that lacks something it needs: its port, or the journal."""
@@ -77,7 +79,13 @@ async def _until_stopped(part: Part, journal: Journal, stop: Stop) -> None:
 
 
 def server(
-    contract: Contract, listen: Listen, auth: Authenticator, issuer: Issuer | None = None, owner_queued: int = 0
+    contract: Contract,
+    listen: Listen,
+    auth: Authenticator,
+    issuer: Issuer | None = None,
+    *,
+    rules: Rules | None = None,
+    owner_queued: int = 0,
 ) -> Part:
     """Return the server of a generator.
 
@@ -86,6 +94,7 @@ def server(
         listen: Where it listens.
         auth: Tells its callers apart.
         issuer: Signs what tickets are redeemed for; None: there are no tickets.
+        rules: Whom webhooks may tell; None: whoever is public.
         owner_queued: Generations that one owner may have waiting; 0: any number.
     """
 
@@ -98,7 +107,8 @@ def server(
             admission = Admission(journal.queue, kind.name, owner_queued)
             edge = edge_of(GenerationService(contract, stores, tails, admission), auth)
             tickets = TicketOffice(kind.name, journal.records, issuer).edge(auth) if issuer is not None else None
-            handlers = [each.handler() for each in (edge, tickets) if each is not None]
+            webhooks = WebhookOffice(journal.records, rules or Rules()).edge(auth)
+            handlers = [each.handler() for each in (edge, tickets, webhooks) if each is not None]
             checks = {"": journal_check(journal), kind.service: worker_check(journal, kind.name)}
             async with serving(listen, handlers, checks, edge.drain) as running:
                 _log.info("serving", service=kind.service, host=listen.host, port=running.port)
@@ -108,7 +118,11 @@ def server(
 
 
 def worker(
-    codec: ProtoCodec, open_pipeline: OpenPipeline, settings: WorkerSettings, health: Listen | None = None
+    codec: ProtoCodec,
+    open_pipeline: OpenPipeline,
+    settings: WorkerSettings,
+    health: Listen | None = None,
+    rules: Rules | None = None,
 ) -> Part:
     """Return a worker of a generator.
 
@@ -117,7 +131,11 @@ def worker(
         open_pipeline: Opens its stages, and what they need, for as long as the worker works.
         settings: How the worker works.
         health: Where it answers health checks; None: nowhere.
+        rules: Whom webhooks may tell; None: whoever is public.
     """
+    # Not before a worker is wanted: a server sends nothing.
+    from fabula.webhooks.courier import Courier, Desk, telling  # noqa: PLC0415
+    from fabula.webhooks.sending import Sender  # noqa: PLC0415
 
     async def part(journal: Journal, stop: Stop) -> None:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -128,6 +146,8 @@ def worker(
             if health is not None:
                 checks = {"": journal_check(journal)}
                 await stack.enter_async_context(serving(health, [], checks, lambda: None))
+            desk = Desk(codec, journal.events, journal.records, journal.endings, settings.lease_seconds)
+            await stack.enter_async_context(telling(Courier(desk, Sender(rules or Rules()).post)))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             _log.info("working", kind=codec.kind.name, worker=name, model=pipeline.model)
             working_task = tasks.create_task(working.run())

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fabula.errors import FabulaError, InvalidRequest
-from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
+from fabula.rpc.errors import INTERNAL_MESSAGE, RETRY_AFTER, RETRY_SECONDS, WEB_ANSWER, details_of, row_of
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class Problem:
         }
         headers = {"Cache-Control": "no-store", **(headers or {})}
         if self.http in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            headers.setdefault("Retry-After", str(RETRY_SECONDS))
+            headers.setdefault("Retry-After", self.details.get(RETRY_AFTER, str(RETRY_SECONDS)))
         if self.http == HTTPStatus.UNAUTHORIZED:
             headers.setdefault("WWW-Authenticate", "Bearer")
         return JSONResponse({**(beside or {}), "error": error}, self.http, headers)
@@ -68,17 +68,23 @@ class Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """Return what to tell of an error. One that is not ours is told as INTERNAL, without its text, and logged."""
-    if not isinstance(error, FabulaError):
-        log.error("unexpected_error", exc_info=error)
-        error = FabulaError(INTERNAL_MESSAGE)
-    elif _speaks_of_the_inside(error):
-        log.warning("service_failed", code=error.code, reason=error.message)
-        error = type(error)(SILENT_MESSAGE if error.retryable else INTERNAL_MESSAGE)
+    error = as_told(error)
     answer = row_of(WEB_ANSWER, error)
     violations = error.violations if isinstance(error, InvalidRequest) else ()
     return Problem(
         error.code, error.message, answer.http, answer.close, error.retryable, dict(error.details), violations
     )
+
+
+def as_told(error: BaseException) -> FabulaError:
+    """Return an error as it may be told: as it is, or another one that tells nothing of the inside; that is logged."""
+    if not isinstance(error, FabulaError):
+        log.error("unexpected_error", exc_info=error)
+        return FabulaError(INTERNAL_MESSAGE)
+    if _speaks_of_the_inside(error):
+        log.warning("service_failed", code=error.code, reason=error.message)
+        return type(error)(SILENT_MESSAGE if error.retryable else INTERNAL_MESSAGE)
+    return error
 
 
 def _speaks_of_the_inside(error: FabulaError) -> bool:
@@ -95,7 +101,10 @@ def http_problem(status: int, message: str) -> Problem:
 _HTTP_CODES = {
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
     HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
+    HTTPStatus.REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "ADDRESS_TOO_LONG",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HEADERS_TOO_LARGE",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "RANGE_NOT_SATISFIABLE",
 }

@@ -11,8 +11,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,11 +24,20 @@ from fabula.rpc.trust import authenticator_of
 from fabula.rpc.validation import warm
 from fabula.settings import GatewaySettings
 from gateway.answers import on_fabula_error, on_http_exception
+from gateway.asyncapi import SOCKETS
+from gateway.bodies import BodyLimits
 from gateway.caretaker import Caretaker
+from gateway.channels import Channel
 from gateway.cookies import SessionCookie
 from gateway.doors import page
+from gateway.doors.batches import Batches
 from gateway.doors.dialect_socket import DialectDoor
+from gateway.doors.documents import Documents
+from gateway.doors.feed_events import feed_operation
+from gateway.doors.grpc_web import GrpcWebDoor
 from gateway.doors.library import library_operations
+from gateway.doors.log_lines import log_operations
+from gateway.doors.many_events import many_events_operation
 from gateway.doors.operators import Operators
 from gateway.doors.pictures import picture_operations
 from gateway.doors.rest import Rest
@@ -38,6 +45,7 @@ from gateway.doors.session import session_operations
 from gateway.doors.socket_io.door import SocketIoDoor
 from gateway.doors.sse import EventStreams, events_operation
 from gateway.doors.tickets import ticket_operations
+from gateway.doors.webhooks import webhook_operations
 from gateway.doors.websocket import SocketDoor
 from gateway.frontends.plain import open_plain
 from gateway.frontends.socket_io import open_socket_io
@@ -45,12 +53,10 @@ from gateway.house import House
 from gateway.hub import Hub
 from gateway.identity import Doorkeeper
 from gateway.metrics import Metrics
-from gateway.openapi import document
 from gateway.operations import Operation
-from gateway.origin import OriginGuard, OriginRule
-
-SOCKETS = "/v1/ws"
-"""Where WebSockets are opened."""
+from gateway.origin import OriginGuard, OriginRule, refuse
+from gateway.owner_feeds import Feeds
+from gateway.picture_links import PictureLinks
 
 _CORS_REQUEST_HEADERS = (
     "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
@@ -78,17 +84,24 @@ async def open_house(settings: GatewaySettings) -> AsyncIterator[House]:
     authenticator = authenticator_of(settings)
     # Where tokens are asked for, being reached is not enough: the gateway may have any name.
     rule = OriginRule(frozenset(settings.allowed_origins), own_names_only=not authenticator.required)
-    doorkeeper = Doorkeeper(authenticator, rule, SessionCookie(settings.session_cookie), offices)
+    doorkeeper = Doorkeeper(authenticator, rule, SessionCookie(settings.session_cookie), offices, links_of(settings))
     warm([gateway_pb2.ClientFrame()])
     try:
         async with (
             Hub(clients, metrics, settings.max_watchers) as hub,
+            Feeds(clients) as feeds,
             Caretaker(settings.keepalive_seconds) as caretaker,
         ):
-            yield House(settings, channels, clients, hub, doorkeeper, metrics, caretaker)
+            yield House(settings, channels, clients, hub, feeds, doorkeeper, metrics, caretaker)
     finally:
         for channel in channels.values():
             await channel.close(None)
+
+
+def links_of(settings: GatewaySettings) -> PictureLinks:
+    """Return what makes addresses of pictures that need no token."""
+    secret = settings.jwt_secret
+    return PictureLinks(None if secret is None else secret.get_secret_value())
 
 
 def application(house: House) -> ASGIApp:
@@ -109,9 +122,9 @@ def application(house: House) -> ASGIApp:
             )
         )
     socket_io, plain = open_socket_io(house), open_plain(house)
-    doors: tuple[DialectDoor | SocketIoDoor, ...] = (*plain.doors, *socket_io.doors)
+    doors: tuple[DialectDoor | SocketIoDoor | GrpcWebDoor, ...] = (*plain.doors, *socket_io.doors, GrpcWebDoor(house))
     rest = Starlette(
-        routes=[*_routes(house), *socket_io.routes, *plain.routes],
+        routes=_routes(house, [*socket_io.operations, *plain.operations], [*plain.channels, *socket_io.channels]),
         middleware=middleware,
         exception_handlers={
             HTTPException: on_http_exception,
@@ -119,10 +132,13 @@ def application(house: House) -> ASGIApp:
             Exception: on_fabula_error,
         },
     )
+    rest.state.body_limits = BodyLimits(settings.max_body_bytes, settings.max_file_bytes, house.metrics.limit_met)
     sockets = OriginGuard(SocketDoor(house), rule)
 
     def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
+        if not house.may_ask(scope):
+            return refuse(house.too_many_requests(), scope, receive, send)
         if scope["type"] == "websocket" and scope["path"] == SOCKETS:
             return sockets(scope, receive, send)
         for door in doors:
@@ -133,24 +149,17 @@ def application(house: House) -> ASGIApp:
     return choose
 
 
-def _routes(house: House) -> list[BaseRoute]:
+def _routes(house: House, of_frontends: list[Operation], channels: list[Channel]) -> list[BaseRoute]:
+    """Return the routes of all addresses; what stands in no operation is in no document, and a test knows its name."""
     single = [*Rest(house).operations(), *picture_operations(house), *library_operations(house)]
-    operations = [*single, *ticket_operations(house), *session_operations(house)]
+    operations = [*single, *ticket_operations(house), *session_operations(house), *webhook_operations(house)]
     operations.append(events_operation(EventStreams(house)))
-    description = document(operations)
-
-    async def openapi(_request: Request) -> Response:
-        return Response(description, media_type="application/json")
-
-    operators = Operators(house)
-    return [
-        *page.routes(),
-        Route("/healthz", operators.alive),
-        Route("/readyz", operators.ready),
-        Route("/metrics", operators.metrics),
-        Route("/v1/openapi.json", openapi),
-        *_operation_routes(operations),
-    ]
+    operations += [feed_operation(house), *log_operations(house)]
+    operations += [many_events_operation(house), Batches(house).operation()]
+    documents = Documents()
+    operations += [*Operators(house).operations(), *documents.operations(), *of_frontends]
+    documents.write(operations, channels, house.clients, token_needed=house.doorkeeper.required)
+    return [*page.routes(), *_operation_routes(operations)]
 
 
 def _operation_routes(operations: list[Operation]) -> list[Route]:

@@ -14,11 +14,33 @@ from starlette.requests import ClientDisconnect, Request
 
 from fabula.errors import InvalidRequest
 from gateway.json_requests import parse_object
+from gateway.limits import OnLimit
 
 MOST_BODY_BYTES = 2 * 1024 * 1024
 """Largest request body, unless the contract lets a larger file in."""
 MOST_DISCARDED_BYTES = 16 * MOST_BODY_BYTES
 """So much is read of one that is too large, and thrown away, so that its sender hears the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large bodies may be at any address; found at the application's `state.body_limits`.
+
+    Attributes:
+        body_bytes: Largest body.
+        file_bytes: Largest file in a form.
+        on_limit: Told when one is met.
+    """
+
+    body_bytes: int
+    file_bytes: int
+    on_limit: OnLimit
+
+    def too_large(self, what: str, most_bytes: int) -> HTTPException:
+        """Return the refusal of what is larger than it may be."""
+        self.on_limit(f"{what}_bytes")
+        message = f"the {what} is larger than {most_bytes // 1024} KiB"
+        return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +94,17 @@ def media_type(request: Request) -> str:
 
 
 async def bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
-    """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear."""
-    announced = request.headers.get("content-length", "")
-    too_large = announced.isdigit() and int(announced) > most_bytes
-    if too_large and "expect" in request.headers:
-        raise _too_large(most_bytes)  # it asks before it sends
+    """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear.
+
+    Nothing of such a body is kept: neither of one that says so in its head, nor of one that turns out to be.
+    """
+    limits = limits_of(request)
+    most_bytes = min(most_bytes, limits.body_bytes)
+    digits = request.headers.get("content-length", "")
+    announced = int(digits) if digits.isdecimal() else 0
+    too_large = announced > most_bytes
+    if too_large and ("expect" in request.headers or announced > MOST_DISCARDED_BYTES):
+        raise limits.too_large("body", most_bytes)  # it asks before it sends, or would take too long
     size = 0
     try:
         async for chunk in request.stream():
@@ -89,12 +117,21 @@ async def bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     except ClientDisconnect:
         raise InvalidRequest("the body ended too early") from None
     if too_large:
-        raise _too_large(most_bytes)
+        raise limits.too_large("body", most_bytes)
 
 
-def _too_large(most_bytes: int) -> HTTPException:
-    message = f"the body is larger than {most_bytes // 1024} KiB"
-    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
+def limits_of(request: Request) -> BodyLimits:
+    """Return the limits that hold for a request's body."""
+    limits: BodyLimits = request.app.state.body_limits
+    return limits
+
+
+async def read_file(request: Request, file: UploadFile) -> Upload:
+    """Return a file of a form. Raises `HTTPException` (413) if it is too large."""
+    limits = limits_of(request)
+    if (file.size or 0) > limits.file_bytes:
+        raise limits.too_large("file", limits.file_bytes)
+    return Upload(file.filename or "", await file.read())
 
 
 async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any], Upload | None]:
@@ -110,12 +147,12 @@ async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any],
     except (MultiPartException, KeyError, ValueError) as error:
         raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
     try:
-        return await _read_parts(form)
+        return await _read_parts(request, form)
     finally:
         await form.close()
 
 
-async def _read_parts(form: FormData) -> tuple[dict[str, Any], Upload | None]:
+async def _read_parts(request: Request, form: FormData) -> tuple[dict[str, Any], Upload | None]:
     unknown = tuple((name, "there is no such part") for name in form if name not in {"file", "request"})
     if unknown:
         raise InvalidRequest(f"unknown part {unknown[0][0]!r}; there are: file, request", unknown)
@@ -124,4 +161,4 @@ async def _read_parts(form: FormData) -> tuple[dict[str, Any], Upload | None]:
         raise InvalidRequest("the part 'file' has no file name", (("file", "must be a file"),))
     text = await asked.read() if isinstance(asked, UploadFile) else asked
     content = parse_object(text, "the part 'request'")
-    return content, Upload(file.filename or "", await file.read()) if file is not None else None
+    return content, await read_file(request, file) if file is not None else None

@@ -41,12 +41,14 @@ class Form:
         encode: Makes the bytes that go to the transport.
         door: By which door they go.
         conflate: Whether superseded progress is left out.
+        wants: Tells which entries are sent at all; None: all of them.
     """
 
     name: str
     encode: Callable[[SharedEntry], bytes]
     door: str
     conflate: bool = False
+    wants: Callable[[SharedEntry], bool] | None = None
 
     def of(self, entry: SharedEntry) -> bytes:
         """Return one entry in this form."""
@@ -54,6 +56,8 @@ class Form:
 
     def chosen(self, entries: Sequence[SharedEntry]) -> Sequence[SharedEntry]:
         """Return those of a batch that are sent."""
+        if self.wants is not None:
+            return [entry for entry in entries if self.wants(entry)]
         return conflated(entries) if self.conflate else entries
 
 

@@ -1,4 +1,4 @@
-"""WebSocket frames as bytes, made once for any number of sockets. Pure.
+"""WebSocket frames and HTTP chunks as bytes, made once for any number of clients. Pure.
 
 A server's frames are not masked (RFC 6455, section 5.1), so that without compression one frame's bytes are the same on
 every socket.
@@ -26,3 +26,8 @@ def frame_bytes(message: str | bytes) -> bytes:
     else:
         head = bytes((first, 127)) + size.to_bytes(8, "big")
     return head + payload
+
+
+def chunk_bytes(data: bytes) -> bytes:
+    """Return bytes as one chunk of an answer that is sent in chunks (RFC 9112, section 7.1); not for empty ones."""
+    return b"%x\r\n%s\r\n" % (len(data), data)

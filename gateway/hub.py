@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from fabula.engine.tail import Tail
-from fabula.errors import NotFound, ResourceExhausted
+from fabula.errors import NotFound
 from fabula.rpc.client import Caller, Client
 from gateway.entries import TERMINAL_STATES, SharedEntry
 from gateway.fan import Fan, Fanned
 from gateway.identity import Visitor
+from gateway.limits import exceeded
 from gateway.metrics import Metrics
 from gateway.upstream import Upstream, service_of
 from gateway.watch import Beginning, Key, Watch
@@ -144,7 +145,9 @@ class Hub:
 
     def _admit(self, key: Key) -> None:
         if self._watchers[key] >= self._most_watchers:
-            raise ResourceExhausted("too many watch this generation: close some, or try again later", id=key[1])
+            self._metrics.limit_met("watchers")
+            message = "too many watch this generation: close some, or try again later"
+            raise exceeded("watchers", message, id=key[1])
         self._watchers[key] += 1
         self._metrics.watches.inc()
 

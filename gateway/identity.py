@@ -18,6 +18,7 @@ from fabula.rpc.client import Caller, Client
 from fabula.rpc.tickets import TICKETS
 from gateway.cookies import SessionCookie
 from gateway.origin import OriginRule
+from gateway.picture_links import KEY, PictureLinks
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 - a prefix
 """Prefix of the subprotocol with which a browser's WebSocket, which cannot send headers, hands over its token."""
@@ -62,15 +63,22 @@ class Doorkeeper:
         rule: Tells pages of other sites.
         cookie: The cookie in which a browser may keep its token.
         offices: By kind, the services that take tickets in.
+        links: Reads the keys in addresses of pictures.
     """
 
     def __init__(
-        self, authenticator: Authenticator, rule: OriginRule, cookie: SessionCookie, offices: Mapping[str, Client]
+        self,
+        authenticator: Authenticator,
+        rule: OriginRule,
+        cookie: SessionCookie,
+        offices: Mapping[str, Client],
+        links: PictureLinks,
     ) -> None:
         self._authenticator = authenticator
         self._offices = offices
         self.rule = rule
         self.cookie = cookie
+        self.links = links
 
     @property
     def required(self) -> bool:
@@ -106,6 +114,21 @@ class Doorkeeper:
         visitor = await self._redeem(ticket, connection.headers)
         visitor.check_may_read(generation_id or visitor.generation_id)
         return visitor
+
+    async def let_in_to_see(self, connection: HTTPConnection, generation_id: str) -> tuple[Visitor, bool]:
+        """Tell who asks for a picture: by the key in its address, which goes first, or as `let_in_to_read`.
+
+        Returns:
+            Who it is, and whether it was a key that said so: it is good for a generation's first picture.
+
+        Raises:
+            FabulaError: as `let_in_to_read`; `NotFound` where a key does not hold.
+        """
+        key = connection.query_params.get(KEY, "")
+        if not key or not self.required:
+            return await self.let_in_to_read(connection, generation_id), False
+        identity, token = self.links.read(generation_id, key)
+        return _visitor(identity, Caller(token, _trace_of(connection.headers))), True
 
     async def let_in_by(self, token: str, headers: Headers) -> Visitor:
         """Tell who is at a socket that says its token itself, or none: then by its handshake's header or cookie.

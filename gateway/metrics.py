@@ -37,6 +37,12 @@ class Metrics:
         self.errors = Counter(
             "fabula_gateway_errors", "Errors told to clients.", ["door", "code"], registry=self.registry
         )
+        self.tcp_connections = Gauge(
+            "fabula_gateway_tcp_connections", "Open TCP connections, idle ones as well.", registry=self.registry
+        )
+        self._limits = Counter(
+            "fabula_gateway_limits", "Times that a client has met a limit.", ["limit"], registry=self.registry
+        )
         self._sent = Counter("fabula_gateway_events_sent", "Events sent.", ["door"], registry=self.registry)
         self._latency = Histogram(
             "fabula_gateway_event_latency_seconds",
@@ -54,6 +60,10 @@ class Metrics:
         if instruments is None:
             instruments = self._doors[door] = DoorMetrics(self._sent.labels(door), self._latency.labels(door))
         return instruments
+
+    def limit_met(self, limit: str) -> None:
+        """Note that a client has met a limit; docs/limits.md names them."""
+        self._limits.labels(limit).inc()
 
     def exposition(self) -> bytes:
         """Return all values in Prometheus' text format."""

@@ -1,8 +1,9 @@
-"""The REST operations as data: routes are made of them, and so is the OpenAPI document."""
+"""The HTTP operations as data: routes are made of them, and so is the OpenAPI document."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -18,15 +19,26 @@ class Parameter:
         description: What it is for.
         schema: JSON schema of its value.
         place: "query" or "header".
+        required: Whether it has to be there.
     """
 
     name: str
     description: str
     schema: dict[str, Any]
     place: str = "query"
+    required: bool = False
 
 
-TICKET_PARAMETER = Parameter("ticket", "A ticket, instead of a token; good once.", {"type": "string", "maxLength": 128})
+NATIVE = "native"
+"""The tag of what Fabula's own front ends use."""
+
+SWITCH: dict[str, Any] = {"type": "string", "enum": ["0", "1", "false", "true", ""]}
+"""Schema of a switch in the address; empty is on."""
+
+FAILURE: dict[str, Any] = {"$ref": "#/components/schemas/ErrorAnswer"}
+"""Schema of what most operations answer where they fail."""
+
+TICKET_PARAMETER = Parameter("ticket", "A ticket, instead of a token; good once.", {"type": "string"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,16 @@ class Operation:
         parameters: Query parameters and headers.
         headers: Headers of the answer.
         more: Further statuses that are no errors, each with what it means; they have no JSON.
-        errors: Statuses it may fail with, beside 400, 401, 403, 500 and 503.
+        errors: Statuses it may fail with, beside those that everything may fail with.
+        family: Whose it is: its tag in the document.
+        accepts: Schemas of the request's body by media type, where no message says what it is.
+        needs_body: Whether there has to be a body; None: where it starts something.
+        gives: Schema of the answer, where no message says what it is.
+        failure: Schema of what it answers where it fails.
+        failures: The same by status, where it answers otherwise; these may be further statuses.
+        events: Where the answer is a stream of events: the names of their schemas, by the names of the events.
+        is_open: Whether nobody is asked who they are.
+        links: Operations that take up what this one has begun, each with where their id stands in this one's answer.
     """
 
     method: str
@@ -66,3 +87,17 @@ class Operation:
     headers: tuple[Parameter, ...] = ()
     more: tuple[tuple[HTTPStatus, str], ...] = ()
     errors: tuple[HTTPStatus, ...] = ()
+    family: str = NATIVE
+    accepts: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    needs_body: bool | None = None
+    gives: dict[str, Any] | None = None
+    failure: dict[str, Any] = field(default_factory=lambda: FAILURE)
+    failures: Mapping[HTTPStatus, dict[str, Any]] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    is_open: bool = False
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether there may be a body."""
+        return self.body is not None or bool(self.accepts)

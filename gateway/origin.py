@@ -47,6 +47,10 @@ class OriginRule:
                 "by its address, or allow the name's origin by FABULA_ALLOWED_ORIGINS",
                 host=host,
             )
+        if origin is None and self.own_names_only and not self.allowed and _is_loaded_by_another_site(headers):
+            raise PermissionDenied(
+                "pages of other sites may not load anything here: allow their origin by FABULA_ALLOWED_ORIGINS"
+            )
         if origin is not None and origin not in self.allowed and not _same_host(origin, host):
             raise PermissionDenied(
                 f"pages of {origin} may not use this gateway: allow the origin by FABULA_ALLOWED_ORIGINS",
@@ -82,6 +86,14 @@ class OriginRule:
 
     def _allowed_hosts(self) -> frozenset[str]:
         return frozenset(urlsplit(origin).netloc for origin in self.allowed)
+
+
+def _is_loaded_by_another_site(headers: Headers) -> bool:
+    """Say whether a page of another site loads this, as a picture perhaps: browsers name no origin then.
+
+    A link that somebody follows is none of that page's business.
+    """
+    return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
 
 def _is_local(host: str) -> bool:
@@ -140,12 +152,13 @@ class OriginGuard:
             try:
                 self._rule.check(Headers(scope=scope))
             except FabulaError as error:
-                await _refuse(error, scope, receive, send)
+                await refuse(error, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-async def _refuse(error: FabulaError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(error: FabulaError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or a WebSocket's handshake, by an error."""
     response = problem_of(error).as_response()
     if scope["type"] == "websocket":
         websocket = WebSocket(scope, receive, send)

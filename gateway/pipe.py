@@ -8,7 +8,8 @@ more than that mark and what it wrote last.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 EXTENSION = "fabula.pipe"
 """Where an ASGI scope holds the pipe to its client, in its `extensions`, if the server has one."""
@@ -81,3 +82,8 @@ class Pipe:
     def _tell(self) -> None:
         if self.on_stop is not None:
             self.on_stop()
+
+
+def pipe_of(scope: Mapping[str, Any]) -> Pipe | None:
+    """Return the pipe to the client of an ASGI scope, if its server has one."""
+    return cast("Pipe | None", scope.get("extensions", {}).get(EXTENSION))

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
+from gateway.guard import Guard, StallWatch, taken_by, unread_by
+from gateway.limits import Bucket
 from gateway.pipe import EXTENSION, Pipe
+from gateway.strict_websocket import StrictWebSocket
 
 ABORT_SECONDS = 10.0
 """How long a client may take to read what was sent before the close frame. uvicorn would wait for it for ever."""
 
+CLOSE_POLICY = 1008
+"""Close code: against the rules (RFC 6455, section 7.4.1)."""
+CLOSE_LATER = 1013
+"""Close code: try again later (IANA WebSocket Close Code registry)."""
 
-class PipedWebSocket(WebSocketsSansIOProtocol):
+
+class PipedWebSocket(StrictWebSocket):
     """A WebSocket to which whole frames may be written, besides what the application sends.
 
     uvicorn sends every message as one frame, at once, and without compression keeps nothing between messages. So
@@ -22,6 +28,14 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
 
     pipe: Pipe
     abort_timer: asyncio.TimerHandle | None = None
+    stall: StallWatch | None = None
+    pings: Bucket | None = None
+    late_pong: bytes = b""
+    taken_at_ping = 0
+
+    def __init__(self, *, guard: Guard, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.guard = guard
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the pipe."""
@@ -38,10 +52,14 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
         """The client does not read as fast as we write."""
         super().pause_writing()
         self.pipe.stop()
+        self._see_it_read()
 
     def resume_writing(self) -> None:
         """It has read."""
         super().resume_writing()
+        if self.late_pong and not self.close_sent:
+            self.transport.write(self.late_pong)
+        self.late_pong = b""
         self.pipe.go_on()
 
     async def send(self, message: Any) -> None:
@@ -51,6 +69,10 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.accept":
             del self.request, self.response  # kilobytes for each socket that nobody asks for after the handshake
+
+    def eof_received(self) -> None:
+        """The client sends no more. asyncio ends the connection once the client has read, which may be never."""
+        self._begin_to_close()
 
     def shutdown(self) -> None:
         """The server ends."""
@@ -67,8 +89,35 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
         self._begin_to_close()
         super().handle_parser_exception()
 
+    def handle_ping(self) -> None:
+        """Answer a ping; where the client does not read only the last of several (RFC 6455, section 5.5.3)."""
+        settings = self.guard.settings
+        if self.pings is None:
+            self.pings = Bucket(settings.messages_per_second, settings.messages_at_once)
+        pongs = self.conn.data_to_send()  # those of all pings that have come together; then none for the others
+        if not self.pings.take():
+            self.guard.on_limit("messages")
+            self._fail(CLOSE_POLICY, "too many pings: connect again, and send fewer")
+        elif self.writable.is_set():
+            self.transport.write(b"".join(pongs))
+        elif pongs:
+            self.late_pong = pongs[-1]
+
+    def send_keepalive_ping(self) -> None:
+        """Ask whether the client is there."""
+        self.taken_at_ping = taken_by(self.transport)
+        super().send_keepalive_ping()
+
     def keepalive_timeout(self) -> None:
-        """The client has answered no ping. uvicorn would tell the application when the connection is lost."""
+        """The client has answered no ping. uvicorn would tell the application when the connection is lost.
+
+        Who has taken something meanwhile of what was sent before the ping, and not yet all, is only slow.
+        """
+        taken = taken_by(self.transport)
+        if taken != self.taken_at_ping and unread_by(self.transport) and self.ping_timeout is not None:
+            self.taken_at_ping = taken
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            return
         self._begin_to_close()
         super().keepalive_timeout()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1011, "reason": "keepalive ping timeout"})
@@ -78,7 +127,32 @@ class PipedWebSocket(WebSocketsSansIOProtocol):
         self.pipe.close()
         if self.abort_timer is not None:
             self.abort_timer.cancel()
+        if self.stall is not None:
+            self.stall.end()
+        self.guard.leave(self.transport)
         super().connection_lost(exc)
+
+    def _see_it_read(self) -> None:
+        """Look on until the client has read what waits for it."""
+        if self.stall is None:
+            self.stall = StallWatch(self.transport, self.guard.settings.stalled_seconds, self._stalled)
+        self.stall.begin()
+
+    def _stalled(self) -> None:
+        """The client has taken nothing for too long."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.guard.on_limit("stalled_seconds")
+            self._fail(CLOSE_LATER, "nothing was read for too long: connect again, with your cursors")
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close for a reason; the application is told at once, the client when it reads."""
+        self._begin_to_close()
+        self.stop_keepalive()
+        self.conn.fail(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.close()
 
     def _begin_to_close(self) -> None:
         """Let nothing follow the close frame; see that the connection ends."""

@@ -15,13 +15,16 @@ _SCALARS: dict[int, dict[str, Any]] = {
     FieldDescriptor.TYPE_FLOAT: {"type": "number"},
     FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32"},
     FieldDescriptor.TYPE_UINT32: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+    FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]+$"},  # as proto3 JSON writes them
+    FieldDescriptor.TYPE_UINT64: {"type": "string", "pattern": "^[0-9]+$"},
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.TYPE_STRING: {"type": "string"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
 }
 _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?\d+(\.\d+)?s$"},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?s$"},
 }
 _RULES = {
     "min_len": "minLength", "max_len": "maxLength", "pattern": "pattern", "gte": "minimum", "lte": "maximum",
@@ -30,9 +33,17 @@ _RULES = {
 
 
 class Schemas:
-    """Gathers the schemas of messages, each once, under its name without package."""
+    """Gathers the schemas of messages, each once, under its name without package.
 
-    def __init__(self) -> None:
+    Args:
+        any_schema: What stands where a contract lets anything stand; None: what has a type.
+        asked: Whether the messages are requests: fields may then be null, which is as if they were not there, and
+            the names of their schemas end on "Input", as what is told has no rules.
+    """
+
+    def __init__(self, *, asked: bool = False, any_schema: dict[str, Any] | None = None) -> None:
+        self._asked = asked
+        self._any = any_schema or {"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}}
         self.components: dict[str, Any] = {}
         self._full_names: dict[str, str] = {}
 
@@ -40,7 +51,10 @@ class Schemas:
         """Return a reference to a message's schema, which is written if it is not yet."""
         name = _name(message)
         if self._full_names.setdefault(name, message.full_name) != message.full_name:
-            name = _prefixed(message)  # two services use one word, such as Source, for things of their own
+            name = _prefixed(message, always=True)  # two services use one word, such as Source, for things of their own
+            self._full_names[name] = message.full_name
+        if self._asked:
+            name += "Input"
         if name not in self.components:
             self.components[name] = {}  # a message may hold itself
             self.components[name] = self.body(message)
@@ -48,8 +62,12 @@ class Schemas:
 
     def body(self, message: AnyDescriptor) -> dict[str, Any]:
         """Return a message's schema itself."""
-        properties = {field.json_name: self._field(field) for field in message.fields}
+        properties = {field.json_name: self._property(field) for field in message.fields}
         return {"type": "object", "properties": properties, "additionalProperties": False}
+
+    def _property(self, field: FieldDescriptor) -> dict[str, Any]:
+        schema = self._field(field)
+        return _or_null(schema) if self._asked else schema
 
     def _field(self, field: FieldDescriptor) -> dict[str, Any]:
         rules = field.GetOptions().Extensions[validate_pb2.field]
@@ -57,11 +75,16 @@ class Schemas:
         if entry is not None and entry.GetOptions().map_entry:
             return {"type": "object", "additionalProperties": self._value(entry.fields_by_name["value"])}
         if field.is_repeated:
-            return {"type": "array", "items": self._value(field), **_limits(rules)}
-        return {**self._value(field), **_limits(rules)}
+            return {"type": "array", "items": self._value(field), **self._limits(rules)}
+        return {**self._value(field), **self._limits(rules)}
+
+    def _limits(self, rules: validate_pb2.FieldRules) -> dict[str, Any]:
+        return _limits(rules) if self._asked else {}
 
     def _value(self, field: FieldDescriptor) -> dict[str, Any]:
         if field.message_type is not None:
+            if field.message_type.full_name == "google.protobuf.Any":
+                return self._any
             return _WELL_KNOWN.get(field.message_type.full_name) or self.reference(field.message_type)
         if field.enum_type is not None:
             return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
@@ -81,6 +104,14 @@ def _name(message: AnyDescriptor) -> str:
     return _prefixed(message) if message.name.endswith(("Request", "Response")) else str(message.name)
 
 
-def _prefixed(message: AnyDescriptor) -> str:
+def _prefixed(message: AnyDescriptor, *, always: bool = False) -> str:
     package = message.file.package.split(".")[-2].capitalize()
-    return str(message.name) if message.name.startswith(package) else f"{package}{message.name}"
+    named = message.name.startswith(package) and not always
+    return str(message.name) if named else f"{package}{message.name}"
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "type" not in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    listed = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **listed}

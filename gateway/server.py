@@ -7,13 +7,17 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
 
 from fabula.settings import GatewaySettings
 from gateway.app import application, open_house
+from gateway.guard import Guard
 from gateway.house import House
+from gateway.http_protocol import GuardedHttp
 from gateway.protocols import PipedWebSocket
 
 log = structlog.get_logger(__name__)
@@ -30,6 +34,7 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, house: House) -> None:
         self._house = house
         settings = house.settings
+        guard = Guard(settings, house.metrics.limit_met, house.metrics.tcp_connections.set)
         super().__init__(
             uvicorn.Config(
                 application(house),
@@ -37,7 +42,11 @@ class DrainingServer(uvicorn.Server):
                 port=settings.http_port,
                 loop="none",
                 interface="asgi3",
-                ws=PipedWebSocket,
+                http=partial(GuardedHttp, guard=guard),  # type: ignore[arg-type]  # called like a class
+                ws=partial(PipedWebSocket, guard=guard),  # type: ignore[arg-type]  # so is this
+                timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # a float does as well
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 ws_max_size=settings.ws_message_bytes,
                 ws_ping_interval=settings.keepalive_seconds,
                 ws_ping_timeout=PING_TIMEOUT_SECONDS,
@@ -68,6 +77,12 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
         self._house.draining.set()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        for listening in (each for server in self.servers for each in server.sockets):
+            _find_the_dead(listening, self._house.settings.keepalive_seconds)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End in steps, within the settings' drain time."""
         self._house.draining.set()
@@ -81,6 +96,17 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()  # a client that does not read would never let what is buffered for it go
+
+
+def _find_the_dead(listening: Any, silent_seconds: float) -> None:
+    """Have the system ask silent clients whether they are there: connections have this of the socket they came by.
+
+    Not all that is open has signs of life of its own: in gRPC-Web nothing can be said but messages.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # not every system has them
+        if hasattr(socket, name):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), max(1, round(silent_seconds)))
 
 
 def _notice_seconds(settings: GatewaySettings) -> float:

@@ -26,6 +26,9 @@ from fabula.rpc.errors import to_status
 from fabula.rpc.kinds import IMAGE, STORY, Kind
 from fabula.rpc.server import SERVER_OPTIONS
 from fabula.rpc.validation import validate
+from fabula.webhooks.addresses import Rules
+from fabula.webhooks.office import WebhookOffice
+from tests.records import MemoryRecords
 
 TERMINAL = {
     "succeeded": generation_pb2.STATE_SUCCEEDED,
@@ -278,7 +281,11 @@ class Scripted:
             validate(request)
             mine = [log.summary for log in self.logs.values() if log.owner == owner]
             wanted = [each for each in mine if not request.states or each.state in request.states]
-            return self.kind.response("ListGenerations")(generations=wanted[: request.page_size or 20])
+            start, size = int(request.page_token or 0), request.page_size or 20
+            token = str(start + size) if start + size < len(wanted) else ""
+            return self.kind.response("ListGenerations")(
+                generations=wanted[start : start + size], next_page_token=token
+            )
 
     async def WatchGenerations(self, _request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Tell of the owner's generations as they are now, newest first, and then of what changes."""
@@ -457,6 +464,8 @@ class ScriptedServer:
         if self.images is not None:
             image_pb2_grpc.add_ImageServiceServicer_to_server(self.images, self._server)  # type: ignore[no-untyped-call, unused-ignore]
             await self.health.set(IMAGE.service, health_pb2.HealthCheckResponse.SERVING)
+        webhooks = WebhookOffice(MemoryRecords(), Rules()).edge(Authenticator(None))
+        self._server.add_generic_rpc_handlers((webhooks.handler(),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 

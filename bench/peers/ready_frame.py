@@ -1,4 +1,7 @@
-"""The limit of a broadcast in Python: uvloop's `transport.write` of one ready-made frame to every socket, no more."""
+"""The limit of a broadcast in Python: uvloop's `transport.write` of one ready-made message to every client, no more.
+
+Clients that ask for a WebSocket get the message in a frame, all others in a chunk of an answer without end.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from gateway.frames import frame_bytes
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(rb"sec-websocket-key: *(\S+)", re.IGNORECASE)
 
-OPEN: set[asyncio.Transport] = set()
+SOCKETS: set[asyncio.Transport] = set()
+STREAMS: set[asyncio.Transport] = set()
 
 
 class Endpoint(asyncio.Protocol):
@@ -29,26 +33,35 @@ class Endpoint(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer the handshake."""
-        if (key := _KEY.search(data)) and self._transport not in OPEN:
+        if self._transport in SOCKETS or self._transport in STREAMS:
+            return
+        if key := _KEY.search(data):
             accept = base64.b64encode(hashlib.sha1(key[1] + _GUID).digest())  # noqa: S324 - RFC 6455, section 4.2.2
             self._transport.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
             )
-            OPEN.add(self._transport)
+            SOCKETS.add(self._transport)
+        else:
+            self._transport.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            STREAMS.add(self._transport)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the transport."""
-        OPEN.discard(self._transport)
+        SOCKETS.discard(self._transport)
+        STREAMS.discard(self._transport)
 
 
 async def serve(port: int, trigger_port: int, message: str) -> None:
     """Serve until ended."""
     frame = frame_bytes(message)
+    chunk = b"%x\r\n%s\r\n" % (len(message.encode()), message.encode())
 
     async def broadcast() -> None:
-        for transport in OPEN:
+        for transport in SOCKETS:
             transport.write(frame)
+        for transport in STREAMS:
+            transport.write(chunk)
 
     await listen(trigger_port, broadcast)
     server = await asyncio.get_running_loop().create_server(Endpoint, "127.0.0.1", port, backlog=4096)

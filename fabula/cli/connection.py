@@ -26,12 +26,14 @@ class Server:
         client: Speaks to it.
         caller: The user.
         address: Where it is, for messages.
+        name: What it is, for messages; empty: what it generates.
     """
 
-    def __init__(self, client: Client, caller: Caller, address: str) -> None:
+    def __init__(self, client: Client, caller: Caller, address: str, name: str = "") -> None:
         self._client = client
         self._caller = caller
         self._address = address
+        self._name = name or client.kind.name
 
     @property
     def kind(self) -> Kind:
@@ -45,7 +47,13 @@ class Server:
         except Unavailable as error:
             raise self._told(error) from error
 
-    def watch(self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False) -> AsyncIterator[Any]:
+    def beside(self, kind: Kind) -> Server:
+        """Return another service of the same server."""
+        return Server(self._client.beside(kind), self._caller, self._address, self._name)
+
+    def watch(
+        self, generation_id: str, after_sequence: int, *, wait_for_start: bool = False
+    ) -> AsyncGenerator[Any, None]:
         """Yield a generation's events to the end of its run, over as many connections as that takes."""
         request = self.kind.request("WatchProgress")(
             generation_id=generation_id, after_sequence=after_sequence, wait_for_start=wait_for_start
@@ -63,7 +71,7 @@ class Server:
 
     def _told(self, error: Unavailable) -> Unavailable:
         """Return the error as it helps a person: a server that is not there is the usual case."""
-        text, name = error.message.lower(), self.kind.name
+        text, name = error.message.lower(), self._name
         if any(sign in text for sign in ("failed to connect", "connection refused", "name resolution", "dns")):
             what = f"No {name} server answers"
         elif "deadline exceeded" in text:

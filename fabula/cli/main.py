@@ -12,12 +12,12 @@ import typer
 
 from fabula.cli import character_options as character_with
 from fabula.cli import image_options as image_with
-from fabula.cli import library
+from fabula.cli import library, reading, webhooks
 from fabula.cli import story_options as story_with
 from fabula.cli import system_options as system_with
 from fabula.cli import up_options as up_with
 from fabula.cli.exits import Exit, exit_of, lines_of
-from fabula.cli.options import Address, Force, Id, Json, Preview, RequestId, SaveAs, Seed, Token, WatchIt
+from fabula.cli.options import Address, BatchFile, Force, Id, Json, Preview, RequestId, SaveAs, Seed, Token, WatchIt
 from fabula.errors import FabulaError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ app = typer.Typer(
 
 RUNNING, CONTROL, SYSTEM = "Stories, characters and pictures", "Control", "System"
 app.add_typer(library.app, name="characters", rich_help_panel=RUNNING)
+app.add_typer(reading.app)
+app.add_typer(webhooks.app, name="webhook", rich_help_panel=RUNNING)
 
 
 def main() -> NoReturn:
@@ -304,15 +306,14 @@ def show(
 
 
 @app.command(rich_help_panel=RUNNING)
-def templates(address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """List ready-made requests for stories to start from."""
-    raise typer.Exit(_stories(address, token, as_json=as_json).templates())
+def batch(
+    file: BatchFile, *, request_id: RequestId = "", address: Address = None, token: Token = None, as_json: Json = False
+) -> None:
+    """Start all that a file asks for, and print the ids."""
+    from fabula.cli.batch_calls import BatchCommands
+    from fabula.cli.connection import Servers
 
-
-@app.command(rich_help_panel=RUNNING)
-def models(address: Address = None, token: Token = None, as_json: Json = False) -> None:
-    """Tell what the model that paints can do."""
-    raise typer.Exit(_images(address, token, as_json=as_json).models())
+    raise typer.Exit(BatchCommands(Servers(address, token), as_json=as_json).batch(file, request_id))
 
 
 @app.command(rich_help_panel=CONTROL)
@@ -347,8 +348,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try a failed generation again; finished stages are kept."""
-    commands = _commands(address, token, as_json=as_json)
-    raise typer.Exit(commands.control("RetryGeneration", id_, from_stage=from_stage))
+    raise typer.Exit(_commands(address, token, as_json=as_json).control("RetryGeneration", id_, from_stage=from_stage))
 
 
 @app.command(rich_help_panel=CONTROL)

@@ -74,6 +74,8 @@ class Purpose(StrEnum):
     """Workers: the record puts the generation into the queue."""
     CONTROL = "c"
     """The worker that runs it: somebody asks for something."""
+    END = "z"
+    """Who is to be told that a run has ended: the record ends it."""
 
 
 @dataclass(frozen=True, slots=True)

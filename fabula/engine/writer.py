@@ -29,7 +29,7 @@ from fabula.engine.events import (
     TextDelta,
 )
 from fabula.engine.outbox import Draft, Outbox
-from fabula.engine.ports import Address, EventCodec, EventLog, Record
+from fabula.engine.ports import Address, EventCodec, EventLog, Purpose, Record
 from fabula.engine.states import next_event
 from fabula.errors import FabulaError, LogCorrupted, ResourceExhausted, Superseded, Unavailable
 
@@ -181,10 +181,11 @@ class LogWriter:
         events = self._number(drafts)
         entries = [self._codec.encode(self._address.id, event) for event in events]
         self._append_id = secrets.token_hex(8)
+        purpose = Purpose.END if events[-1].state.terminal else Purpose.NOTE
         while True:
             try:
                 revision = await self._log.append(
-                    self._address, entries, after=self._revision, append_id=self._append_id
+                    self._address, entries, after=self._revision, append_id=self._append_id, purpose=purpose
                 )
             except Superseded:
                 return await self._catch_up()

@@ -207,7 +207,7 @@ def _headers(address: Address, first: int, after: int, append_id: str, purpose: 
         SEQUENCE: str(first),
         APPEND: append_id,
     }
-    if purpose is Purpose.QUEUE:
+    if purpose in (Purpose.QUEUE, Purpose.END):
         headers[OWNER] = quote(address.owner, safe="")
     return headers
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fabula.journal import streams, subjects
 from fabula.journal.blobs import JetStreamBlobs
 from fabula.journal.connection import ApiFault, Link, unavailable
+from fabula.journal.endings import JetStreamEndings
 from fabula.journal.events import JetStreamEventLog
 from fabula.journal.job_queue import JetStreamJobQueue
 from fabula.journal.paging import Pager
@@ -25,6 +26,7 @@ class Journal:
     Attributes:
         events: The logs of all generations.
         queue: The generations that wait for a worker.
+        endings: The runs that have ended, for those who tell others.
         records: Small named values.
         blobs: Bytes of any size.
         previews: The newest preview of each generation.
@@ -33,6 +35,7 @@ class Journal:
 
     events: JetStreamEventLog
     queue: JetStreamJobQueue
+    endings: JetStreamEndings
     records: JetStreamRecords
     blobs: JetStreamBlobs
     previews: JetStreamPreviews
@@ -66,6 +69,7 @@ async def connect(settings: JournalSettings) -> AsyncIterator[Journal]:
                 yield Journal(
                     events=JetStreamEventLog(link, pager),
                     queue=queue,
+                    endings=JetStreamEndings(link),
                     records=JetStreamRecords(link, pager),
                     blobs=JetStreamBlobs(link, pager),
                     previews=JetStreamPreviews(link),

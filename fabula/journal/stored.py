@@ -17,7 +17,7 @@ SEQUENCE = "Fabula-Sequence"
 APPEND = "Fabula-Append"
 """Header: the writer's id of this append."""
 OWNER = "Fabula-Owner"
-"""Header of a record that queues: the owner, percent-encoded; the subject holds a digest only."""
+"""Header of a record that queues or ends: the owner, percent-encoded; the subject holds a digest only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The names under which the journal keeps things in NATS. Pure: no connection, no clock.
 
 A log lies on `fabula.ev.<kind>.<owner token>.<generation id>.<purpose>`; the server republishes what it has stored
-on `fabula.live.…` with the same tail. The purpose is that of the record (`q`, `c`, `e`) or `x` for a tombstone.
+on `fabula.live.…` with the same tail. The purpose is that of the record (`q`, `c`, `z`, `e`) or `x` for a tombstone.
 """
 
 from __future__ import annotations
@@ -86,6 +86,11 @@ def job_held(kind: str) -> str:
 def job_gone(kind: str) -> str:
     """Return the subject on which is said which tickets were removed."""
     return f"{JOBS}.{token(kind, 'kind')}.gone"
+
+
+def ended(kind: str) -> str:
+    """Return the filter for the records that end a run of a generation of this kind."""
+    return f"{STORED}.{token(kind, 'kind')}.*.*.{Purpose.END.value}"
 
 
 def live_of_kind(kind: str, purpose: str) -> str:

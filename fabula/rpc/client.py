@@ -92,6 +92,10 @@ class Client:
         self.kind = kind
         self._channel = channel
 
+    def beside(self, kind: Kind) -> Client:
+        """Return a client of another service of the same server."""
+        return Client(kind, self._channel)
+
     async def call(self, rpc: str, request: Any, caller: Caller, timeout: float = CALL_SECONDS) -> Any:  # noqa: ASYNC109 - becomes the call's deadline
         """Make a single call and return its response.
 

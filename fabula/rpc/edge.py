@@ -74,7 +74,7 @@ class Edge:
         """End all streams, whatever they wait for: their cursors are good at the next server. Refuse new ones."""
         self._draining = True
         for scope in self._streams:
-            scope.reschedule(0)
+            _leave(scope)
 
     def _unary(self, rpc: str, method: UnaryMethod) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(data: bytes, context: Context) -> bytes:
@@ -113,7 +113,7 @@ class Edge:
         try:
             async with scope:
                 self._streams.add(scope)
-                with on_expiry(expires, lambda: scope.reschedule(0)):
+                with on_expiry(expires, lambda: _leave(scope)):
                     yield
         except TimeoutError:
             if not scope.expired():
@@ -136,6 +136,12 @@ class Edge:
         left = context.time_remaining()
         deadline = None if left is None else asyncio.get_running_loop().time() + left
         return Call(identity.owner, _trace_id(metadata), token, deadline, identity.expires), request
+
+
+def _leave(scope: asyncio.Timeout) -> None:
+    """Have whoever is in the scope leave it, unless they are on their way out."""
+    if not scope.expired():
+        scope.reschedule(0)
 
 
 def edge_of(service: GenerationService, auth: Authenticator) -> Edge:

@@ -22,10 +22,10 @@ DOMAIN = "fabula"
 """Domain of every `google.rpc.ErrorInfo` of ours."""
 
 RETRY_SECONDS = 1
-"""What `google.rpc.RetryInfo` proposes where trying again can help."""
+"""What `google.rpc.RetryInfo` proposes where trying again can help, and the error says nothing else."""
 
 RETRY_AFTER = "retry_after_seconds"
-"""Detail of an error that says after how many seconds to try again, where that is known."""
+"""Detail of an error that says after how many seconds to try again; it is also what `Retry-After` says."""
 
 LIMIT = "limit"
 """Detail of `ResourceExhausted`: the name of the limit that was met; it becomes a `google.rpc.QuotaFailure`."""

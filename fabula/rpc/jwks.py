@@ -87,7 +87,7 @@ class KeySet:
         self._keys: tuple[Key, ...] = ()
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
-        self._turn = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def prepare(self, kid: str | None) -> None:
         """See that the key of this id is at hand, if there is one.
@@ -95,11 +95,8 @@ class KeySet:
         Raises:
             Unavailable: it is not known, and the provider does not answer.
         """
-        if self.find(kid) is not None and (not self._is_old(LIFETIME_SECONDS) or self._turn.locked()):
-            return  # who finds its key does not wait for somebody else's fetch
-        async with self._turn:
-            if (self.find(kid) is None or self._is_old(LIFETIME_SECONDS)) and self._may_try():
-                await self._fetch()
+        if self.find(kid) is None or (self._is_old(LIFETIME_SECONDS) and self._fetching is None):
+            await self._refresh()  # who finds its key does not wait for somebody else's fetch
         if self.find(kid) is None and self._failed():
             raise Unavailable("tokens cannot be checked at the moment, as their issuer does not answer: try again")
 
@@ -121,8 +118,20 @@ class KeySet:
     def _failed(self) -> bool:
         return self._fetched_at is None or self._fetched_at != self._tried_at
 
-    async def _fetch(self) -> None:
-        self._tried_at = now = self._clock()
+    async def _refresh(self) -> None:
+        """Fetch the keys, or wait for the fetch that goes on. A caller who gives up ends only his own waiting."""
+        if self._fetching is None:
+            if not self._may_try():
+                return
+            self._tried_at = self._clock()
+            self._fetching = asyncio.create_task(self._fetch(self._tried_at))
+            self._fetching.add_done_callback(self._fetched)
+        await asyncio.shield(self._fetching)
+
+    def _fetched(self, _: asyncio.Task[None]) -> None:
+        self._fetching = None
+
+    async def _fetch(self, now: float) -> None:
         try:
             async with asyncio.timeout(FETCH_SECONDS + 1):
                 keys = keys_of(await asyncio.to_thread(self._read, self._source))
@@ -130,23 +139,18 @@ class KeySet:
             _log.warning("keys_not_fetched", source=self._source, reason=str(error) or type(error).__name__)
             return
         self._keys, self._fetched_at = keys, now
+        if not keys:  # that is an answer, too: what was published before is withdrawn
+            _log.warning("no_key_is_published", source=self._source)
         _log.info("keys_fetched", source=self._source, keys=[key.kid for key in keys])
 
 
 def keys_of(document: bytes) -> tuple[Key, ...]:
-    """Return the keys of a key set that tokens can be checked with.
-
-    Raises:
-        ValueError: it is no key set, or has none.
-    """
+    """Return the keys of a key set that tokens can be checked with. Raises `ValueError` for what is no key set."""
     content = json.loads(document)
     listed = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise ValueError("this is no JSON Web Key Set: it has no list of keys")  # noqa: TRY004 - of a document
-    keys = tuple(key for each in listed if (key := _key(each)) is not None)
-    if not keys:
-        raise ValueError("the key set has no public key that signs tokens")
-    return keys
+    return tuple(key for each in listed if (key := _key(each)) is not None)
 
 
 def _key(jwk: object) -> Key | None:

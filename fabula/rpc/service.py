@@ -258,15 +258,16 @@ class GenerationService:
         if not bodies:
             return last
         queue = any(enqueues(last.state, body) for body in bodies)
-        purpose = Purpose.QUEUE if queue else Purpose.CONTROL
         entries: list[Entry] = []
         for body in bodies:
             last = _next_event(last, body)
             entries.append(self._codec.encode(address.id, last))
         if queue:
             async with self._entrance(address, known=True):
-                await self._append(address, entries, after=record.revision, purpose=purpose)
+                await self._append(address, entries, after=record.revision, purpose=Purpose.QUEUE)
             return last
+        # Of an end no worker has to know: it is at nobody's hands.
+        purpose = Purpose.END if last.state.terminal else Purpose.CONTROL
         revision = await self._append(address, entries, after=record.revision, purpose=purpose)
         if self._admission is not None and not last.state.workable:
             with suppress(Unavailable):  # else a worker is handed it, and finds that nothing is to be done

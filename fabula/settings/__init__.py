@@ -26,6 +26,7 @@ from fabula.settings.processes import (
 from fabula.settings.reading import load, load_or_exit
 from fabula.settings.security import AuthSettings, ServiceSettings, TlsSettings
 from fabula.settings.values import PREFIX, is_loopback
+from fabula.settings.webhooks import WebhookSettings
 
 __all__ = [
     "PREFIX",
@@ -47,6 +48,7 @@ __all__ = [
     "TlsSettings",
     "UpSettings",
     "VisionModelSettings",
+    "WebhookSettings",
     "WorkerSettings",
     "is_loopback",
     "load",

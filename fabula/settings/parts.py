@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from fabula.settings.base import Settings
+from fabula.settings.limits import LimitSettings
 from fabula.settings.security import AuthSettings, BindHost, CookieName, ServiceSettings
 from fabula.settings.values import Device, NatsUrl, Origins, Port, Replicas, Seconds
+from fabula.settings.webhooks import WebhookSettings
 
 
-class ConnectedSettings(Settings):
+class ConnectedSettings(WebhookSettings):
     """How the processes of one installation use the journal; the same in all of them."""
 
     nats_replicas: Replicas = 1
@@ -230,7 +232,7 @@ class ImageWorkerOnlySettings(ImageModelSettings, WorkerHealthSettings):
     """Denoising steps from one checkpoint to the next: what a killed worker costs at most."""
 
 
-class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings, AuthSettings):
+class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSettings, LimitSettings, AuthSettings):
     """What the gateway is told, apart from what every process is."""
 
     http_host: BindHost = "127.0.0.1"
@@ -249,8 +251,8 @@ class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSett
     keepalive_seconds: Seconds = 20.0
     """How often a silent connection is given a sign of life, in seconds."""
 
-    ws_message_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 64 * 1024
-    """Largest WebSocket message that is accepted from a browser, in bytes."""
+    grpc_web_message_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 12 * 1024 * 1024
+    """Largest message of a gRPC-Web request, in bytes. The services take 12 MiB: room for a picture of 10 MiB."""
 
     start_wait_seconds: Annotated[float, Field(gt=0, le=600)] = 300.0
     """How long a socket that waits for a picture which nobody has asked for yet is kept open, in seconds."""
@@ -258,9 +260,3 @@ class HttpSettings(StoryClientSettings, CharacterClientSettings, ImageClientSett
     answer_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 600.0
     """How long a request that is answered with the finished work is kept waiting for it, in seconds (`POST /run`,
     `POST /api/media/generate`)."""
-
-    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """WebSocket and SSE connections that one gateway holds at a time; more are told to try later."""
-
-    max_watchers: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    """Watchers of one generation at one gateway; more are told to try later."""

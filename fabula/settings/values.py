@@ -55,6 +55,15 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            raise ValueError("should be addresses or networks, e.g. 10.0.0.0/8, with commas between") from None
+    return networks
+
+
 def home_of_data() -> Path:
     """Return where data of a person's programs lies."""
     root = os.environ.get("XDG_DATA_HOME", "")  # the specification: relative paths are invalid and to be ignored
@@ -67,3 +76,4 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Replicas = Annotated[int, AfterValidator(_odd_few)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origins)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]

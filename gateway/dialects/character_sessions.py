@@ -99,6 +99,11 @@ class CharacterSessions:
 CHARACTER_SESSIONS = CharacterSessions()
 
 
+def is_failure_before(run: int, entry: SharedEntry) -> bool:
+    """Say whether an entry tells how a run before this one has failed: for front ends an error is the end."""
+    return entry.body in {"failed", "cancelled"} and entry.response.event.run < run
+
+
 @dataclass(frozen=True, slots=True)
 class CharacterAvatar:
     """The log of the image that becomes a character's avatar. Implements `Dialect` and `Translator`.

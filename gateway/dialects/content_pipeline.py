@@ -62,7 +62,8 @@ class Drafting:
         match entry.body:
             case "retried":
                 stage = event.retried.from_stage
-                return () if _begins_itself(stage) else _told(_row_of(stage), "")
+                told = () if _begins_itself(stage) else _told(_row_of(stage), "")
+                return (*self._kept(stage), *told)  # who was not there before has not seen the draft
             case "stage_started" if _begins_itself(event.stage_started.stage):
                 return _told(_row_of(event.stage_started.stage), event.progress.message)
             case "stage_finished":
@@ -89,9 +90,13 @@ class Drafting:
         self._chapters = {chapter.number: chapter for chapter in story.chapters}
         if standing.ended:
             return _end(standing, story)
-        row = _row_of(standing.progress.stage)
-        told = _told(row, standing.progress.message)
-        return (self._draft(), *told) if row and row[1] > DRAFTED[1] and self._chapters else told
+        stage = standing.progress.stage
+        return (*self._kept(stage), *_told(_row_of(stage), standing.progress.message))
+
+    def _kept(self, stage: str) -> Sequence[Payload]:
+        """Return the draft, if it is there and a stage works on it."""
+        row = _row_of(stage)
+        return (self._draft(),) if row and row[1] > DRAFTED[1] and self._chapters else ()
 
     def _draft(self) -> Payload:
         stage, progress, message = DRAFTED

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from fabula.api.gateway.v1 import gateway_pb2
+from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import InvalidRequest
 from fabula.rpc.validation import validate
 from gateway.answers import Problem
@@ -99,7 +100,7 @@ class NativeJson:
 
     def encode(self, frame: gateway_pb2.ServerFrame) -> Frame:
         """Write a frame as one line of JSON; fields with their default values are left out."""
-        return _json(frame)
+        return json_of(frame)
 
 
 class NativeProto:
@@ -170,6 +171,21 @@ def error_frame(frame_id: str, generation_id: str, problem: Problem) -> gateway_
     return gateway_pb2.ServerFrame(frame_id=frame_id, error=error)
 
 
+def generation_frame(generation: generation_pb2.Generation, *, deleted: bool) -> gateway_pb2.ServerFrame:
+    """Return the frame that tells of one of the client's own generations."""
+    return gateway_pb2.ServerFrame(generation=gateway_pb2.GenerationFrame(generation=generation, deleted=deleted))
+
+
+def listed_frame(kind: str) -> gateway_pb2.ServerFrame:
+    """Return the frame that says: all there were of this kind have been told of."""
+    return gateway_pb2.ServerFrame(listed=gateway_pb2.Listed(kind=kind))
+
+
+def log_frame(generation_id: str, line: gateway_pb2.LogRecord) -> gateway_pb2.ServerFrame:
+    """Return a line of a generation's log as a frame."""
+    return gateway_pb2.ServerFrame(log=gateway_pb2.LogFrame(generation_id=generation_id, line=line))
+
+
 def keep_alive_frame() -> gateway_pb2.ServerFrame:
     """Return the frame that says: still here."""
     return gateway_pb2.ServerFrame(keep_alive=gateway_pb2.KeepAlive())
@@ -179,10 +195,11 @@ def event_of(frame: gateway_pb2.ServerFrame) -> tuple[str, str]:
     """Return a frame as a server-sent event: its name and its data."""
     name = frame.WhichOneof("frame") or ""
     # An EventSource tells a lost connection by an event named "error": ours has another name.
-    return "problem" if name == "error" else name, _json(getattr(frame, name))
+    return "problem" if name == "error" else name, json_of(getattr(frame, name))
 
 
-def _json(message: Message) -> str:
+def json_of(message: Message) -> str:
+    """Return a message as one line of JSON; fields with their default values are left out."""
     content = json_format.MessageToDict(message)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 

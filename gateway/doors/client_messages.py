@@ -1,16 +1,13 @@
-"""What clients of one-way sockets may say, how often, and what is answered."""
+"""What clients of one-way sockets may say, and what is answered."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
-MESSAGES_AT_ONCE = 30
-"""Messages that a client may send in one go."""
-MESSAGES_PER_SECOND = 5.0
-"""Messages that it may send in the long run."""
+SHARE = 0.1
+"""How much clients may say here of what they may say where they have something to say."""
 
 QUIET = frozenset(("pong", "keep-alive", "keep_alive", "keepalive", "heartbeat"))
 """Types of messages that call for no answer."""
@@ -39,23 +36,3 @@ def _kind_of(text: str) -> str:
         return ""
     kind = content.get("type") if isinstance(content, dict) else None
     return kind if isinstance(kind, str) else ""
-
-
-class Allowance:
-    """How much one client may still say (a token bucket)."""
-
-    __slots__ = ("_left", "_since")
-
-    def __init__(self) -> None:
-        self._left = float(MESSAGES_AT_ONCE)
-        self._since = time.monotonic()
-
-    def take(self) -> bool:
-        """Take one message; False if there were too many."""
-        now = time.monotonic()
-        self._left = min(float(MESSAGES_AT_ONCE), self._left + (now - self._since) * MESSAGES_PER_SECOND)
-        self._since = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fabula.api.generation.v1 import generation_pb2
+from fabula.errors import Unauthenticated
 from fabula.rpc.expiry import on_expiry
 from gateway.answers import Problem
 from gateway.cursors import Cursor
@@ -87,7 +88,7 @@ class DialectEvents(OpenStream):
         self._cursor = cursor if cursor.sequence <= last else Cursor()
         self._run = generation.run if self._cursor == Cursor() else 0
         with (
-            house.connection(DOOR),
+            house.connection(DOOR, self._scope, visitor.owner),
             closing(await house.hub.open(visitor, generation_id, Wish())) as watch,
             on_expiry(visitor.expires, self.expired.set),
         ):
@@ -106,6 +107,8 @@ class DialectEvents(OpenStream):
     async def _tell_all(self, watch: Watch) -> None:
         try:
             await watch.run(self)
+        except Unauthenticated:
+            self.expired.set()  # the service's clock was first to find the token expired
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
             problem = self.problem(error)
             if not problem.retryable:
@@ -127,6 +130,8 @@ class DialectEvents(OpenStream):
         payloads = self._translator.payloads(entry)
         whole = cast("str", entry.frame(self._frame_name, lambda _: _events(entry, payloads)))
         had = self._had(entry, len(payloads))
+        if entry.body in _FOLDED:  # whatever the client had before, it goes on from here
+            self._cursor, self._run = Cursor(entry.sequence), 0
         return _END.join(whole.split(_END)[had:]) if had else whole
 
     def _had(self, entry: SharedEntry, count: int) -> int:

@@ -16,17 +16,18 @@ from typing import Protocol
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from fabula.errors import FabulaError, ResourceExhausted, Unauthenticated
+from fabula.errors import FabulaError, Unauthenticated
 from fabula.rpc.auth import EXPIRED
 from fabula.rpc.expiry import on_expiry
 from gateway.answers import problem_of
 from gateway.cursors import Cursor, read_cursor
-from gateway.doors.client_messages import Allowance, answer_to
+from gateway.doors.client_messages import SHARE, answer_to
 from gateway.doors.outlet import Outlet, outlet_by
 from gateway.doors.speech import DOOR, Speech, text_of
 from gateway.entries import SharedEntry
 from gateway.house import House
 from gateway.identity import TOKEN_SUBPROTOCOL, Visitor
+from gateway.limits import too_many_messages
 from gateway.pipe import ClientGone, Pipe
 from gateway.watch import Watch
 
@@ -100,8 +101,9 @@ class DialectDoor:
             self._house.doorkeeper.rule.check(websocket.headers)
             after = websocket.query_params.get("after")
             cursor = read_cursor(after) if after else None
-            with self._house.connection(DOOR):
+            with self._house.connection(DOOR, scope) as place:
                 visitor = await self._house.doorkeeper.let_in_to_read(websocket)
+                place.belong_to(visitor.owner)
                 async with self._family.admit(visitor, name, cursor) as program:
                     await websocket.accept(subprotocol_of(scope["subprotocols"]))
                     await DialectSocket(self._house, websocket, visitor, program).run()
@@ -264,14 +266,15 @@ class DialectSocket:
 
     async def _hear(self) -> None:
         """Hear what the client says, until it has gone, or says what is not allowed."""
-        allowance = Allowance()
+        allowance = self._house.allowance(SHARE)
         while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
             text = message.get("text")
             if text is None:
                 await self._outlet.close(CLOSE_WRONG_TYPE, "text messages are spoken here")
                 return
             if not allowance.take():
-                await self._refuse(ResourceExhausted("too many messages: nothing needs to be said here"))
+                self._house.metrics.limit_met("messages")
+                await self._refuse(too_many_messages(allowance))
                 return
             answer = answer_to(text)
             if answer is not None:

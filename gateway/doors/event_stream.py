@@ -12,6 +12,7 @@ from starlette.types import Receive, Send
 from gateway.answers import Problem, problem_of
 from gateway.entries import SharedEntry
 from gateway.house import House
+from gateway.pipe import Pipe
 from gateway.race import race
 
 RETRY_MILLISECONDS = 1000
@@ -49,10 +50,9 @@ class OpenStream:
     Attributes:
         expired: Set when the client's token holds no longer.
         gone: Whether the client has left.
-        wrote_at: When something was last sent, on the monotonic clock.
     """
 
-    pipe = None
+    pipe: Pipe | None = None
 
     def __init__(self, house: House, door: str, receive: Receive, send: Send) -> None:
         self._house = house
@@ -64,7 +64,12 @@ class OpenStream:
         self._dismissed = asyncio.Event()
         self.expired = asyncio.Event()
         self.gone = False
-        self.wrote_at = time.monotonic()
+        self._wrote_at = time.monotonic()
+
+    @property
+    def wrote_at(self) -> float:
+        """When something was last sent, on the monotonic clock."""
+        return self._wrote_at
 
     async def begin(self, opening: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Send the status, the headers, and what comes at once."""
@@ -88,7 +93,7 @@ class OpenStream:
         """Send bytes, once there is room for them."""
         async with self._turn:
             await self._asgi_send({"type": "http.response.body", "body": data, "more_body": True})
-            self.wrote_at = time.monotonic()
+            self._wrote_at = time.monotonic()
 
     def count(self, entries: Sequence[SharedEntry]) -> None:
         """Note that entries were sent."""

@@ -23,12 +23,13 @@ from gateway.bodies import read_json
 from gateway.collection import Collection, collection_of
 from gateway.house import House
 from gateway.json_requests import fill
-from gateway.operations import Operation, Parameter
+from gateway.operations import SWITCH, Operation, Parameter
 from gateway.queries import flag, only
 from gateway.single_calls import PAGE, answer, ask, page_request
 
 _ETAG = re.compile(r'"([\x21\x23-\x7e]{1,64})"')
 _TEXT = {"type": "string"}
+_TAGGED = {"type": "string", "pattern": r'^"[\x21\x23-\x7e]{1,64}"$'}
 
 
 def library_operations(house: House) -> Iterable[Operation]:
@@ -163,10 +164,10 @@ def _etag(request: Request) -> str:
 
 
 _TAG = Parameter("ETag", "Changes with every change; the same as `etag`, in quotes.", _TEXT, "header")
-_IF_MATCH = Parameter("If-Match", "`ETag` of what you have read: 412 if it has changed since.", _TEXT, "header")
+_IF_MATCH = Parameter(
+    "If-Match", "`ETag` of what you have read: 412 if it has changed since.", _TAGGED, "header", required=True
+)
 _QUERY = Parameter(
     "query", "Only those in whose names or looks all of these words occur.", {"type": "string", "maxLength": 200}
 )
-_SAVED = Parameter(
-    "saved", "1: only those that are saved; 0: only those that are not.", {"type": "string", "enum": ["0", "1"]}
-)
+_SAVED = Parameter("saved", "1: only those that are saved; 0: only those that are not.", SWITCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from http import HTTPStatus
 
 import grpc
@@ -12,6 +13,12 @@ from starlette.responses import JSONResponse, Response
 
 from fabula.rpc.kinds import KINDS, Kind
 from gateway.house import House
+from gateway.operations import Operation
+from gateway.payloads.schema import TEXT, record, words
+
+FAMILY = "operators"
+
+_READY, _UNREADY = ("ok", "degraded"), ("draining", "unavailable")
 
 READY_SECONDS = 2.0
 """How long a service may take to say how it is."""
@@ -22,6 +29,24 @@ class Operators:
 
     def __init__(self, house: House) -> None:
         self._house = house
+
+    def operations(self) -> Iterable[Operation]:
+        """Yield what may be asked."""
+        readiness = record(
+            {"status": words(*_READY, *_UNREADY), "services": {"type": "object", "additionalProperties": TEXT}}
+        )
+        yield Operation(
+            "GET", "/healthz", "isAlive", "Whether the process runs.", self.alive, family=FAMILY, is_open=True,
+            gives=record({"status": words("ok")}),
+        )  # fmt: skip
+        yield Operation(
+            "GET", "/readyz", "isReady", "Whether requests can be carried out, and by whom.", self.ready,
+            family=FAMILY, is_open=True, gives=readiness, failures={HTTPStatus.SERVICE_UNAVAILABLE: readiness},
+        )  # fmt: skip
+        yield Operation(
+            "GET", "/metrics", "readMetrics", "What is counted, in Prometheus' text format.", self.metrics,
+            family=FAMILY, is_open=True, media_types=(self._house.metrics.content_type.partition(";")[0],),
+        )  # fmt: skip
 
     async def alive(self, _request: Request) -> Response:
         """Say that the process runs; nothing else is looked at."""
@@ -38,7 +63,7 @@ class Operators:
         status = "draining" if self._house.draining.is_set() else "ok"
         if status == "ok" and set(states) - {"SERVING"}:
             status = "degraded" if "SERVING" in states else "unavailable"
-        code = HTTPStatus.OK if status in {"ok", "degraded"} else HTTPStatus.SERVICE_UNAVAILABLE
+        code = HTTPStatus.OK if status in _READY else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": status, "services": services}, code, {"Cache-Control": "no-store"})
 
     async def metrics(self, _request: Request) -> Response:

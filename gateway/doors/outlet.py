@@ -15,7 +15,7 @@ from gateway.dialects.native import Native
 from gateway.entries import Frame, SharedEntry
 from gateway.fan import Form, joined
 from gateway.frames import frame_bytes
-from gateway.pipe import EXTENSION, ClientGone, Pipe
+from gateway.pipe import ClientGone, Pipe, pipe_of
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ def outlet_by(websocket: WebSocket, form: Form, messages: Messages) -> Outlet:
         form: How entries go over a pipe: as finished frames.
         messages: What an entry says, for a server that has no pipes.
     """
-    pipe = websocket.scope.get("extensions", {}).get(EXTENSION)
+    pipe = pipe_of(websocket.scope)
     return PlainOutlet(websocket, messages) if pipe is None else PipedOutlet(websocket, form, pipe)
 
 

@@ -21,6 +21,7 @@ from gateway.collection import collection_of
 from gateway.house import House
 from gateway.identity import TICKET, Visitor
 from gateway.operations import TICKET_PARAMETER, Operation, Parameter
+from gateway.picture_links import KEY
 from gateway.queries import only, whole_number
 from gateway.race import race
 from gateway.ranges import Part, part_of
@@ -45,10 +46,10 @@ class Pictures:
         """Serve one request; what cannot be served is refused before the answer begins."""
         request = Request(scope, receive)
         generation_id = request.path_params["id"]
-        visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
-        only(request.query_params, ("index", TICKET))
+        visitor, by_key = await self._house.doorkeeper.let_in_to_see(request, generation_id)
+        only(request.query_params, ("index", TICKET, KEY))
         index = whole_number("index", request.query_params.get("index"), LARGEST_INDEX) or 0
-        if kind_of(generation_id) is not self._client.kind:
+        if kind_of(generation_id) is not self._client.kind or (by_key and index):
             raise NotFound("there is no such generation", id=generation_id)
         download = _Download(self._client, visitor, generation_id, index)
         async with aclosing(download.pieces()) as whole:
@@ -147,7 +148,7 @@ def picture_operations(house: House) -> Iterable[Operation]:
         ):
             yield Operation(
                 method, f"{collection.path}/{{id}}", name, summary, door,
-                media_types=tuple(SUFFIXES), parameters=_PARAMETERS if method == "GET" else _PARAMETERS[:3],
+                media_types=tuple(SUFFIXES), parameters=_PARAMETERS if method == "GET" else _PARAMETERS[:4],
                 headers=_ANSWER_HEADERS, more=_MORE if method == "GET" else _MORE[:1],
                 errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT,
                         *((HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,) if method == "GET" else ())),
@@ -158,6 +159,7 @@ _TEXT = {"type": "string"}
 _PARAMETERS = (
     Parameter("index", "Which picture, from 0; absent means 0.", {"type": "integer", "minimum": 0}),
     TICKET_PARAMETER,
+    Parameter(KEY, "Instead of a token, where the address was given out with it.", _TEXT),
     Parameter("If-None-Match", "`ETag` of what you have: 304 if it is this.", _TEXT, "header"),
     Parameter("Range", "One range of bytes, e.g. `bytes=0-65535` or `bytes=-500`.", _TEXT, "header"),
     Parameter("If-Range", "`ETag` of what you have a part of: all of it is sent if it is not this.", _TEXT, "header"),

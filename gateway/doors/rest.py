@@ -128,7 +128,7 @@ class Rest:
         only(request.query_params, ())
         content, upload = await read_json_or_form(request, collection.most_body_bytes)
         kind = collection.kind
-        message = _start_request(collection, content, upload)
+        message = start_request(collection, content, upload)
         response = await ask(self._house.clients[kind.name], "StartGeneration", message, visitor, collection.field)
         headers = {"Location": f"/v1/generations/{response.generation.id}"}
         return answer(response.generation, HTTPStatus.ACCEPTED, headers)
@@ -159,6 +159,7 @@ class Rest:
         return command
 
     async def _retry(self, request: Request) -> Response:
+        await self._house.doorkeeper.let_in(request)  # before anything of a stranger's is read
         content = await read_json(request)
         unknown = tuple((name, "there is no such field") for name in content if name not in {"fromStage", "from_stage"})
         if unknown:
@@ -183,7 +184,14 @@ _VERBS = {
 }
 
 
-def _start_request(collection: Collection, content: dict[str, Any], upload: Upload | None) -> Any:
+def start_request(collection: Collection, content: dict[str, Any], upload: Upload | None) -> Any:
+    """Return the request that starts a generation. Raises `InvalidRequest`.
+
+    Args:
+        collection: Of what.
+        content: What is asked for, and perhaps its `requestId`; it is taken out.
+        upload: The file that came with it, if any.
+    """
     message: Any = collection.kind.request("StartGeneration")()
     fill(message, {"requestId": content.pop("requestId", content.pop("request_id", ""))})
     asked = getattr(message, collection.field)

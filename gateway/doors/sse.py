@@ -6,7 +6,6 @@ itself. The stream ends with an event `ended`; who comes back after that is answ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
 
@@ -21,12 +20,13 @@ from fabula.rpc.expiry import on_expiry
 from gateway.cursors import LARGEST_SEQUENCE
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
+from gateway.doors.watched_body import WatchedBody, forms_of
 from gateway.entries import SharedEntry
-from gateway.fan import Form, joined
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import TICKET
-from gateway.operations import TICKET_PARAMETER, Operation, Parameter
+from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
+from gateway.pipe import ClientGone, Pipe, pipe_of
 from gateway.queries import flag, only, whole_number
 from gateway.watch import Watch
 
@@ -57,7 +57,7 @@ def _encode(entry: SharedEntry) -> bytes:
     return event_text(name, data, entry.sequence).encode()
 
 
-FORMS = {conflate: Form("server-sent event", _encode, DOOR, conflate) for conflate in (False, True)}
+FORMS = {conflate: forms_of("server-sent event", _encode, DOOR, conflate=conflate) for conflate in (False, True)}
 """How entries are sent, by whether superseded progress is left out."""
 
 
@@ -75,56 +75,64 @@ class EventStreams:
         generation_id = request.path_params["id"]
         visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
         wish = wish_of(request)
-        with self._house.connection(DOOR), closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
+        with (
+            self._house.connection(DOOR, scope, visitor.owner),
+            closing(await self._house.hub.open(visitor, generation_id, wish)) as watch,
+        ):
             if watch.empty:
                 await Response(status_code=204)(scope, receive, send)
             else:
-                stream = _Stream(self._house, receive, send, wish)
+                stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
                 with on_expiry(visitor.expires, stream.expired.set):
-                    await stream.run(generation_id, watch)
+                    await stream.run(generation_id)
 
 
 class _Stream(OpenStream):
     """One open stream in the native dialect."""
 
-    def __init__(self, house: House, receive: Receive, send: Send, wish: Wish) -> None:
+    def __init__(
+        self, house: House, receive: Receive, send: Send, watch: Watch, pipe: Pipe | None, *, conflate: bool
+    ) -> None:
         super().__init__(house, DOOR, receive, send)
-        self.form = FORMS[wish.conflate]
+        self._watch = watch
+        self._body = WatchedBody(watch, FORMS[conflate], pipe, self.write, self.count)
 
-    async def run(self, generation_id: str, watch: Watch) -> None:
+    @property
+    def wrote_at(self) -> float:
+        """When something was last sent, on the monotonic clock."""
+        return max(self._wrote_at, self._body.wrote_at)
+
+    async def run(self, generation_id: str) -> None:
         """Send all there is to send, until the run ends, the client leaves or the gateway closes."""
-        await self.begin(opening_text(watch.sequence).encode())
-        await self.go_on(self._tell(generation_id, watch))
+        await self.begin(opening_text(self._watch.sequence).encode())
+        await self.go_on(self._tell(generation_id))
         if self.expired.is_set():
             await self.write(self._problem(generation_id, Unauthenticated(EXPIRED)))
         await self.end()
 
-    async def _tell(self, generation_id: str, watch: Watch) -> None:
+    async def _tell(self, generation_id: str) -> None:
         try:
-            await watch.run(self)
+            await self._body.run()
+        except ClientGone:
+            return
         except Exception as error:  # noqa: BLE001 - told in the stream: its status is sent already
             await self.write(self._problem(generation_id, error))
         else:
-            frame = native.ended_frame(generation_id, watch.sequence)
-            await self.write(event_text(*native.event_of(frame), watch.sequence).encode())
+            frame = native.ended_frame(generation_id, self._watch.sequence)
+            await self.write(event_text(*native.event_of(frame), self._watch.sequence).encode())
 
     def _problem(self, generation_id: str, error: Exception) -> bytes:
         frame = native.error_frame("", generation_id, self.problem(error))
         return event_text(*native.event_of(frame)).encode()
 
-    async def send(self, entries: Sequence[SharedEntry]) -> None:
-        """Send entries, once there is room for them."""
-        for data in joined(self.form, entries):
-            await self.write(data)
-        self.count(entries)
+
+EVENTS = {"event": "EventFrame", "reset": "ResetFrame", "ended": "Ended", "problem": "Error"}
+"""The frames that are events of a stream, by the names that they have there."""
 
 
 def events_operation(streams: EventStreams) -> Operation:
     """Return the operation of this door, for routes and OpenAPI."""
-    cursor, switch = (
-        {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE},
-        {"type": "string", "enum": ["0", "1"]},
-    )
+    cursor = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE}
     return Operation(
         "GET",
         "/v1/generations/{id}/events",
@@ -132,10 +140,11 @@ def events_operation(streams: EventStreams) -> Operation:
         "Watch a generation as server-sent events; 204 if its run has ended and the cursor is at its end.",
         streams,
         media_types=("text/event-stream",),
+        events=EVENTS,
         parameters=(
             Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
-            Parameter("snapshot", "Begin with one folded event instead of the history.", switch),
-            Parameter("conflate", "Spare superseded progress.", switch),
+            Parameter("snapshot", "Begin with one folded event instead of the history.", SWITCH),
+            Parameter("conflate", "Spare superseded progress.", SWITCH),
             TICKET_PARAMETER,
             Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
         ),

@@ -16,6 +16,7 @@ from gateway.fan import Form
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import Visitor
+from gateway.log_lines import message_of, socket_form
 from gateway.pipe import ClientGone, Pipe
 from gateway.watch import Watch
 
@@ -50,17 +51,25 @@ class Subscription:
         frame_id: The client's frame that asked for it.
         generation_id: Which generation.
         wish: What was asked for.
+        least: How important lines have to be, if only those of its log are wanted; None: all events are.
     """
 
-    __slots__ = ("_frame_id", "_since", "_socket", "_task", "_watch", "form", "generation_id")
+    __slots__ = ("_frame_id", "_lines", "_since", "_socket", "_task", "_watch", "form", "generation_id")
 
-    def __init__(self, socket: Subscriber, frame_id: str, generation_id: str, wish: Wish) -> None:
+    def __init__(
+        self, socket: Subscriber, frame_id: str, generation_id: str, wish: Wish, least: str | None = None
+    ) -> None:
         self._socket = socket
         self._frame_id = frame_id
         self._since = time.time()
         self._watch: Watch | None = None
         self.generation_id = generation_id
-        self.form: Form = form_of(socket.dialect, conflate=wish.conflate)
+        self._lines = least is not None
+        self.form: Form = (
+            form_of(socket.dialect, conflate=wish.conflate)
+            if least is None
+            else socket_form(socket.dialect.name, DOOR, least)
+        )
         self._task = socket.tasks.create_task(self._serve(wish))
 
     @property
@@ -75,7 +84,12 @@ class Subscription:
 
     async def send(self, entries: Sequence[SharedEntry]) -> None:
         """Send entries of the watch. Raises `ClientGone`."""
-        await self._socket.outlet.send_entries(entries)
+        if self._lines:
+            entries = self.form.chosen(entries)  # a snapshot is sent without being asked
+            for entry in entries:
+                await self._socket.outlet.send(message_of(self._socket.dialect, entry))
+        else:
+            await self._socket.outlet.send_entries(entries)
         self._socket.house.metrics.at(DOOR).sent(entries, self._since)
 
     def let_go(self) -> None:

@@ -1,4 +1,4 @@
-"""The WebSocket door: many generations on one socket, in the native dialect.
+"""The WebSocket door: many generations on one socket, and the feed of one's own, in the native dialect.
 
 One task reads the client's frames. A subscription has a task only while it is behind its log; once it is level, the fan
 carries it. It is a position in a log, not a queue: a client that does not read holds nobody up and costs no memory.
@@ -20,11 +20,13 @@ from fabula.rpc.expiry import Expiry
 from gateway.answers import problem_of
 from gateway.dialects import native
 from gateway.dialects.native import Native, Refused, Unreadable
+from gateway.doors.feed_subscription import FeedSubscription
 from gateway.doors.outlet import DOOR, Outlet, outlet_of
 from gateway.doors.subscription import Subscription
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import Visitor
+from gateway.limits import too_many_messages
 from gateway.pipe import ClientGone
 
 MOST_SUBSCRIPTIONS = 64
@@ -76,8 +78,9 @@ class SocketDoor:
         await websocket.accept(subprotocol)
         outlet = outlet_of(websocket, dialect)
         try:
-            with self._house.connection(DOOR):
+            with self._house.connection(DOOR, scope) as place:
                 visitor = await self._house.doorkeeper.let_in_to_read(websocket)
+                place.belong_to(visitor.owner)
                 await Socket(self._house, websocket, outlet, dialect, visitor).run()
         except FabulaError as error:
             problem = problem_of(error)
@@ -101,6 +104,7 @@ class Socket:
     __slots__ = (
         "_expired",
         "_expiry",
+        "_feed",
         "_requests",
         "_subscriptions",
         "_websocket",
@@ -119,6 +123,7 @@ class Socket:
         self.tasks = asyncio.TaskGroup()
         self._websocket = websocket
         self._subscriptions: dict[str, Subscription] = {}
+        self._feed: FeedSubscription | None = None
         self._requests = asyncio.Semaphore(MOST_REQUESTS)
         self._expired = False
         self._expiry = Expiry(self._expire)
@@ -155,15 +160,15 @@ class Socket:
     def _expire(self) -> None:
         self._expired = True
         self._drop_all()
-        self.tasks.create_task(self._send_away())
+        self.tasks.create_task(self._send_away(Unauthenticated(EXPIRED)))
 
-    async def _send_away(self) -> None:
-        """Tell the client that its token holds no longer, and close the socket."""
-        error = Unauthenticated(EXPIRED)
+    async def _send_away(self, error: FabulaError) -> None:
+        """Tell the client why it cannot stay, and close the socket."""
         await self.tell("", "", error)
         await self.outlet.close(problem_of(error).close, error.code)
 
     def _drop_all(self) -> None:
+        self._drop_feed()
         for subscription in tuple(self._subscriptions.values()):
             subscription.drop()
 
@@ -172,10 +177,15 @@ class Socket:
             subscription.let_go()
 
     async def _read(self) -> None:
+        allowance = self.house.allowance()
         with suppress(ClientGone):
             while True:
                 message = await self._websocket.receive()
                 if message["type"] == "websocket.disconnect":
+                    return
+                if not allowance.take():
+                    self.house.metrics.limit_met("messages")
+                    await self._send_away(too_many_messages(allowance))
                     return
                 text = message.get("text")
                 try:
@@ -193,6 +203,13 @@ class Socket:
         match request:
             case "subscribe":
                 await self._subscribe(frame.frame_id, frame.subscribe)
+            case "subscribe_many":
+                await self._subscribe_many(frame.frame_id, frame.subscribe_many.subscriptions)
+            case "watch_generations":
+                await self._watch_generations(frame.frame_id, frame.watch_generations)
+            case "unwatch_generations":
+                self._drop_feed()
+                await self.send(native.done_frame(frame.frame_id, ""))
             case "unsubscribe":
                 self._drop(frame.unsubscribe.generation_id)
                 await self.send(native.done_frame(frame.frame_id, frame.unsubscribe.generation_id))
@@ -212,6 +229,8 @@ class Socket:
         self._expiry.set(visitor.expires)
         for subscription in tuple(self._subscriptions.values()):
             subscription.renew(visitor)
+        if self._feed is not None:
+            self._feed.renew(visitor)
         await self.send(native.done_frame(frame_id, ""))
 
     async def _subscribe(self, frame_id: str, request: gateway_pb2.Subscribe) -> None:
@@ -222,7 +241,28 @@ class Socket:
             await self.tell(frame_id, generation_id, error)
             return
         wish = Wish(request.after_sequence, request.snapshot, request.conflate, request.wait_for_start)
-        self._subscriptions[generation_id] = Subscription(self, frame_id, generation_id, wish)
+        least = request.only_log.level if request.HasField("only_log") else None
+        self._subscriptions[generation_id] = Subscription(self, frame_id, generation_id, wish, least)
+
+    async def _subscribe_many(self, frame_id: str, requests: Sequence[gateway_pb2.Subscribe]) -> None:
+        if len({request.generation_id for request in requests}) < len(requests):
+            problem = "names a generation twice"
+            await self.tell(frame_id, "", InvalidRequest(problem, (("subscribeMany.subscriptions", problem),)))
+            return
+        for request in requests:
+            await self._subscribe(frame_id, request)
+
+    async def _watch_generations(self, frame_id: str, request: gateway_pb2.WatchGenerations) -> None:
+        self._drop_feed()
+        try:
+            self._feed = FeedSubscription(self, frame_id, request)
+        except FabulaError as error:
+            await self.tell(frame_id, "", error)
+
+    def _drop_feed(self) -> None:
+        if self._feed is not None:
+            self._feed.drop()
+            self._feed = None
 
     def _drop(self, generation_id: str) -> None:
         if subscription := self._subscriptions.get(generation_id):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from fabula.errors import Conflict, InvalidRequest
 from fabula.rpc.client import Client
@@ -21,12 +20,27 @@ from gateway.frontends.character_places import character_id_of, session_id_of
 from gateway.frontends.requests import Body, read_body
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.operations import Operation, Parameter
+from gateway.payloads.character_sessions import WISHES_FORM
+from gateway.payloads.schema import ref
 from gateway.queries import whole_number
-from gateway.single_calls import LARGEST_PAGE, ask
+from gateway.single_calls import LARGEST_PAGE, PAGE, ask
 
+FAMILY = "C: automated characters"
 PATH = "/api/v1/characters"
 STARTED = "Character generation has started"
 _NO_STORE = {"Cache-Control": "no-store"}
+
+_GONE = (HTTPStatus.NOT_FOUND,)
+_REFUSED = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_QUERY = Parameter(
+    "query", "Only those in whose names or looks all of these words occur.", {"type": "string", "maxLength": 200}
+)
+_OF_ONE = (
+    "getCharacterSession", "discardCharacterSession", "retryCharacterSession", "cancelCharacterSession",
+    "readCharacter", "removeCharacter", "keepCharacter", "getAvatar", "paintAvatarAnew",
+)  # fmt: skip
+"""What takes the id of a session, which is good for a character's as well."""
 
 
 class CharacterAddresses:
@@ -42,22 +56,60 @@ class CharacterAddresses:
         self._avatar_begun = avatar_begun
         self._most_bytes = collection_of(CHARACTER).most_body_bytes
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return them; what is named literally goes before what has a parameter in its place."""
-        session, one = f"{PATH}/generate-automated/{{id}}", f"{PATH}/{{id}}"
-        return (
-            Route(f"{PATH}/generate-automated", self._start, methods=["POST"]),
-            Route(session, self._standing, methods=["GET"]),
-            Route(session, self._discard, methods=["DELETE"]),
-            Route(f"{session}/retry", self._retry, methods=["POST"]),
-            Route(f"{session}/cancel", self._cancel, methods=["POST"]),
-            Route(PATH, self._list, methods=["GET"]),
-            Route(one, self._get, methods=["GET"]),
-            Route(one, self._discard, methods=["DELETE"]),
-            Route(f"{one}/save", self._save, methods=["POST"]),
-            Route(f"{one}/avatar", self._get_avatar, methods=["GET"]),
-            Route(f"{one}/regenerate-avatar", self._regenerate_avatar, methods=["POST"]),
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at them."""
+        yield from self._of_sessions(f"{PATH}/generate-automated", f"{PATH}/generate-automated/{{id}}")
+        yield from self._of_characters(f"{PATH}/{{id}}")
+
+    def _of_sessions(self, begin: str, session: str) -> Iterable[Operation]:
+        begun: dict[str, Any] = {
+            "family": FAMILY, "status": HTTPStatus.ACCEPTED, "gives": ref("CharacterStarted"),
+            "links": tuple((name, "$response.body#/sessionId") for name in _OF_ONE),
+        }  # fmt: skip
+        yield Operation(
+            "POST", begin, "generateCharacter", "Make a character of a line, of a picture, or of both.", self._start,
+            accepts={"multipart/form-data": WISHES_FORM, "application/json": ref("CharacterWishes")},
+            errors=(HTTPStatus.CONFLICT,), **begun,
+        )  # fmt: skip
+        yield Operation(
+            "GET", session, "getCharacterSession", "Where a session stands.", self._standing,
+            family=FAMILY, gives=ref("CharacterStanding"), errors=_GONE,
+        )  # fmt: skip
+        yield Operation(
+            "DELETE", session, "discardCharacterSession", "Discard what a session has made.", self._discard,
+            family=FAMILY, status=HTTPStatus.NO_CONTENT, errors=_REFUSED,
+        )  # fmt: skip
+        yield Operation(
+            "POST", f"{session}/retry", "retryCharacterSession", "Retry from the stage that failed.", self._retry,
+            errors=_REFUSED, **begun,
+        )  # fmt: skip
+        yield Operation(
+            "POST", f"{session}/cancel", "cancelCharacterSession", "Cancel a session.", self._cancel,
+            errors=_REFUSED, **begun,
+        )  # fmt: skip
+
+    def _of_characters(self, one: str) -> Iterable[Operation]:
+        sheet: dict[str, Any] = {"family": FAMILY, "gives": ref("CharacterKept")}
+        avatar: dict[str, Any] = {"family": FAMILY, "gives": ref("CharacterAvatar")}
+        yield Operation(
+            "GET", PATH, "listOwnCharacters", "Your library, newest first.", self._list,
+            family=FAMILY, gives=ref("CharacterList"), parameters=(*PAGE, _QUERY),
+        )  # fmt: skip
+        yield Operation("GET", one, "readCharacter", "A character's sheet.", self._get, errors=_GONE, **sheet)
+        yield Operation(
+            "DELETE", one, "removeCharacter", "Discard a character; one that is being made is cancelled.",
+            self._discard, family=FAMILY, status=HTTPStatus.NO_CONTENT, errors=_REFUSED,
+        )  # fmt: skip
+        yield Operation(
+            "POST", f"{one}/save", "keepCharacter", "Keep it for good.", self._save, errors=_REFUSED, **sheet
         )
+        yield Operation(
+            "GET", f"{one}/avatar", "getAvatar", "How its avatar is doing.", self._get_avatar, errors=_GONE, **avatar
+        )
+        yield Operation(
+            "POST", f"{one}/regenerate-avatar", "paintAvatarAnew", "Have a new avatar painted.",
+            self._regenerate_avatar, status=HTTPStatus.ACCEPTED, errors=_REFUSED, **avatar,
+        )  # fmt: skip
 
     @property
     def _client(self) -> Client:
@@ -102,15 +154,16 @@ class CharacterAddresses:
             **fields, page_token=query.get("pageToken", ""), query=query.get("query", "")
         )
         response = await ask(self._client, "ListCharacters", message, visitor)
-        characters = [character_content(character) for character in response.characters]
+        address_of = self._house.doorkeeper.links.addresses_of(visitor.owner)
+        characters = [character_content(character, address_of) for character in response.characters]
         content = {"characters": characters, "nextPageToken": response.next_page_token or None}
         return JSONResponse(content, headers=_NO_STORE)
 
     async def _get(self, request: Request) -> Response:
-        return _sheet(await self._of_character("GetCharacter", request))
+        return _sheet(await self._content("GetCharacter", request))
 
     async def _save(self, request: Request) -> Response:
-        return _sheet(await self._of_character("SaveCharacter", request))
+        return _sheet(await self._content("SaveCharacter", request))
 
     async def _discard(self, request: Request) -> Response:
         """Remove a character and the generation that made it; one that still goes on is cancelled first."""
@@ -122,13 +175,19 @@ class CharacterAddresses:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _get_avatar(self, request: Request) -> Response:
-        return _avatar(await self._of_character("GetCharacter", request))
+        return _avatar(await self._content("GetCharacter", request))
 
     async def _regenerate_avatar(self, request: Request) -> Response:
         visitor = await self._visitor(request)
-        found = await self._of_character("RegenerateAvatar", request)
-        self._avatar_begun(visitor.owner, found.character.id)
-        return _avatar(found, HTTPStatus.ACCEPTED)
+        content = await self._content("RegenerateAvatar", request)
+        self._avatar_begun(visitor.owner, content["id"])
+        return _avatar(content, HTTPStatus.ACCEPTED)
+
+    async def _content(self, rpc: str, request: Request) -> dict[str, Any]:
+        """Return a character as front ends read it."""
+        visitor = await self._visitor(request)
+        found = await self._of_character(rpc, request)
+        return character_content(found.character, self._house.doorkeeper.links.addresses_of(visitor.owner))
 
     async def _visitor(self, request: Request) -> Visitor:
         return await self._house.doorkeeper.let_in(request)
@@ -167,12 +226,11 @@ def _begun(generation: Any, message: str = STARTED) -> Response:
     return JSONResponse(content, HTTPStatus.ACCEPTED, _NO_STORE)
 
 
-def _sheet(response: Any) -> Response:
-    return JSONResponse({"character": character_content(response.character)}, headers=_NO_STORE)
+def _sheet(content: dict[str, Any]) -> Response:
+    return JSONResponse({"character": content}, headers=_NO_STORE)
 
 
-def _avatar(response: Any, status: int = HTTPStatus.OK) -> Response:
-    content = character_content(response.character)
+def _avatar(content: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
     kept = ("avatarJobId", "avatarStatus", "avatarUrl")
     return JSONResponse(
         {"characterId": content["id"], **{name: content[name] for name in kept}}, status, headers=_NO_STORE

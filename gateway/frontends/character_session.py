@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from fabula.api.character.v1 import character_pb2
-from fabula.errors import NotFound
+from fabula.api.generation.v1 import generation_pb2
+from fabula.errors import FabulaError, NotFound, Unauthenticated
+from fabula.rpc.client import Patience
 from fabula.rpc.kinds import CHARACTER, IMAGE
 from gateway.answers import problem_of
 from gateway.cursors import Cursor
-from gateway.dialects.character_sessions import AVATAR, CHARACTER_AVATAR, CHARACTER_SESSIONS, EVENT
+from gateway.dialects.character_sessions import AVATAR, EVENT, CharacterAvatar, CharacterSessions, is_failure_before
 from gateway.doors.socket_io.client import DOOR, Client
 from gateway.doors.socket_io.following import Follower
+from gateway.entries import SharedEntry
 from gateway.frontends.character_places import NO_SESSION, Place, read_place, room_name, session_id_of
 from gateway.pipe import ClientGone
 from gateway.race import race
+from gateway.upstream import OPENING_SECONDS
 from gateway.watch import Watch
 
 CURSOR = "character_generation_cursor"
@@ -26,6 +32,10 @@ PENDING, FAILED = character_pb2.AVATAR_STATE_PENDING, character_pb2.AVATAR_STATE
 
 LOOK_SECONDS = 1.0
 """How often the library is looked into while an avatar has not been begun: it may never be."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class CharacterSession:
@@ -48,12 +58,21 @@ class CharacterSession:
         self._knows_character = bool(avatar_id)
         self.place = Place(cursor, avatar_id, avatar)
         self.room = room_name(client.visitor.owner, character_id)
+        address_of = client.house.doorkeeper.links.addresses_of(client.visitor.owner)
+        self._words, self._avatars_words = CharacterSessions(address_of), CharacterAvatar(address_of)
+        self._run = 0
+        self._telling = True  # from the moment that somebody has joined
+        self._avatar_may_be_new = False
+        self._heard_of = 0
 
     async def open(self) -> Watch:
         """Open the watch of the character. Raises `NotFound` and what else `Hub.open` does."""
+        view = generation_pb2.GENERATION_VIEW_BASIC
+        fields = {"generation_id": self._character_id, "view": view}
+        generation = (await _answered(lambda: self._ask("GetGeneration", **fields), OPENING_SECONDS)).generation
+        self._run = generation.run
         if self._knows_character:
-            generation = await self._ask("GetGeneration", generation_id=self._character_id)
-            self.place.character = Cursor(generation.generation.last_sequence)
+            self.place.character = Cursor(generation.last_sequence)
         try:
             return await self._follower().open()
         except NotFound:
@@ -64,9 +83,20 @@ class CharacterSession:
         task = self._client.begin(self._character_id, self._tell(watch))
         task.add_done_callback(lambda _: watch.close())
 
-    def go_on(self) -> None:
-        """Tell of what has come after the end, unless the telling goes on."""
-        if not self._client.does(self._character_id):
+    def go_on_to(self, sequence: int) -> None:
+        """Tell of what has come after the end, by a retry: the character's log now goes as far as this."""
+        self._heard_of = sequence
+        if sequence > self.place.character.sequence:
+            self._go_on()
+
+    def go_on_with_avatar(self) -> None:
+        """Tell of a new avatar."""
+        self._avatar_may_be_new = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._telling:
+            self._telling = True
             self._client.begin(self._character_id, self._tell(None))
 
     def _follower(self) -> Follower:
@@ -74,7 +104,10 @@ class CharacterSession:
             self.place.character = cursor
             await self._tell_place()
 
-        return Follower(self._client, CHARACTER_SESSIONS, self._character_id, self.place.character, note)
+        def is_over(entry: SharedEntry) -> bool:
+            return is_failure_before(self._run, entry)
+
+        return Follower(self._client, self._words, self._character_id, self.place.character, note, is_over=is_over)
 
     async def _tell_place(self) -> None:
         if self._wants_places:
@@ -83,43 +116,49 @@ class CharacterSession:
 
     async def _tell(self, watch: Watch | None) -> None:
         try:
-            follower = self._follower()
-            with closing(watch or await follower.open()) as opened:
-                await opened.run(follower)
-            self.place.character = follower.cursor
-            while await self._tell_of_avatar():
-                pass
+            await self._tell_of_character(watch)
+            while self._heard_of > self.place.character.sequence or self._avatar_may_be_new:
+                await self._tell_of_character(None)
         except ClientGone:
             return
         except NotFound:
             return  # it was discarded
-        except Exception as error:  # noqa: BLE001 - told to the client
+        except Exception as error:  # noqa: BLE001 - says nothing of how the character is doing, so no step tells it
             problem = problem_of(error)
             self._client.house.metrics.errors.labels(DOOR, problem.code).inc()
-            await self._trouble(problem.message, problem.code)
+            log.warning("character_session_lost", generation_id=self._character_id, code=problem.code)
+            if problem.retryable or isinstance(error, Unauthenticated):
+                self._client.send_away()  # it comes back, with a fresh token if that is what it needs
+        finally:
+            self._telling = False
 
-    async def _trouble(self, message: str, code: str) -> None:
-        content = {"step": "error", "progress": 0, "message": message, "data": {"error": message, "details": code}}
-        try:
-            await self._client.emit(EVENT, content)
-        except ClientGone:
-            return
+    async def _tell_of_character(self, watch: Watch | None) -> None:
+        follower = self._follower()
+        if watch is None:
+            watch = await _answered(follower.open)
+        with closing(watch):
+            await watch.run(follower)
+        self.place.character = follower.cursor
+        while await self._tell_of_avatar():
+            pass
 
     async def _tell_of_avatar(self) -> bool:
         """Tell of the avatar that the character has or waits for. Returns whether there is another one by now."""
+        self._avatar_may_be_new = False
         avatar = await self._avatar()
         if avatar is None or not avatar.generation_id or IMAGE.name not in self._client.house.clients:
             return False
         if avatar.generation_id != self.place.avatar_id:
             self.place.avatar_id, self.place.avatar = avatar.generation_id, Cursor()
         follower = Follower(
-            self._client, CHARACTER_AVATAR, avatar.generation_id, self.place.avatar, self._note_of_avatar
+            self._client, self._avatars_words, avatar.generation_id, self.place.avatar, self._note_of_avatar
         )
         async with self._opened(follower, is_waited_for=avatar.state == PENDING) as watch:
             if watch is not None:
                 with suppress(NotFound):  # another one is being painted, and this one was removed
                     await watch.run(follower)
         self.place.avatar = follower.cursor
+        self._avatar_may_be_new = False
         now = await self._avatar()
         if now is None or now.generation_id != avatar.generation_id:
             return now is not None
@@ -140,7 +179,7 @@ class CharacterSession:
                 await race(self._open_late(follower, watches), self._until_given_up(follower.generation_id))
             else:
                 with suppress(NotFound):
-                    watches.append(await follower.open())
+                    watches.append(await _answered(follower.open))
             yield watches[0] if watches else None
         finally:
             for watch in watches:
@@ -149,7 +188,7 @@ class CharacterSession:
     async def _open_late(self, follower: Follower, watches: list[Watch]) -> None:
         while not watches:
             try:
-                watches.append(await follower.open(wait_for_start=True))
+                watches.append(await _answered(lambda: follower.open(wait_for_start=True)))
             except NotFound:  # the image service has lost its patience
                 await asyncio.sleep(LOOK_SECONDS)
 
@@ -163,19 +202,39 @@ class CharacterSession:
     async def _avatar(self) -> character_pb2.Avatar | None:
         """Return the character's avatar as it now is; None where there is no character any more."""
         try:
-            found: Any = await self._ask("GetCharacter", character_id=self._character_id)
+            found: Any = await _answered(lambda: self._ask("GetCharacter", character_id=self._character_id))
         except NotFound:
             return None
         avatar: character_pb2.Avatar = found.character.avatar
         return avatar
 
-    async def _ask(self, rpc: str, **fields: str) -> Any:
+    async def _ask(self, rpc: str, **fields: Any) -> Any:
         try:
             request = CHARACTER.request(rpc)(**fields)
             service = self._client.house.clients[CHARACTER.name]
             return await service.call(rpc, request, self._client.visitor.caller)
         except NotFound:
             raise NotFound(NO_SESSION) from None
+
+
+async def _answered(ask: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
+    """Ask until there is an answer: a service that restarts is nothing that front ends have a step for.
+
+    Args:
+        ask: Asks once.
+        seconds: For how long, after which the error is raised; None: for ever.
+
+    Raises:
+        FabulaError: what was answered.
+    """
+    patience = Patience(seconds)
+    while True:
+        try:
+            return await ask()
+        except FabulaError as error:
+            if not error.retryable:
+                raise
+            await patience.wait()
 
 
 def _failed_avatar(failure: str) -> dict[str, Any]:

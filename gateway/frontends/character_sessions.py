@@ -9,13 +9,17 @@ from starlette.datastructures import Headers
 
 from fabula.errors import FabulaError, ResourceExhausted
 from gateway.answers import problem_of
+from gateway.channels import SOCKET_IO, Channel, Said
+from gateway.dialects.character_sessions import EVENT
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
+from gateway.frontends.character_addresses import FAMILY
 from gateway.frontends.character_places import character_id_of, room_name
-from gateway.frontends.character_session import CharacterSession
-from gateway.frontends.owner_feeds import News, OwnerFeeds
+from gateway.frontends.character_session import CURSOR, CharacterSession
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.owner_feeds import News, OwnerFeeds, Told
+from gateway.payloads.schema import TEXT
 from gateway.pipe import ClientGone
 
 NAMESPACE = "/"
@@ -23,6 +27,26 @@ JOIN, JOINED, LEAVE = "join_character_generation", "character_generation_joined"
 
 MOST_SESSIONS = 64
 """Sessions that one connection hears of at a time."""
+
+
+def character_channel(path: str) -> Channel:
+    """Return what is said in the namespace, at the address of its server."""
+    return Channel(
+        "characterSessions", FAMILY, path, "The sessions that a client has joined.",
+        sends=(
+            Said("characterGenerationJoined", "CharacterJoined", JOINED),
+            Said("characterGenerationProgress", "CharacterStep", EVENT),
+            Said("characterGenerationCursor", "CharacterCursor", CURSOR),
+        ),
+        hears=(
+            Said("joinCharacterGeneration", "CharacterJoin", JOIN, "CharacterAcknowledgement"),
+            Said("leaveCharacterGeneration", "CharacterLeave", LEAVE, "CharacterAcknowledgement"),
+        ),
+        protocol=SOCKET_IO, namespace=NAMESPACE, auth={"type": "object", "properties": {"token": TEXT}},
+    )  # fmt: skip
+
+
+_GONE = {"success": False, "error": "the connection is closed"}
 
 
 class CharacterSessions:
@@ -78,6 +102,9 @@ class CharacterSessions:
             watch = await session.open()
         except FabulaError as error:
             return _refused(client, error)
+        if client.ended:  # nobody would take it out of its room again
+            watch.close()
+            return _GONE
         if (before := sessions.joined.get(character_id)) is not None:
             self._leave_room(before)
         sessions.joined[character_id] = session
@@ -86,9 +113,10 @@ class CharacterSessions:
             await client.emit(JOINED, {"sessionId": wanted["sessionId"]})
         except ClientGone:
             watch.close()
-            return {"success": False, "error": "the connection is closed"}
+            return _GONE
         session.begin(watch)
-        self._feeds.join(client.visitor, sessions)
+        if not client.ended:
+            self._feeds.join(client.visitor, sessions)
         return {"success": True}
 
     async def _leave(self, client: Client, request: Any) -> dict[str, Any]:
@@ -104,7 +132,7 @@ class CharacterSessions:
     def avatar_begun(self, owner: str, character_id: str) -> None:
         """Have everyone in a session's room hear of its new avatar."""
         for session in tuple(self._rooms.get(room_name(owner, character_id), ())):
-            session.go_on()
+            session.go_on_with_avatar()
 
 
 def sessions_of(client: Client) -> _Sessions:
@@ -123,16 +151,19 @@ class _Sessions:
 
     def tell(self, news: News) -> None:
         """Go on with a session whose log has grown after its end, by a retry; see `Listener`."""
-        session = self.joined.get(news.id)
-        if session is not None and news.last_sequence > session.place.character.sequence:
-            session.go_on()
+        session = self.joined.get(news.id) if news.goes_on else None
+        if session is not None:
+            session.go_on_to(news.last_sequence)
 
-    def gone(self, generation_id: str) -> None:
+    def gone(self, told: Told) -> None:
         """Nothing: what was joined ends by itself; see `Listener`."""
 
-    def feed_ended(self) -> None:
+    def listed(self, kind: str) -> None:
+        """Nothing: these clients are told of what happens; see `Listener`."""
+
+    def feed_ended(self, _error: FabulaError) -> None:
         """Have the client come back; see `Listener`."""
-        self._client.begin("", self._client.send_away())
+        self._client.send_away()
 
 
 def _refused(client: Client, error: FabulaError) -> dict[str, Any]:

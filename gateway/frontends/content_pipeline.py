@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +10,6 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from fabula.errors import FabulaError, InvalidRequest
@@ -25,15 +24,40 @@ from gateway.frontends.failures import GENERATION, status_of_failure
 from gateway.frontends.requests import key_of, read_object
 from gateway.frontends.story_wishes import start_request
 from gateway.frontends.waiting import Waited, nobody_listens, still_running, until_ended
-from gateway.frontends.workshop import check_is_story
+from gateway.frontends.workshop import IDEMPOTENCY_KEY, check_is_story
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
+from gateway.payloads.content_pipeline import EVENTS
+from gateway.payloads.schema import ref
 from gateway.queries import flag
 from gateway.single_calls import ask
 
 PATH = "/run"
 STREAM = f"{PATH}/stream"
 CANCEL = "cancel_on_disconnect"
+FAMILY = "D: content pipeline"
+
+_TEXT = {"type": "string"}
+_PLACE = {"type": "string", "pattern": r"^([0-9]{1,10}(\.[0-9]{1,3})?)?$"}
+_CANCELS = Parameter(CANCEL, "Cancel the text when you leave before its end.", SWITCH)
+_CURSOR = (
+    Parameter("after", "The `id` of the last event you have.", _PLACE),
+    Parameter("Last-Event-ID", "The same, and goes before it.", _PLACE, "header"),
+)
+_ANSWER_HEADERS = (
+    Parameter(GENERATION, "Which generation the answer is about.", _TEXT, "header"),
+    Parameter("Location", "Where its stream can be taken up.", _TEXT, "header"),
+)
+_NOTHING_NEW = (HTTPStatus.NO_CONTENT, "The run has ended, and you have been told all of it.")
+_UNSUCCESSFUL = {
+    status: {"anyOf": [ref("PipelineError"), ref("ErrorAnswer")]}
+    for status in (
+        HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+} | {HTTPStatus.GATEWAY_TIMEOUT: ref("ErrorAnswer")}  # fmt: skip
+"""What the waiting calls answer where there is no text: as a stream would tell it, or as all addresses do."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +72,32 @@ class ContentPipeline:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return them."""
-        return (
-            Route(PATH, self._run, methods=["POST"]),
-            Route(f"{PATH}/{{id}}", self._result, methods=["GET"]),
-            Route(STREAM, _Application(self._begin_stream), methods=["POST"]),
-            Route(f"{STREAM}/{{id}}", _Application(self._take_up_stream), methods=["GET"]),
-        )
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at them."""
+        told: dict[str, Any] = {"family": FAMILY, "gives": ref("PipelineComplete"), "headers": _ANSWER_HEADERS}
+        streamed: dict[str, Any] = {
+            "family": FAMILY, "media_types": ("text/event-stream",), "events": EVENTS,
+            "headers": _ANSWER_HEADERS, "more": (_NOTHING_NEW,),
+        }  # fmt: skip
+        wishes: dict[str, Any] = {"accepts": {"application/json": ref("StoryWishes")}, "needs_body": True}
+        yield Operation(
+            "POST", PATH, "runPipeline", "Make a text, and answer when it is complete.", self._run,
+            **told, **wishes, parameters=(IDEMPOTENCY_KEY, _CANCELS), errors=(HTTPStatus.CONFLICT,),
+            failures=_UNSUCCESSFUL,
+        )  # fmt: skip
+        yield Operation(
+            "GET", f"{PATH}/{{id}}", "getPipelineResult", "Wait for a text, and answer when it is complete.",
+            self._result, **told, errors=(HTTPStatus.NOT_FOUND,), failures=_UNSUCCESSFUL,
+        )  # fmt: skip
+        yield Operation(
+            "POST", STREAM, "streamPipeline", "Make a text, and tell how far it is.", _Application(self._begin_stream),
+            **streamed, **wishes, parameters=(IDEMPOTENCY_KEY, _CANCELS, *_CURSOR), errors=(HTTPStatus.CONFLICT,),
+        )  # fmt: skip
+        yield Operation(
+            "GET", f"{STREAM}/{{id}}", "resumePipelineStream", "Take up the stream of a text again.",
+            _Application(self._take_up_stream), **streamed, parameters=(*_CURSOR, TICKET_PARAMETER),
+            errors=(HTTPStatus.NOT_FOUND,),
+        )  # fmt: skip
 
     @property
     def _client(self) -> Client:

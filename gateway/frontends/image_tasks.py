@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import FabulaError, InvalidRequest
@@ -19,6 +19,7 @@ from fabula.rpc.client import Client
 from fabula.rpc.kinds import IMAGE
 from fabula.rpc.tickets import TICKETS
 from gateway.answers import Problem, http_problem, problem_of
+from gateway.channels import Channel, Said
 from gateway.cursors import Cursor
 from gateway.dialects.image_tasks import KEEP_ALIVE, ImageTasks
 from gateway.dialects.standing import standing_of_generation
@@ -31,8 +32,13 @@ from gateway.frontends.story_wishes import Fields
 from gateway.frontends.waiting import DOOR, Waited, nobody_listens, still_running, until_ended
 from gateway.house import House
 from gateway.identity import Visitor, token_of
+from gateway.limits import Tally, exceeded
+from gateway.operations import Operation, Parameter
+from gateway.payloads.plain_sockets import PLAIN_QUERY, said_to_clients
+from gateway.payloads.schema import ref
 from gateway.single_calls import ask
 
+FAMILY = "E: image tasks"
 SOCKETS = "/ws/image-generation/"
 GENERATE = "/api/media/generate"
 
@@ -61,10 +67,28 @@ class ImageTaskFrontend:
     def __init__(self, house: House) -> None:
         self._house = house
         self._starts = Starts(house)
+        self._watchers = Tally(house.settings.max_watchers)
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the addresses."""
-        return (Route(GENERATE, self._generate, methods=["POST"]),)
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at the address."""
+        header = Parameter(GENERATION, "Which generation the picture is of.", {"type": "string"}, "header")
+        yield Operation(
+            "POST", GENERATE, "generateImageTask", "Paint a picture, and answer when it is done.", self._generate,
+            family=FAMILY, accepts={"application/json": ref("ImageTaskWishes")}, needs_body=True,
+            gives=ref("ImageTaskResult"), headers=(header,), failure=ref("ImageTaskRefusal"),
+            errors=(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT),
+        )  # fmt: skip
+
+    channel = Channel(
+        "imageTask", FAMILY, f"{SOCKETS}{{task_id}}", "How far a picture is; may be opened before it is asked for.",
+        sends=(
+            Said("imageTaskProgress", "ImageTaskProgress"), Said("imageTaskFailure", "ImageTaskFailure"),
+            Said("imageTaskKeepAlive", "ImageTaskKeepAlive"), *said_to_clients("imageTask"),
+        ),
+        hears=(Said("imageTaskPing", "SocketPing"),),
+        parameters={"task_id": "As the client has chosen it."},
+        query=PLAIN_QUERY,
+    )  # fmt: skip
 
     def door(self) -> DialectDoor:
         """Return the door of the sockets."""
@@ -79,7 +103,14 @@ class ImageTaskFrontend:
         """Let in anybody: what is watched may not have begun; see `Family`."""
         if len(name) > LONGEST_TASK_ID:
             raise InvalidRequest(f"a task_id has at most {LONGEST_TASK_ID} characters")
-        yield Program(speech_for(name), partial(self._starts.open, visitor, name, after))
+        key = f"{visitor.owner}\n{name}"
+        if not self._watchers.enter(key):  # those of a picture that is not begun are counted nowhere else
+            self._house.metrics.limit_met("watchers")
+            raise exceeded("watchers", "too many watch this task: close some, or try again later")
+        try:
+            yield Program(speech_for(name), partial(self._starts.open, visitor, name, after))
+        finally:
+            self._watchers.leave(key)
 
     async def _generate(self, request: Request) -> Response:
         try:

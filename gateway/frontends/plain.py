@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
-
 from fabula.rpc.kinds import IMAGE, STORY
+from gateway.channels import Channel
 from gateway.doors.dialect_socket import DialectDoor
 from gateway.frontends.content_pipeline import ContentPipeline
 from gateway.frontends.image_tasks import ImageTaskFrontend
 from gateway.frontends.workshop import Workshop
 from gateway.house import House
+from gateway.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +20,28 @@ class Opened:
 
     Attributes:
         doors: The WebSockets.
-        routes: The addresses.
+        operations: What is done at the addresses.
+        channels: What is said on the sockets.
     """
 
     doors: tuple[DialectDoor, ...]
-    routes: tuple[BaseRoute, ...]
+    operations: tuple[Operation, ...]
+    channels: tuple[Channel, ...]
 
 
 def open_plain(house: House) -> Opened:
     """Open them."""
     doors: list[DialectDoor] = []
-    routes: list[BaseRoute] = []
+    operations: list[Operation] = []
+    channels: list[Channel] = []
     if STORY.name in house.clients:
         workshop = Workshop(house)
         doors.append(workshop.door())
-        routes += [*workshop.routes(), *ContentPipeline(house).routes()]
+        channels.append(workshop.channel)
+        operations += [*workshop.operations(), *ContentPipeline(house).operations()]
     if IMAGE.name in house.clients:
         pictures = ImageTaskFrontend(house)
         doors.append(pictures.door())
-        routes += pictures.routes()
-    return Opened(tuple(doors), tuple(routes))
+        channels.append(pictures.channel)
+        operations += pictures.operations()
+    return Opened(tuple(doors), tuple(operations), tuple(channels))

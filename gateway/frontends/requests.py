@@ -16,7 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from fabula.errors import InvalidRequest
-from gateway.bodies import MOST_BODY_BYTES, Upload, bounded, media_type
+from gateway.bodies import MOST_BODY_BYTES, Upload, bounded, media_type, read_file
 from gateway.json_requests import parse_object
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -102,7 +102,7 @@ async def _form(request: Request, most_bytes: int) -> Body:
             if not isinstance(value, UploadFile):
                 body.fields.setdefault(name, value)
             elif value.filename and name not in body.files:  # a form's field for a file that was left empty has no name
-                body.files[name] = Upload(value.filename, await value.read())
+                body.files[name] = await read_file(request, value)
     finally:
         await form.close()
     return body

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
-
 from fabula.rpc.kinds import CHARACTER, STORY
+from gateway.channels import Channel
 from gateway.doors.socket_io.door import SocketIoDoor
 from gateway.frontends.character_addresses import CharacterAddresses
-from gateway.frontends.character_sessions import CharacterSessions
-from gateway.frontends.owner_feeds import OwnerFeeds
+from gateway.frontends.character_sessions import CharacterSessions, character_channel
 from gateway.frontends.story_addresses import StoryAddresses
-from gateway.frontends.story_rooms import StoryRooms
+from gateway.frontends.story_rooms import StoryRooms, story_channel
 from gateway.house import House
+from gateway.operations import Operation
 
 STORIES_PATH = "/socket.io"
 CHARACTERS_PATH = "/api/v1/ws"
@@ -25,26 +24,31 @@ class Opened:
 
     Attributes:
         doors: The Socket.IO servers.
-        routes: The addresses.
+        operations: What is done at the addresses.
+        channels: What is said on the sockets.
     """
 
     doors: tuple[SocketIoDoor, ...]
-    routes: tuple[BaseRoute, ...]
+    operations: tuple[Operation, ...]
+    channels: tuple[Channel, ...]
 
 
 def open_socket_io(house: House) -> Opened:
     """Open them."""
     doors: list[SocketIoDoor] = []
-    routes: list[BaseRoute] = []
-    if (stories := house.clients.get(STORY.name)) is not None:
+    operations: list[Operation] = []
+    channels: list[Channel] = []
+    if STORY.name in house.clients:
         door = SocketIoDoor(house, house.doorkeeper.rule, STORIES_PATH)
-        door.serve(StoryRooms(house, OwnerFeeds(stories, door.server.spawn)))
+        door.serve(StoryRooms(house, house.feeds.of(STORY.name)))
         doors.append(door)
-        routes += StoryAddresses(house).routes()
-    if (characters := house.clients.get(CHARACTER.name)) is not None:
+        channels.append(story_channel(STORIES_PATH))
+        operations += StoryAddresses(house).operations()
+    if CHARACTER.name in house.clients:
         door = SocketIoDoor(house, house.doorkeeper.rule, CHARACTERS_PATH)
-        sessions = CharacterSessions(house, OwnerFeeds(characters, door.server.spawn))
+        sessions = CharacterSessions(house, house.feeds.of(CHARACTER.name))
         door.serve(sessions)
         doors.append(door)
-        routes += CharacterAddresses(house, sessions.avatar_begun).routes()
-    return Opened(tuple(doors), tuple(routes))
+        channels.append(character_channel(CHARACTERS_PATH))
+        operations += CharacterAddresses(house, sessions.avatar_begun).operations()
+    return Opened(tuple(doors), tuple(operations), tuple(channels))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import Conflict, InvalidRequest, NotFound
@@ -20,10 +19,17 @@ from gateway.dialects.times import iso
 from gateway.frontends.requests import Body, read_body
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.operations import Operation, Parameter
+from gateway.payloads.schema import ref
+from gateway.payloads.story_rooms import UPLOAD_FORM
 from gateway.queries import whole_number
-from gateway.single_calls import LARGEST_PAGE, ask
+from gateway.single_calls import LARGEST_PAGE, PAGE, ask
 
+FAMILY = "B: stories over Socket.IO"
 PATH = "/api/v1/stories"
+
+_LOCATION = Parameter("Location", "Where the story can be read.", {"type": "string"}, "header")
+_OF_ONE = ("readStory", "removeStory", "generateStoryAgain", "cancelStory")
 
 
 class StoryAddresses:
@@ -37,17 +43,37 @@ class StoryAddresses:
         self._house = house
         self._most_bytes = collection_of(STORY).most_body_bytes
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return them."""
-        one = f"{PATH}/{{id}}"
-        return (
-            Route(PATH, self._start, methods=["POST"]),
-            Route(PATH, self._list, methods=["GET"]),
-            Route(one, self._get, methods=["GET"]),
-            Route(one, self._delete, methods=["DELETE"]),
-            Route(f"{one}/generate", self._generate, methods=["POST"]),
-            Route(f"{one}/cancel", self._cancel, methods=["POST"]),
-        )
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at them."""
+        one, gone, refused = f"{PATH}/{{id}}", (HTTPStatus.NOT_FOUND,), (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+        begun: dict[str, Any] = {
+            "family": FAMILY, "status": HTTPStatus.ACCEPTED, "gives": ref("StorySummary"), "headers": (_LOCATION,),
+            "links": tuple((name, "$response.body#/storyId") for name in _OF_ONE),
+        }  # fmt: skip
+        yield Operation(
+            "POST", PATH, "uploadStory", "Make a story of a text.", self._start, errors=(HTTPStatus.CONFLICT,),
+            accepts={"multipart/form-data": UPLOAD_FORM, "application/json": ref("StoryUpload")}, **begun,
+        )  # fmt: skip
+        yield Operation(
+            "GET", PATH, "listUploadedStories", "Your stories in short, newest first.", self._list,
+            family=FAMILY, gives=ref("StoryList"), parameters=PAGE,
+        )  # fmt: skip
+        yield Operation(
+            "GET", one, "readStory", "A story, as far as it is.", self._get,
+            family=FAMILY, gives=ref("StorySheet"), errors=gone,
+        )  # fmt: skip
+        yield Operation(
+            "DELETE", one, "removeStory", "Delete a story.", self._delete,
+            family=FAMILY, status=HTTPStatus.NO_CONTENT, errors=refused,
+        )  # fmt: skip
+        yield Operation(
+            "POST", f"{one}/generate", "generateStoryAgain", "Make a story again; a failed one goes on.",
+            self._generate, errors=refused, **begun,
+        )  # fmt: skip
+        yield Operation(
+            "POST", f"{one}/cancel", "cancelStory", "Cancel a story.", self._cancel,
+            family=FAMILY, gives=ref("StorySummary"), errors=refused,
+        )  # fmt: skip
 
     @property
     def _client(self) -> Client:

@@ -33,6 +33,8 @@ LENGTHS = {"tiny": 100, "short": 300, "medium": 800, "long": 2000, "very long": 
 """Lengths that are named, in words."""
 LEAST_WORDS_OF_A_CHAPTER = 50
 """As the contract has it: many chapters make a short story longer."""
+MOST_CHAPTERS = 40
+"""As the contract has it: with more the story is refused, whatever its length."""
 
 ABOUT = ("description", "bio", "summary", "role", "personality", "traits")
 """What is said of a character, in whatever order."""
@@ -139,7 +141,7 @@ def _words(fields: Fields, chapters: int) -> int | None:
         return int(found[1])
     if text not in LENGTHS:
         raise _refusal(name, f"must be a number of words, or one of: {', '.join(LENGTHS)}")
-    return max(LENGTHS[text], chapters * LEAST_WORDS_OF_A_CHAPTER)
+    return max(LENGTHS[text], min(chapters, MOST_CHAPTERS) * LEAST_WORDS_OF_A_CHAPTER)
 
 
 def _characters(fields: Fields) -> list[Any]:

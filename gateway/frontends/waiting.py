@@ -45,7 +45,10 @@ async def until_ended(house: House, request: Request, visitor: Visitor, generati
     """
     waiter = _Waiter()
     wish = Wish(snapshot=True, conflate=True)
-    with house.connection(DOOR), closing(await house.hub.open(visitor, generation_id, wish)) as watch:
+    with (
+        house.connection(DOOR, request.scope, visitor.owner),
+        closing(await house.hub.open(visitor, generation_id, wish)) as watch,
+    ):
         house.caretaker.begin(waiter)
 
         async def end() -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import NotFound
 from fabula.rpc.client import Client
 from fabula.rpc.kinds import STORY, kind_of
+from gateway.channels import Channel, Said
 from gateway.cursors import Cursor
 from gateway.dialects.standing import standing_of_generation
 from gateway.dialects.workshop import WORKSHOP, status_of
@@ -25,14 +25,23 @@ from gateway.frontends.story_wishes import start_request
 from gateway.house import House
 from gateway.hub import Wish
 from gateway.identity import Visitor
+from gateway.operations import Operation, Parameter
+from gateway.payloads.plain_sockets import PLAIN_QUERY, said_to_clients
+from gateway.payloads.schema import ref
 from gateway.single_calls import ask
 from gateway.watch import Watch
 
+FAMILY = "A: story workshop"
 PATH = "/api/v1/stories"
 PROGRESS = f"{PATH}/progress/"
 STATUS = f"{PATH}/status/"
 
 SPEECH = speech_of(WORKSHOP)
+
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key", "Of your own; the same one with the same wishes is the same generation.", {"type": "string"},
+    "header",
+)  # fmt: skip
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -47,12 +56,26 @@ class Workshop:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the addresses."""
-        return (
-            Route(f"{PATH}/generate", self._start, methods=["POST"]),
-            Route(f"{STATUS}{{id}}", self._status, methods=["GET"]),
-        )
+    def operations(self) -> Iterable[Operation]:
+        """Yield what is done at the addresses."""
+        yield Operation(
+            "POST", f"{PATH}/generate", "workshopGenerate", "Begin a story.", self._start,
+            family=FAMILY, accepts={"application/json": ref("StoryWishes")}, parameters=(IDEMPOTENCY_KEY,),
+            status=HTTPStatus.ACCEPTED, gives=ref("WorkshopStarted"), errors=(HTTPStatus.CONFLICT,),
+            links=(("workshopStatus", "$response.body#/generation_id"),),
+        )  # fmt: skip
+        yield Operation(
+            "GET", f"{STATUS}{{id}}", "workshopStatus", "The newest update, for who cannot hold a socket open.",
+            self._status, family=FAMILY, gives=ref("WorkshopStatus"), errors=(HTTPStatus.NOT_FOUND,),
+        )  # fmt: skip
+
+    channel = Channel(
+        "workshopProgress", FAMILY, f"{PROGRESS}{{generation_id}}", "How far a story is.",
+        sends=(Said("workshopUpdate", "WorkshopUpdate"), *said_to_clients("workshop")),
+        hears=(Said("workshopPing", "SocketPing"),),
+        parameters={"generation_id": "Which story."},
+        query=PLAIN_QUERY,
+    )  # fmt: skip
 
     def door(self) -> DialectDoor:
         """Return the door of the sockets."""

@@ -18,6 +18,7 @@ from fabula.rpc.tls import tls_of
 from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import CharacterServerSettings, CharacterSettings, CharacterWorkerSettings
+from fabula.webhooks.addresses import rules_of
 from services.character.contract import CharacterContract
 
 
@@ -29,7 +30,9 @@ def character_server(settings: CharacterServerSettings) -> Part:
         async with open_channel(settings.image_address, tls_of(settings)) as images:
             contract = CharacterContract(Client(IMAGE, images), paints=settings.has(IMAGE.name))
             auth, issuer = authenticator_of(settings), issuer_of(settings)
-            await server(contract, listen, auth, issuer, settings.owner_queued)(journal, stop)
+            await server(contract, listen, auth, issuer, rules=rules_of(settings), owner_queued=settings.owner_queued)(
+                journal, stop
+            )
 
     return part
 
@@ -61,7 +64,7 @@ def character_worker(settings: CharacterWorkerSettings) -> Part:
                     yield CharacterPipeline(Tools(maker, reader, journal.records, keep, keeper.wake))
 
         engine = EngineWorkerSettings(settings.character_slots, settings.lease_seconds)
-        await worker(codec, open_pipeline, engine, health_of(settings))(journal, stop)
+        await worker(codec, open_pipeline, engine, health_of(settings), rules_of(settings))(journal, stop)
 
     return part
 

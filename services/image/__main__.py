@@ -15,6 +15,7 @@ from fabula.rpc.tls import tls_of
 from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ImageServerSettings, ImageSettings, ImageWorkerSettings
+from fabula.webhooks.addresses import rules_of
 from services.image.contract import ImageContract
 
 
@@ -22,7 +23,8 @@ def image_server(settings: ImageServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds, tls_of(settings))
     auth, issuer = authenticator_of(settings), issuer_of(settings)
-    return server(ImageContract(), listen, auth, issuer, settings.owner_queued)
+    rules, owner_queued = rules_of(settings), settings.owner_queued
+    return server(ImageContract(), listen, auth, issuer, rules=rules, owner_queued=owner_queued)
 
 
 def image_worker(settings: ImageWorkerSettings) -> Part:
@@ -39,7 +41,9 @@ def image_worker(settings: ImageWorkerSettings) -> Part:
                 yield ImagePipeline(painter, settings.image_checkpoint_steps)
 
         engine = EngineWorkerSettings(settings.image_slots, settings.lease_seconds)
-        await worker(ImageContract().codec, open_pipeline, engine, health_of(settings))(journal, stop)
+        await worker(ImageContract().codec, open_pipeline, engine, health_of(settings), rules_of(settings))(
+            journal, stop
+        )
 
     return part
 

@@ -14,6 +14,7 @@ from fabula.rpc.tls import tls_of
 from fabula.rpc.trust import authenticator_of, issuer_of
 from fabula.runtime import Part, Stop, server, worker
 from fabula.settings import ServerSettings, StorySettings, WorkerSettings
+from fabula.webhooks.addresses import rules_of
 from services.story.contract import StoryContract
 from services.story.library import open_library
 
@@ -25,7 +26,14 @@ def story_server(settings: ServerSettings) -> Part:
     async def part(journal: Journal, stop: Stop) -> None:
         async with open_library(settings.character_address, tls_of(settings)) as library:
             auth, issuer = authenticator_of(settings), issuer_of(settings)
-            await server(StoryContract(library), listen, auth, issuer, settings.owner_queued)(journal, stop)
+            await server(
+                StoryContract(library),
+                listen,
+                auth,
+                issuer,
+                rules=rules_of(settings),
+                owner_queued=settings.owner_queued,
+            )(journal, stop)
 
     return part
 
@@ -43,7 +51,7 @@ def story_worker(settings: WorkerSettings) -> Part:
             yield StoryPipeline(author, characters, issuer_of(settings))
 
     engine = EngineWorkerSettings(settings.worker_slots, settings.lease_seconds)
-    return worker(StoryContract().codec, open_pipeline, engine, health_of(settings))
+    return worker(StoryContract().codec, open_pipeline, engine, health_of(settings), rules_of(settings))
 
 
 PROGRAM = Program(

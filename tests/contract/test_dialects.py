@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fabula.rpc.kinds import STORY
+from fabula.rpc.kinds import KINDS, STORY
 from gateway.dialects.character_sessions import CHARACTER_AVATAR, CHARACTER_SESSIONS
 from gateway.dialects.content_pipeline import CONTENT_PIPELINE
 from gateway.dialects.dialect import Dialect, Payload
@@ -20,7 +20,7 @@ from gateway.dialects.image_tasks import ImageTasks
 from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.dialects.workshop import WORKSHOP
 from gateway.entries import SharedEntry, read_entry
-from tests.golden import FOLDER, load
+from tests.golden import FOLDER, kind_of, load
 from tests.unit.gateway.dialects import wander
 from tests.unit.gateway.dialects.scenes import Play
 
@@ -145,7 +145,7 @@ CONTRACTS = [
         lambda payload: payload.data["status"] in ("completed", "failed", "cancelled"),
     ),
 ]
-OVER_STORIES = [contract for contract in CONTRACTS if contract.play is wander.STORIES]
+KINDS_OF_PLAYS = {id(wander.STORIES): "story", id(wander.CHARACTERS): "character"}
 HISTORIES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".snapshot.json"))
 every_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.dialect.name)
 rough = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -159,8 +159,9 @@ def told(dialect: Dialect, entries: Sequence[SharedEntry]) -> list[tuple[Payload
 
 def recorded(name: str) -> list[SharedEntry]:
     """Return a recorded log as a watcher gets it."""
-    entries = load(FOLDER / f"{name}.json")
-    return [read_entry(STORY, "story-recorded", entry.data) for entry in entries]
+    path = FOLDER / f"{name}.json"
+    kind = KINDS[kind_of(path)]
+    return [read_entry(kind, f"{kind.name}-recorded", entry.data) for entry in load(path)]
 
 
 def assert_kept(contract: Contract, entries: Sequence[SharedEntry]) -> None:
@@ -199,8 +200,15 @@ def test_every_way_a_generation_goes_is_told_in_the_contracts_own_shapes(contrac
     assert_kept(contract, data.draw(wander.scenes(contract.play)).entries)
 
 
-@pytest.mark.parametrize("contract", OVER_STORIES, ids=lambda contract: contract.dialect.name)
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("contract", "path"),
+    [
+        pytest.param(contract, path, id=f"{path.stem}-{contract.dialect.name}")
+        for contract in CONTRACTS
+        for path in HISTORIES
+        if KINDS_OF_PLAYS.get(id(contract.play)) == kind_of(path)
+    ],
+)
 def test_recorded_histories_are_told_in_the_contracts_own_shapes(contract: Contract, path: Any) -> None:
     """The same of what has really happened."""
     assert_kept(contract, recorded(path.stem))

@@ -15,6 +15,7 @@ from fabula.api.generation.v1.generation_pb2 import Event, State
 from fabula.api.story.v1.story_pb2 import Chapter, Story
 from fabula.rpc.kinds import STORY, Kind
 from tests.e2e.doors import Door, EventStream, Grpc, GrpcClient, Lost, Response, WebSocketDoor
+from tests.e2e.grpc_web_door import GrpcWebDoor
 
 PATIENCE_SECONDS = 40.0
 LONGEST_ABSENCE_SECONDS = 0.3
@@ -56,11 +57,13 @@ def doors_to(kind: Kind, address: str, url: str) -> list[Door]:
         WebSocketDoor(url, "fabula.v1.proto"),
         EventStream(url),
         EventStream(url, in_query=True),
+        GrpcWebDoor(url, kind=kind),
+        GrpcWebDoor(url, text=True, kind=kind),
     ]
 
 
 def family(door: Door) -> str:
-    """Return which of the three kinds of door this is: "gRPC", "WebSocket" or "SSE"."""
+    """Return which of the four kinds of door this is: "gRPC", "WebSocket", "SSE" or "gRPC-Web"."""
     return "gRPC" if isinstance(door, Grpc | GrpcClient) else door.name.partition(" ")[0]
 
 

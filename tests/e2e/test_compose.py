@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from fabula.rpc.kinds import KINDS
+from fabula.rpc.kinds import KINDS, Kind
+from fabula.rpc.server import SERVER_OPTIONS
 from fabula.settings import (
     CharacterServerSettings,
     CharacterWorkerSettings,
@@ -23,7 +26,7 @@ from fabula.settings import (
     WorkerSettings,
     load,
 )
-from tests.e2e.composition import ROOT, composed, read
+from tests.e2e.composition import PROXY, ROOT, Composition, composed, interpolate, read
 from tests.tiny_pipelines import build_tiny_sdxl
 
 PROCESSES: dict[str, type[Settings]] = {
@@ -35,6 +38,9 @@ PROCESSES: dict[str, type[Settings]] = {
     "image-worker": ImageWorkerSettings,
     "gateway": GatewaySettings,
 }
+
+PROXY_PORTS = {"story": 8081, "character": 8082, "image": 8083}
+"""Where each service's proxy of gRPC-Web listens in its container."""
 
 
 def stages() -> dict[str, str]:
@@ -63,6 +69,50 @@ def test_only_the_gateway_is_published_and_only_to_this_machine() -> None:
     published = {name: service["ports"] for name, service in read().items() if "ports" in service}
 
     assert {"gateway": ["127.0.0.1:8080:8080"]} == published
+
+
+def test_proxies_of_grpc_web_are_published_by_a_file_of_their_own_and_only_to_this_machine() -> None:
+    """They lack the gateway's guard: whoever wants them has to say so."""
+    more: Any = interpolate(yaml.safe_load((ROOT / "deploy" / "grpcwebproxy.published.yml").read_text()), {})
+
+    published = {name: service["ports"] for name, service in more["services"].items()}
+    assert {f"{name}-grpcweb": [f"127.0.0.1:{port}:{port}"] for name, port in PROXY_PORTS.items()} == published
+
+
+@pytest.mark.parametrize("kind", list(KINDS.values()), ids=lambda kind: kind.name)
+def test_every_service_has_a_proxy_of_grpc_web_through_which_streams_may_last(kind: Kind) -> None:
+    """It waits for its own service, asks for its health, and takes messages as large as the service does."""
+    services, port = read({"FABULA_ALLOWED_ORIGINS": "https://a.example,https://b.example"}), PROXY_PORTS[kind.name]
+    proxy = services[f"{kind.name}-grpcweb"]
+    program, *flags = proxy["command"]
+    largest = dict(SERVER_OPTIONS)["grpc.max_receive_message_length"]
+
+    assert PROXY == program
+    assert {
+        f"--backend_addr={kind.name}-server:{kind.port}",
+        f"--health_service_name={kind.service}",
+        f"--server_http_debug_port={port}",
+        "--server_http_max_read_timeout=0s",
+        "--server_http_max_write_timeout=0s",
+        "--run_tls_server=false",
+        f"--backend_max_call_recv_msg_size={largest}",
+        "--allowed_origins=https://a.example,https://b.example",
+    } <= set(flags)
+    assert "--allow_all_origins" not in flags
+    assert {f"{kind.name}-server"} == set(proxy["depends_on"])
+    assert f"http://127.0.0.1:{port}/_health" == proxy["healthcheck"]["test"][-1]
+
+
+def test_the_proxy_of_grpc_web_is_built_from_its_source_in_one_version() -> None:
+    """Which is named, and it never runs as root."""
+    build = read()["story-grpcweb"]["build"]
+    dockerfile = (ROOT / build["context"] / build["dockerfile"]).read_text()
+    running = dockerfile.rpartition("FROM ")[2]
+
+    assert re.search(r"^ARG GRPCWEBPROXY=v\d+\.\d+\.\d+$", dockerfile, re.MULTILINE)
+    assert "go install -trimpath github.com/improbable-eng/grpc-web/go/grpcwebproxy@${GRPCWEBPROXY}" in dockerfile
+    assert "USER fabula" in running
+    assert "USER root" not in dockerfile
 
 
 def test_the_published_port_is_a_setting() -> None:
@@ -153,12 +203,23 @@ def test_a_story_a_character_and_a_picture_are_made_by_the_composition(tmp_path:
             until_painting(browser)
             painted = watched(browser, "/v1/images", picture)
             image = browser.get(f"/v1/images/{painted['generation']['id']}")
+        check_proxies(system)
         codes = system.down()
 
     assert "Mira" in json.dumps(told)
     assert (40, "knight") == (made["character"]["details"]["age"], made["character"]["details"]["profession"])
     assert (200, "image/png", b"\x89PNG") == (image.status_code, image.headers["content-type"], image.content[:4])
-    assert dict.fromkeys(system.services, 0) == codes
+    # A proxy does not end by itself when it is asked to: the signal ends it.
+    assert {name: -signal.SIGTERM if name.endswith("-grpcweb") else 0 for name in system.services} == codes
+
+
+def check_proxies(system: Composition) -> None:
+    """Ask each service for its generations by gRPC-Web through its proxy, where the proxies run."""
+    for kind in KINDS.values():
+        if f"{kind.name}-grpcweb" in system.services:
+            url = f"http://{system.address(PROXY_PORTS[kind.name])}{kind.path('ListGenerations')}"
+            answer = httpx.post(url, content=bytes(5), headers={"content-type": "application/grpc-web+proto"})
+            assert b"grpc-status: 0" in answer.content.lower(), answer.content
 
 
 def until_painting(browser: httpx.Client) -> None:

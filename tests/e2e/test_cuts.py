@@ -16,10 +16,10 @@ from tests.e2e.wire import cut_at_random, wired
 from tests.proof import PROOF, record, runs, seeded, share_of
 from tests.system import System
 
-CUTS_OF_A_DOOR = 120
+CUTS_OF_A_DOOR = 90
 CUTS_OF_A_WANDERER = 140
 WANDERERS = 2
-"""In a proof: of the watcher at each of the six doors, and of each of those that change doors; 1,000 in all."""
+"""In a proof: of the watcher at each of the eight doors, and of each of those that change doors; 1,000 in all."""
 
 CUTS_OF_A_STORY = 14
 """Of one watcher, at most."""

@@ -53,11 +53,12 @@ class Client:
         auth: What came with the request to be let in.
 
     Attributes:
+        ended: Whether it is gone; what was waited for meanwhile is done for nobody.
         on_end: Called once when it is gone.
         keeps: What the namespace keeps for it.
     """
 
-    __slots__ = ("_eio_sid", "_expiry", "_server", "_tasks", "auth", "keeps", "namespace", "on_end", "visitor")
+    __slots__ = ("_eio_sid", "_expiry", "_server", "_tasks", "auth", "ended", "keeps", "namespace", "on_end", "visitor")
 
     def __init__(self, server: Sender, eio_sid: str, namespace: str, visitor: Visitor, auth: dict[str, Any]) -> None:
         self._server = server
@@ -66,14 +67,12 @@ class Client:
         self.namespace = namespace
         self.visitor = visitor
         self.auth = auth
+        self.ended = False
         self.on_end: Callable[[], None] | None = None
         self.keeps: object = None
         # Who comes back shows a fresh token, or is told that this one holds no longer.
-        self._expiry = Expiry(self._expire)
+        self._expiry = Expiry(self.send_away)
         self._expiry.set(visitor.expires)
-
-    def _expire(self) -> None:
-        self._server.spawn(self.send_away())
 
     @property
     def house(self) -> House:
@@ -98,9 +97,13 @@ class Client:
             raise ClientGone from None
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something for this client beside; what goes by the same name is ended."""
+        """Do something for this client beside; what goes by the same name is ended. For who is gone nothing is done."""
         self.stop(name)
-        task = self._tasks[name] = self._server.spawn(work)
+        task = self._server.spawn(work)
+        if self.ended:
+            task.cancel()
+            return task
+        self._tasks[name] = task
         task.add_done_callback(lambda done: self._forget(name, done))
         return task
 
@@ -124,12 +127,17 @@ class Client:
         if self._tasks.get(name) is done:
             del self._tasks[name]
 
-    async def send_away(self) -> None:
-        """End its connection so that it comes back, and is looked at anew."""
-        await self._server.end(self._eio_sid)
+    def send_away(self) -> None:
+        """Have its connection ended so that it comes back, and is looked at anew.
+
+        Beside, and not as something that is done for it: that ends with the connection.
+        """
+        if not self.ended:
+            self._server.spawn(self._server.end(self._eio_sid))
 
     def end(self) -> None:
         """Do nothing more for this client: it is gone."""
+        self.ended = True
         self._expiry.cancel()
         for name in tuple(self._tasks):
             self.stop(name)

@@ -20,6 +20,9 @@ _FOLDED = frozenset(("snapshot", "reset"))
 Note = Callable[[Cursor], Awaitable[None]]
 """Told of each new cursor."""
 
+IsOver = Callable[[SharedEntry], bool]
+"""Says whether an entry tells of what is over, so that who has not been told of it need not be."""
+
 
 class Follower:
     """Tells one client of one generation. Implements `gateway.watch.Recipient`.
@@ -32,17 +35,20 @@ class Follower:
         generation_id: Which generation.
         cursor: What the client has been told before.
         note: Told of each new cursor.
+        is_over: Says what is not told at all.
     """
 
     pipe = None
 
     def __init__(
-        self, client: Client, dialect: Dialect, generation_id: str, cursor: Cursor, note: Note | None = None
-    ) -> None:
+        self, client: Client, dialect: Dialect, generation_id: str, cursor: Cursor, note: Note | None = None,
+        *, is_over: IsOver = lambda _: False,
+    ) -> None:  # fmt: skip
         assert not dialect.folds  # noqa: S101 - a folding dialect's events depend on more than their entry
         self._client = client
         self._translator = dialect.translator(generation_id)
         self._note = note
+        self._is_over = is_over
         self._since = time.time()
         self._frame_name = f"{DOOR} {client.namespace} {dialect.name}"
         self.form = Form(self._frame_name, lambda entry: self._encode(entry).encode(), DOOR)
@@ -65,7 +71,7 @@ class Follower:
     async def _tell(self, entry: SharedEntry) -> bool:
         frame = entry.frame(self._frame_name, self._encode)
         assert isinstance(frame, str)  # noqa: S101 - what `_encode` returns
-        texts = frame.split(SEPARATOR) if frame else []
+        texts = frame.split(SEPARATOR) if frame and not self._is_over(entry) else []
         in_log = entry.sequence > 0 and entry.body not in _FOLDED
         had = self.cursor.more if in_log and entry.sequence == self.cursor.sequence + 1 else 0
         for number, text in enumerate(texts, 1):

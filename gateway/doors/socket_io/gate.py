@@ -12,19 +12,20 @@ from contextlib import suppress
 from urllib.parse import parse_qs
 
 import structlog
+from engineio import exceptions as engine_exceptions
 from engineio import packet as engine_packet
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fabula.errors import FabulaError
 from gateway.answers import problem_of
 from gateway.doors.socket_io.client import DOOR
-from gateway.doors.socket_io.packets import CLOSE, packets_of
+from gateway.doors.socket_io.packets import CLOSE, NOOP, packets_of
 from gateway.doors.socket_io.server import Server, Session
-from gateway.doors.socket_io.transports import CLOSE_NORMAL, KEY, SocketTransport
+from gateway.doors.socket_io.transports import CLOSE_NORMAL, CLOSE_POLICY, KEY, SocketTransport
 from gateway.race import race
 
 UPGRADE_SECONDS = 10.0
@@ -61,7 +62,7 @@ class Gate:
         else:
             await self._http(query, scope, receive, send)
 
-    def _refusal(self, query: dict[str, str], method: str, transport: str) -> Refusal | Response | None:
+    def _refusal(self, query: dict[str, str], method: str, transport: str, scope: Scope) -> Refusal | Response | None:
         """Return why a request cannot be served, if it cannot."""
         if query.get("transport") != transport or "j" in query:
             return UNKNOWN_TRANSPORT
@@ -72,7 +73,7 @@ class Gate:
         if method != "GET":
             return BAD_METHOD
         try:
-            with self._server.house.connection(DOOR):
+            with self._server.house.connection(DOOR, scope):
                 return None  # there is room: the connection itself is counted when it stands
         except FabulaError as error:
             problem = problem_of(error)
@@ -83,10 +84,13 @@ class Gate:
 
     async def _http(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         send = _kept_nowhere(send)
-        refusal = self._refusal(query, scope["method"], "polling")
+        refusal = self._refusal(query, scope["method"], "polling", scope)
         session = self._server.sessions.get(query.get("sid", ""))
-        if refusal is None and session is not None and self._is_upgraded(session):
-            refusal = BAD_REQUEST
+        if refusal is None and session is not None:
+            if self._is_upgraded(session):
+                refusal = BAD_REQUEST
+            elif await self._is_late(session):
+                refusal = UNKNOWN_SESSION
         if refusal is not None:
             await _answer(refusal, scope, receive, send)
         elif session is None:
@@ -107,12 +111,39 @@ class Gate:
         first = await receive()
         session.polled = True
         try:
-            await race(self._server.handle_request(scope, _replaying(first), send), _until_gone(receive))
+            await race(self._hand_out(session, scope, _replaying(first), send), _until_gone(receive))
         finally:
             session.polled = False
 
+    async def _hand_out(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        engine_socket = self._server.eio.sockets.get(session.id)
+        if engine_socket is not None and not engine_socket.closed:
+            await self._server.handle_request(scope, receive, send)
+        else:  # it has ended since the request was let in, which is answered as if it had waited
+            await _readable(Response(NOOP, media_type="text/plain"), scope)(scope, receive, send)
+
+    async def _is_late(self, session: Session) -> bool:
+        """Say whether a client has left a ping unanswered for too long; its session is over then."""
+        engine_socket = self._server.eio.sockets.get(session.id)
+        try:
+            return engine_socket is None or not await engine_socket.check_ping_timeout()
+        except engine_exceptions.SocketIsClosedError:
+            return True
+
     async def _post(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take what a client sends: all of it, or nothing if a part cannot be read."""
+        """Take what a client sends; of two bodies at once nobody could say which was first."""
+        if session.posts:
+            await self._server.end(session.id)
+            await _answer(BAD_REQUEST, scope, receive, send)
+            return
+        session.posts = True
+        try:
+            await self._take(session, scope, receive, send)
+        finally:
+            session.posts = False
+
+    async def _take(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a body: all of it, or nothing if a part cannot be read."""
         body = await self._body(Request(scope, receive))
         packets = None if body is None else packets_of(body)
         if body is None or packets is None:
@@ -125,8 +156,11 @@ class Gate:
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(data)).encode())]}
         request = {"type": "http.request", "body": data, "more_body": False}
         engine_socket = self._server.eio.sockets.get(session.id)
-        await self._server.handle_request(scope, _replaying(request), send)
-        if CLOSE in packets and engine_socket is not None:
+        if engine_socket is None or engine_socket.closed:  # since the request was let in
+            await _answer(UNKNOWN_SESSION, scope, receive, send)
+            return
+        await self._server.handle_request(scope, _replaying(request), _in_small_letters(send))
+        if CLOSE in packets:
             engine_socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll that waits
 
     async def _body(self, request: Request) -> str | None:
@@ -144,12 +178,13 @@ class Gate:
     # --- WebSocket -----------------------------------------------------------------------------------------------
 
     async def _websocket(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(query, "GET", "websocket")
+        refusal = self._refusal(query, "GET", "websocket", scope)
         session = self._server.sessions.get(query.get("sid", ""))
-        if refusal is None and session is not None and (session.transport is not None or self._is_upgraded(session)):
-            refusal = BAD_REQUEST
         if refusal is not None:
             await _deny(refusal, scope, receive, send)
+            return
+        if session is not None and (session.transport is not None or self._is_upgraded(session)):
+            await _close(scope, receive, send)
             return
         transport = SocketTransport(receive, send)
         timer = None
@@ -208,18 +243,34 @@ def _kept_nowhere(send: Send) -> Send:
     return sends
 
 
+def _in_small_letters(send: Send) -> Send:
+    """Have "OK" said as the protocol has it: "ok"."""
+
+    async def sends(message: Message) -> None:
+        if message.get("body") == b"OK":
+            message = {**message, "body": b"ok"}
+        await send(message)
+
+    return sends
+
+
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _response(refusal: Refusal | Response, scope: Scope) -> Response:
-    """Return a refusal as an answer that pages of allowed origins may read; others have been refused before."""
+    """Return a refusal as an answer."""
     if isinstance(refusal, Response):
-        response = refusal
-    else:
-        code, message = refusal
-        response = Response(json.dumps({"code": code, "message": message}), 400, media_type="application/json")
+        return _readable(refusal, scope)
+    code, message = refusal
+    return _readable(
+        Response(json.dumps({"code": code, "message": message}), 400, media_type="application/json"), scope
+    )
+
+
+def _readable(response: Response, scope: Scope) -> Response:
+    """Let the page that asked read an answer: it is of an allowed origin, others have been refused before."""
     origin = Headers(scope=scope).get("origin")
     if origin is not None:
         response.headers["Access-Control-Allow-Origin"] = origin
@@ -237,3 +288,11 @@ async def _deny(refusal: Refusal | Response, scope: Scope, receive: Receive, sen
     with suppress(RuntimeError):
         await websocket.receive()  # the handshake, which is answered as plain HTTP
         await websocket.send_denial_response(_response(refusal, scope))
+
+
+async def _close(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a second WebSocket of a session: it is closed, as the protocol says, and the first one stays."""
+    websocket = WebSocket(scope, receive, send)
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.accept()
+        await websocket.close(CLOSE_POLICY, "this session has a WebSocket")

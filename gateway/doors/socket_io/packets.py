@@ -8,6 +8,9 @@ revision 5 (section "Packet encoding").
 
 from __future__ import annotations
 
+import base64
+import binascii
+
 SEPARATOR = "\x1e"
 """Stands between the packets of one HTTP body."""
 
@@ -16,19 +19,31 @@ PROBE = "2probe"
 PONG = "3"
 MESSAGE = "4"
 UPGRADE = "5"
+NOOP = "6"
+BINARY = "b"
+"""Before a binary message in base64, where only text goes."""
 
 MOST_PACKETS = 256
 """Packets of one HTTP body: a page that has lost its connection sends all that has gathered meanwhile at once."""
 
-_SOCKET_IO_TYPES = frozenset("01234")
-"""Types of Socket.IO packets without attachments. No event here takes binary data, whose packets have types 5 and 6."""
+_SOCKET_IO_TYPES = frozenset("0123456")
+"""Types of Socket.IO packets."""
 
 
 def is_readable(packet: str) -> bool:
     """Say whether a packet is one that a client may send."""
     if packet.startswith(MESSAGE):
         return packet[1:2] in _SOCKET_IO_TYPES and len(packet) > 1
+    if packet.startswith(BINARY):
+        return _is_base64(packet[1:])
     return packet in {CLOSE, PROBE, UPGRADE} or packet.startswith(PONG)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def packets_of(body: str) -> list[str] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,17 +20,21 @@ from engineio import payload as engine_payload
 from socketio import packet as socket_packet
 from starlette.datastructures import Headers
 
-from fabula.errors import FabulaError
+from fabula.errors import FabulaError, InvalidRequest
 from gateway.answers import problem_of
 from gateway.doors.socket_io.client import DOOR, Client, Namespace
-from gateway.doors.socket_io.packets import MOST_PACKETS, event_of
+from gateway.doors.socket_io.packets import MOST_PACKETS
 from gateway.doors.socket_io.queues import PacketQueue
+from gateway.doors.socket_io.reading import UNREADABLE, PacketReader
 from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, KEY, SocketTransport
 from gateway.house import House
 from gateway.identity import Visitor
+from gateway.limits import Bucket, Place, too_many_messages
 
 PING_TIMEOUT_SECONDS = 20.0
 """How long a client may take to answer a ping; the protocol's usual value."""
+MOST_NAME_LENGTH = 100
+"""So much of the name of an event that there is not is said back."""
 CONNECT_SECONDS = 30.0
 """How long somebody may hold a connection without having been let into a namespace."""
 
@@ -47,16 +52,26 @@ class Session:
     Attributes:
         id: The library's name for it.
         stack: Ends what was begun for it.
+        place: Where it is counted.
+        allowance: How much its client may still say.
         transport: Its WebSocket; None while it is polled.
+        reader: Reads what its client sends.
         polled: Whether a request for its next packets is being answered.
+        posts: Whether a request that brings packets is being answered.
         timer: Ends it unless somebody is let into a namespace.
+        turn: Held while a packet is dealt with: while transports are changed, packets come by both.
     """
 
     id: str
     stack: ExitStack
+    place: Place
+    allowance: Bucket
+    reader: PacketReader
     transport: SocketTransport | None = None
     polled: bool = False
+    posts: bool = False
     timer: asyncio.TimerHandle | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     clients: dict[str, Client] = field(default_factory=dict)
 
     def stop_timer(self) -> None:
@@ -89,12 +104,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         self.sessions: dict[str, Session] = {}
         self.known: dict[str, Namespace] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        interval = max(1.0, house.settings.keepalive_seconds)
         super().__init__(
             async_mode="asgi",
             async_handlers=False,  # one after the other: who sends much waits, instead of costing a task each
             namespaces="*",  # who is let into which is said below
             cors_allowed_origins=is_allowed,
-            ping_interval=max(1.0, house.settings.keepalive_seconds),
+            ping_interval=(interval, math.ceil(interval) - interval),  # the library says whole seconds to clients
             ping_timeout=PING_TIMEOUT_SECONDS,
             max_http_buffer_size=house.settings.ws_message_bytes,
             http_compression=False,
@@ -111,16 +127,21 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         """Count a connection, and end it in time if it comes to nothing. A text is a refusal."""
         scope, stack = environ["asgi.scope"], ExitStack()
         try:
-            stack.enter_context(self.house.connection(DOOR))
+            place = stack.enter_context(self.house.connection(DOOR, scope))
         except FabulaError as error:
             return problem_of(error).message
-        session = self.sessions[eio_sid] = Session(eio_sid, stack, scope.get(KEY))
+        session = self.sessions[eio_sid] = Session(
+            eio_sid, stack, place, self.house.allowance(), self._reader(), scope.get(KEY)
+        )
         if session.transport is not None:
             session.transport.session_id = eio_sid
         self._start_timer(session)
         # Of the first request nothing but its headers is kept for as long as the connection lasts.
         await super()._handle_eio_connect(eio_sid, {"headers": Headers(scope=scope)})
         return None
+
+    def _reader(self) -> PacketReader:
+        return PacketReader(self.house.settings.ws_message_bytes)
 
     def _start_timer(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
@@ -151,12 +172,27 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
     # --- messages ------------------------------------------------------------------------------------------------
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Deal with a message once those before it are dealt with."""
+        if (session := self.sessions.get(eio_sid)) is not None:
+            async with session.turn:
+                await self._take(eio_sid, data)
+
+    async def _take(self, eio_sid: str, data: Any) -> None:
         """Read a message; who sends what is no packet of Socket.IO is sent away, as the protocol says."""
+        session = self.sessions.get(eio_sid)
+        if session is not None and not session.allowance.take():
+            self.house.metrics.limit_met("messages")
+            error = problem_of(too_many_messages(session.allowance))
+            self.house.metrics.errors.labels(DOOR, error.code).inc()
+            await self.end(eio_sid, error.close, error.code)
+            return
         try:
-            packet = self._read(data)
-        except (ValueError, TypeError, RecursionError):
+            packet = None if session is None else session.reader.read(data)
+        except UNREADABLE:
             self.house.metrics.errors.labels(DOOR, "UNREADABLE").inc()
             await self.end(eio_sid)
+            return
+        if packet is None:
             return
         namespace = packet.namespace or "/"
         match packet.packet_type:
@@ -168,29 +204,22 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
                 await self._handle_event(eio_sid, namespace, packet.id, packet.data)
             # Nothing is sent from here that a client would have to acknowledge.
 
-    def _read(self, data: Any) -> Any:
-        """Return a message as a packet. Raises `ValueError`, `TypeError` or `RecursionError`."""
-        if not isinstance(data, str):
-            raise TypeError("no text")
-        packet = self.packet_class(encoded_packet=data)
-        if packet.packet_type == socket_packet.EVENT and event_of(packet.data) is None:
-            raise ValueError("no event")
-        if packet.packet_type == socket_packet.CONNECT and not isinstance(packet.data, dict | None):
-            raise ValueError("no credentials")
-        if packet.packet_type in {socket_packet.CONNECT_ERROR, socket_packet.BINARY_EVENT, socket_packet.BINARY_ACK}:
-            raise ValueError("not for clients")
-        return packet
-
     async def _handle_connect(self, eio_sid: str, namespace: str, data: dict[str, Any] | None) -> None:
         """Let somebody into a namespace, or say why not."""
         session, served = self.sessions.get(eio_sid), self.known.get(namespace)
-        if session is None or namespace in session.clients:
+        if session is None:
+            return
+        if namespace in session.clients:
+            await self._welcome(eio_sid, namespace)
             return
         if served is None:
             await self._refuse(eio_sid, namespace, {"message": "Invalid namespace"})
             return
         try:
             visitor = await served.admit(self.environ[eio_sid]["headers"], data or {})
+            if eio_sid not in self.sessions:
+                return  # it has ended meanwhile
+            session.place.belong_to(visitor.owner)
         except Exception as error:  # noqa: BLE001 - told to the client
             problem = problem_of(error)
             self.house.metrics.errors.labels(DOOR, problem.code).inc()
@@ -208,6 +237,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         client = session.clients[served.name] = Client(self, session.id, served.name, visitor, data)
         await served.arrived(client)
 
+    async def _welcome(self, eio_sid: str, namespace: str) -> None:
+        """Say again what was said when somebody was let in."""
+        content = {"sid": self.manager.sid_from_eio_sid(eio_sid, namespace)}
+        await self._send_packet(eio_sid, self.packet_class(socket_packet.CONNECT, data=content, namespace=namespace))
+
     async def _refuse(self, eio_sid: str, namespace: str, content: dict[str, Any]) -> None:
         packet = self.packet_class(socket_packet.CONNECT_ERROR, data=content, namespace=namespace)
         await self._send_packet(eio_sid, packet)
@@ -216,7 +250,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         session = self.sessions.get(eio_sid)
         if session is not None and (client := session.clients.pop(namespace, None)) is not None:
             client.end()
-            self._start_timer(session)
+            if not session.clients:
+                self._start_timer(session)
         await super()._handle_disconnect(eio_sid, namespace, reason)
 
     async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
@@ -226,8 +261,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         session = self.sessions.get(self.manager.eio_sid_from_sid(args[0], namespace))
         client = session.clients.get(namespace) if session is not None else None
         handler = self.known[namespace].events.get(event)
-        if client is None or handler is None:
+        if client is None:
             return self.not_handled
+        if handler is None:
+            error = InvalidRequest(f"there is no event {event[:MOST_NAME_LENGTH]!r} here")
+            return {"success": False, "error": error.message, "code": error.code}
         return await handler(client, args[1] if len(args) > 1 else None)
 
     # --- sending -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Send
 
-from gateway.doors.socket_io.packets import CLOSE, is_readable
+from gateway.doors.socket_io.packets import CLOSE, NOOP, is_readable
 
 KEY = "fabula.socket_io.transport"
 """Where an ASGI scope holds the transport that it belongs to."""
@@ -15,6 +15,8 @@ KEY = "fabula.socket_io.transport"
 CLOSE_NORMAL = 1000
 CLOSE_UNREADABLE = 1007
 """Close code: a message that does not hold what its type promises (RFC 6455, section 7.4.1)."""
+CLOSE_POLICY = 1008
+"""Close code: against the rules (RFC 6455, section 7.4.1)."""
 CLOSE_RESTART = 1012
 """Close code: the server is being restarted; come back (IANA WebSocket Close Code registry)."""
 
@@ -46,7 +48,9 @@ class SocketTransport:
             self._closed = self._closed or message["type"] == "websocket.disconnect"
             return message
         text = message.get("text")
-        if text is None or not is_readable(text):
+        if text is None:
+            return message  # a binary message of Engine.IO
+        if not is_readable(text):
             await self.close(CLOSE_UNREADABLE, "no packet of Engine.IO")
             return _GONE
         if text == CLOSE:
@@ -58,6 +62,8 @@ class SocketTransport:
         """Send what the Engine.IO server wants, until the WebSocket is closed."""
         if self._closed:
             raise ConnectionResetError
+        if message.get("text") == NOOP:
+            return  # left over from the upgrade: it was to end a poll
         self._accepted = self._accepted or message["type"] == "websocket.accept"
         self._closed = message["type"] == "websocket.close"
         await self._asgi_send(message)

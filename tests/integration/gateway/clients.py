@@ -49,11 +49,11 @@ class Gateway:
         await until(lambda: self.house.closing.is_set() and not self.server.server_state.connections)
 
     @asynccontextmanager
-    async def socket(self, *subprotocols: str, **options: Any) -> AsyncIterator[Socket]:
+    async def socket(self, *subprotocols: str, query: str = "", **options: Any) -> AsyncIterator[Socket]:
         """Open a WebSocket; JSON is spoken unless asked otherwise."""
         names = [Subprotocol(name) for name in subprotocols or (JSON,)]
         options = {"compression": None, "max_size": None, **options}
-        async with websockets.connect(f"ws://{self.host}/v1/ws", subprotocols=names, **options) as connection:
+        async with websockets.connect(f"ws://{self.host}/v1/ws{query}", subprotocols=names, **options) as connection:
             yield Socket(connection)
 
     @asynccontextmanager
@@ -61,8 +61,13 @@ class Gateway:
         self, generation_id: str, query: str = "", **headers: str
     ) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[SseEvent]]]:
         """Open an event stream."""
+        async with self.stream(f"/v1/generations/{generation_id}/events{query}", **headers) as opened:
+            yield opened
+
+    @asynccontextmanager
+    async def stream(self, path: str, **headers: str) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[SseEvent]]]:
+        """Open an event stream at any address."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        path = f"/v1/generations/{generation_id}/events{query}"
         async with self.http.stream("GET", path, headers=names) as response:
             yield response, _events(response)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,14 @@ class Packets:
             if packet.startswith("43"):
                 return arguments[0], before
             before.append((arguments[0], arguments[1]))
+
+    async def rest(self) -> str:
+        """Return all that comes until the server closes, as one text."""
+        seen: list[str] = []
+        with suppress(websockets.ConnectionClosed):
+            while True:
+                seen.append(await self.next())
+        return "\n".join(seen)
 
     async def closed(self) -> int:
         """Wait until the server has closed; return with which code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest_asyncio
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.errors import FabulaError
 from fabula.journal.embedded import EmbeddedServer
+from gateway.doors import dialect_events
 from tests.integration.gateway.clients import Gateway, SseEvent
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.plain_clients import streamed
@@ -243,10 +245,13 @@ async def test_others_texts_and_unknown_ones_are_the_same(gateway: Gateway, ann:
     assert 400 == (await gateway.http.post("/run", json={}, headers=bearer(ann))).status_code
 
 
+@pytest.mark.parametrize("first", ["gateway", "service"])
 async def test_a_silent_stream_gives_signs_of_life_and_ends_with_its_token(
-    gateway: Gateway, house: House, ann: User
+    gateway: Gateway, house: House, ann: User, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    """Comments, which no client takes for events. With the token the stream ends, to be taken up with another."""
+    """Comments, which no client takes for events. With the token the stream ends, whoever finds it expired first."""
+    if first == "service":
+        monkeypatch.setattr(dialect_events, "on_expiry", lambda *_: nullcontext())
     script = house.script(hold_before=1)
     short = {"authorization": f"Bearer {token(owner_of(ann), expires_in=SOON)}"}
     async with asyncio.timeout(20), gateway.http.stream(

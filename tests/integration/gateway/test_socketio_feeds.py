@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.frontends import owner_feeds, story_rooms
+from gateway import owner_feeds
+from gateway.frontends import story_rooms
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.socket_io_clients import Packets, doors, packets
 from tests.scripted_service import ScriptedStories, until

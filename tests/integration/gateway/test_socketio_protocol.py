@@ -85,7 +85,7 @@ async def test_packets_of_one_body_are_all_taken_and_those_of_one_answer_are_sep
     sent = await session.send('40/stories,\x1e42/stories,1["story:leave",{"storyId":"story-1"}]')
     connected, acknowledged = await session.fetched(2)
 
-    assert (200, "OK", "no-store") == (sent.status_code, sent.text, sent.headers["cache-control"])
+    assert (200, "ok", "no-store") == (sent.status_code, sent.text, sent.headers["cache-control"])
     assert connected.startswith('40/stories,{"sid":')
     assert '43/stories,1[{"success":true}]' == acknowledged
 
@@ -99,7 +99,9 @@ async def test_a_page_may_send_many_packets_at_once(gateway: Gateway) -> None:
     assert 101 == len(await session.fetched(101))
 
 
-@pytest.mark.parametrize("body", ["abc", "", "4", "4abc", "2\x1e", "0{}", "bAQID", "452-[]", "\x1e".join(["3"] * 300)])
+@pytest.mark.parametrize(
+    "body", ["abc", "", "4", "4abc", "2\x1e", "0{}", "b", "bA", "b½", "47", "\x1e".join(["3"] * 300)]
+)
 async def test_a_body_that_cannot_be_read_ends_its_session(gateway: Gateway, body: str) -> None:
     """And is refused; what else waits for the session hears its end."""
     session = await polling(gateway)
@@ -206,8 +208,8 @@ async def test_polling_is_upgraded_to_a_websocket(gateway: Gateway) -> None:
         await client.send("5")
         assert (await client.connect(NAMESPACE)).startswith("40/stories,")
         assert 400 == (await session.poll()).status_code
-        with pytest.raises(websockets.InvalidStatus):
-            await websockets.connect(f"ws://{gateway.host}{STORIES}{QUERY}websocket{query}")
+        async with packets(gateway, query=query) as second:
+            assert 1008 == await second.closed()
         assert 1 == gateway.house.connections
     await until(lambda: not gateway.house.connections)
 
@@ -280,7 +282,12 @@ async def test_an_unknown_namespace_is_refused(gateway: Gateway, namespace: str)
         "40/stories,[]",
         "44/stories,{}",
         "45",
-        '452-["story:leave",{"_placeholder":true,"num":0}]',
+        "452-[]",
+        "451-{}",
+        '417-["story:leave",{"_placeholder":true,"num":0}]',
+        '452-["story:leave",{"_placeholder":true,"num":0}]\x1e',
+        "45[]",
+        "42-[]",
         "42/stories,[" + "[" * 50_000,
         "42/stories," + "9" * 200 + '["x"]',
         "9",
@@ -300,8 +307,8 @@ async def test_what_is_no_packet_ends_the_connection(gateway: Gateway, packet: s
     assert {} == doors(gateway).sessions
 
 
-async def test_binary_messages_end_the_connection(gateway: Gateway) -> None:
-    """No event takes any."""
+async def test_binary_messages_without_a_packet_end_the_connection(gateway: Gateway) -> None:
+    """They are attachments of nothing."""
     async with packets(gateway) as client:
         await client.socket.send(b"\1\2\3")
         assert 1007 == await client.closed()
@@ -317,11 +324,13 @@ async def test_who_leaves_a_namespace_may_come_again(gateway: Gateway) -> None:
         assert ({"success": True}, []) == await client.ask("story:leave", {"storyId": "story-1"}, NAMESPACE)
 
 
-async def test_events_that_are_not_known_are_left_alone(gateway: Gateway) -> None:
-    """They are not acknowledged, and the connection stays."""
+async def test_events_that_are_not_known_are_no_trouble(gateway: Gateway) -> None:
+    """Who wants an acknowledgement is told, and the connection stays."""
     async with packets(gateway) as client:
         await client.connect(NAMESPACE)
-        await client.emit("nonsense", {}, NAMESPACE, ack=1)
+        await client.emit("nonsense", {}, NAMESPACE)
+        refused, _ = await client.ask("nonsense", {}, NAMESPACE)
+        assert (False, "INVALID_REQUEST") == (refused["success"], refused["code"])
         assert ({"success": True}, []) == await client.ask("story:leave", {"storyId": "story-1"}, NAMESPACE)
 
 

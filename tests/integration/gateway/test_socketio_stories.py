@@ -13,7 +13,8 @@ import pytest_asyncio
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.errors import FabulaError
 from fabula.journal.embedded import EmbeddedServer
-from gateway.frontends import owner_feeds, story_rooms
+from gateway import owner_feeds
+from gateway.frontends import story_rooms
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.socket_io_clients import Packets, doors, packets
@@ -109,8 +110,11 @@ async def test_an_uploaded_story_is_told_to_its_owner_who_has_joined_nothing(gat
     assert events[-1][1]["generatedContent"] == kept["generatedContent"]
 
 
-async def test_a_newcomer_is_told_where_stories_stand(gateway: Gateway, house: House, ann: User) -> None:
-    """Of those that go on, the newest step; of those that are over, nothing. Then all that comes."""
+async def test_a_newcomer_is_told_where_stories_stand(
+    gateway: Gateway, house: House, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that go on, the newest step; of those that are long over, nothing. Then all that comes."""
+    monkeypatch.setattr(story_rooms, "RECENT_SECONDS", 0.0)
     await ann.reaches(await ann.start(), gen.STATE_SUCCEEDED)
     script = house.script(hold_before=1)
     await ann.start(story(script.premise))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -166,6 +167,63 @@ async def test_a_bad_parameter_is_refused(gateway: Gateway, stories: ScriptedSto
     error = response.json()["error"]
     assert (400, "INVALID_REQUEST") == (response.status_code, error["code"])
     assert error["violations"][0]["field"] == query[1:].partition("=")[0]
+
+
+async def test_a_connection_serves_a_stream_and_then_something_else(gateway: Gateway, stories: ScriptedStories) -> None:
+    """What is told to others meanwhile stays out of the answer that follows; each is framed as it must be."""
+    log, other = stories.new(), stories.new(2)
+    async with connected(gateway, "1.1", log.id) as (reader, writer), gateway.events(other.id) as (_, others):
+        await reader.readuntil(b"retry: 1000\n\n")
+        log.write("level")  # told by who follows the log for all
+        await reader.readuntil(b"level")
+        log.append(succeeded={})
+        await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        other.append(succeeded={})
+        answer = await reader.read()
+        await all_of(others)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert 1 == answer.count(b"HTTP/1.1")
+    assert b"event:" not in answer
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks(gateway: Gateway, stories: ScriptedStories) -> None:
+    """They were not known then: its stream ends with the connection."""
+    log = stories.new()
+    async with connected(gateway, "1.0", log.id) as (reader, _):
+        await reader.readuntil(b"retry: 1000\n\n")
+        log.write("level")
+        log.append(succeeded={})
+        rest = await reader.read()
+
+    events = [line for line in rest.split(b"\n") if line.startswith((b"event:", b"id:"))]
+    assert [
+        b"id: 1",
+        b"event: event",
+        b"id: 2",
+        b"event: event",
+        b"id: 3",
+        b"event: event",
+        b"id: 3",
+        b"event: ended",
+    ] == events
+    assert b"\r" not in rest
+
+
+@asynccontextmanager
+async def connected(
+    gateway: Gateway, version: str, generation_id: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Ask for a stream on a connection of one's own."""
+    reader, writer = await asyncio.open_connection(gateway.http.base_url.host, gateway.http.base_url.port)
+    try:
+        request = f"GET /v1/generations/{generation_id}/events HTTP/{version}\r\nHost: 127.0.0.1\r\n\r\n"
+        writer.write(request.encode())
+        async with asyncio.timeout(10):
+            yield reader, writer
+    finally:
+        writer.close()
 
 
 async def test_a_silent_stream_is_kept_alive_by_comments(

@@ -199,7 +199,7 @@ async def open_house(
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET), owner_queued)
+        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET), owner_queued=owner_queued)
         await stack.enter_async_context(running(part, settings))
         if working:
             await stack.enter_async_context(running(working_part(writer or model), settings))

@@ -97,6 +97,28 @@ def test_without_authentication_own_names_and_pages_pass(host: str, origin: str 
             rule.check(headers)
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "passes"),
+    [
+        ("cross-site", "no-cors", False),
+        ("cross-site", "cors", False),
+        ("cross-site", "navigate", True),
+        ("same-site", "no-cors", True),
+        ("same-origin", "no-cors", True),
+        ("none", "navigate", True),
+    ],
+)
+def test_without_authentication_no_foreign_page_loads_anything(site: str, mode: str, *, passes: bool) -> None:
+    """A picture of another site's page names no origin; its browser says whose it is. Links may be followed."""
+    headers = Headers({"host": "127.0.0.1:8080", "sec-fetch-site": site, "sec-fetch-mode": mode})
+    if passes:
+        OriginRule(frozenset(), own_names_only=True).check(headers)
+    else:
+        with pytest.raises(PermissionDenied):
+            OriginRule(frozenset(), own_names_only=True).check(headers)
+    OriginRule(frozenset({"https://friend.example"}), own_names_only=True).check(headers)  # it may be a friend's
+
+
 def test_elsewhere_every_name_is_answered_and_foreign_pages_are_not() -> None:
     """Behind a public name the gateway does not know it; the page's origin must still be the host it calls."""
     rule = OriginRule(frozenset(), own_names_only=False)

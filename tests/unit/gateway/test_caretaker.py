@@ -57,6 +57,29 @@ async def test_who_does_not_take_a_sign_is_given_no_second_one() -> None:
     assert 1 == stuck.signs
 
 
+async def test_the_trouble_of_one_is_not_the_others() -> None:
+    """Whatever a connection raises."""
+
+    class Broken(Line):
+        async def keep_alive(self) -> None:
+            self.signs += 1
+            raise RuntimeError("it has ended in this very moment")
+
+        async def dismiss(self) -> None:
+            raise RuntimeError("it has ended in this very moment")
+
+    broken, silent = Broken(), Line()
+    async with Caretaker(0.02) as caretaker:
+        caretaker.begin(broken)
+        caretaker.begin(silent)
+        await _until_signs(broken, 2)
+        await _until_signs(silent, 2)
+        caretaker.dismiss_all()
+        async with asyncio.timeout(5):
+            while not silent.dismissals:  # noqa: ASYNC110 - a bounded poll
+                await asyncio.sleep(0.005)
+
+
 async def test_all_are_asked_to_go_at_once() -> None:
     """Those who are looked after, and not those who have left."""
     here, gone = Line(), Line()

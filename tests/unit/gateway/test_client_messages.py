@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.doors.client_messages import MESSAGES_AT_ONCE, Allowance, answer_to
+from gateway.doors.client_messages import answer_to
 
 
 @pytest.mark.parametrize("text", ["ping", '{"type": "ping"}', '{"type":"ping","timestamp":1}'])
@@ -24,11 +24,3 @@ def test_nonsense_is_answered_with_an_error(text: str) -> None:
 
     assert answer is not None
     assert "error" == answer["type"]
-
-
-def test_a_client_may_say_so_much_at_once() -> None:
-    """And no more."""
-    allowance = Allowance()
-
-    assert [True] * MESSAGES_AT_ONCE == [allowance.take() for _ in range(MESSAGES_AT_ONCE)]
-    assert not allowance.take()

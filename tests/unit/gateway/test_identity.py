@@ -14,6 +14,7 @@ from fabula.rpc.client import Caller
 from gateway.cookies import SessionCookie
 from gateway.identity import Doorkeeper, Visitor, token_of
 from gateway.origin import OriginRule
+from gateway.picture_links import PictureLinks
 from tests.integration.gateway.tokens import SECRET, token
 
 FRIEND = "https://friend.example"
@@ -23,7 +24,9 @@ COOKIE = SessionCookie("fabula_session")
 
 def doorkeeper(secret: str | None = SECRET) -> Doorkeeper:
     """Return a gateway's doorkeeper, without services behind it."""
-    return Doorkeeper(Authenticator(secret), OriginRule(frozenset({FRIEND}), own_names_only=False), COOKIE, {})
+    return Doorkeeper(
+        Authenticator(secret), OriginRule(frozenset({FRIEND}), own_names_only=False), COOKIE, {}, PictureLinks(secret)
+    )
 
 
 def knock(headers: dict[str, str], method: str = "GET", subprotocols: tuple[str, ...] = ()) -> HTTPConnection:

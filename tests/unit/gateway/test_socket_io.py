@@ -25,7 +25,7 @@ def test_what_clients_may_send_is_let_through(packet: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "packet", ["", "0{}", "2", "2x", "4", "45-[]", "46", "4x", "4½", "5x", "6", "7", "b4", "[", "1x"]
+    "packet", ["", "0{}", "2", "2x", "4", "47", "b", "bA", "b½", "4x", "4½", "5x", "6", "7", "[", "1x"]
 )
 def test_what_clients_may_not_send_is_told_by_its_beginning(packet: str) -> None:
     """What servers send, binary data, and what is none."""

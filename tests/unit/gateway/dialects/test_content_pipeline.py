@@ -125,14 +125,14 @@ def _headings(draft: str) -> list[int]:
         ("read_source", [("load_prompts", 10), ("generator", 30), ("generator", 50), ("formatter", 60)]),
         ("outline", [("generator", 30), ("generator", 50), ("formatter", 60)]),
         ("write-2", [("generator", 30), ("generator", 50), ("formatter", 60)]),
-        ("edit-1", [("formatter", 60)]),
-        ("revise-1", [("retry", 85)]),
-        ("review-2", [("retry", 85)]),
+        ("edit-1", [("generator", 50), ("formatter", 60)]),
+        ("revise-1", [("generator", 50), ("retry", 85)]),
+        ("review-2", [("generator", 50), ("retry", 85)]),
         ("keep", [("done", 100)]),
     ],
 )
 def test_a_retry_begins_with_the_stage_that_it_is_at(first: str, expected: list[tuple[str, int]]) -> None:
-    """And tells each that follows once."""
+    """And tells each that follows once; before it the draft, where one is worked on, for who was not there."""
     scene = Scene(plays.story(2, 1)).claim().work("review-2").begin().fail()
     before = len(stages(scene.entries))
     scene.ask(Command.RETRY, first).claim().work().succeed()

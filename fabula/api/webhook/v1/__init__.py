@@ -1,0 +1,1 @@
+"""fabula.api.webhook.v1: webhooks, their secrets and deliveries."""
