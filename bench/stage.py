@@ -106,6 +106,7 @@ async def story_server(nats_url: str) -> AsyncIterator[Server]:
     """Run a story server in a process of its own, for as long as the block lasts."""
     port = free_port()
     environment = {"FABULA_NATS_URL": nats_url, "FABULA_STORY_PORT": str(port), "FABULA_LOG_LEVEL": "error"}
+    environment["FABULA_OWNER_QUEUED"] = "0"  # a bench starts thousands for one owner
     process = await start("-m", "services.story", "server", **environment)
     address = f"127.0.0.1:{port}"
     try:

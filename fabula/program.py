@@ -72,6 +72,10 @@ def _run(role: Role, name: str) -> None:
     settings = load_or_exit(role.settings)
     logs.configure(settings, name)
     journal = JournalSettings(
-        url=settings.nats_url, name=name, replicas=settings.nats_replicas, lease_seconds=settings.lease_seconds
+        url=settings.nats_url,
+        name=name,
+        replicas=settings.nats_replicas,
+        lease_seconds=settings.lease_seconds,
+        owner_running=settings.owner_running,
     )
     run(journal, *(part(settings) for part in role.parts))

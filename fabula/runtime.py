@@ -20,6 +20,7 @@ from fabula.engine.worker import Worker, WorkerSettings
 from fabula.errors import FabulaError
 from fabula.journal.journal import Journal, connect
 from fabula.journal.settings import JournalSettings
+from fabula.rpc.admission import Admission
 from fabula.rpc.auth import Authenticator
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.edge import edge_of
@@ -78,7 +79,13 @@ async def _until_stopped(part: Part, journal: Journal, stop: Stop) -> None:
 
 
 def server(
-    contract: Contract, listen: Listen, auth: Authenticator, issuer: Issuer | None = None, rules: Rules | None = None
+    contract: Contract,
+    listen: Listen,
+    auth: Authenticator,
+    issuer: Issuer | None = None,
+    *,
+    rules: Rules | None = None,
+    owner_queued: int = 0,
 ) -> Part:
     """Return the server of a generator.
 
@@ -88,6 +95,7 @@ def server(
         auth: Tells its callers apart.
         issuer: Signs what tickets are redeemed for; None: there are no tickets.
         rules: Whom webhooks may tell; None: whoever is public.
+        owner_queued: Generations that one owner may have waiting; 0: any number.
     """
 
     async def part(journal: Journal, stop: Stop) -> None:
@@ -96,7 +104,8 @@ def server(
         previews = journal.previews if kind.has_previews else None
         async with Tails(journal.events, previews, journal.queue, paces, contract.codec) as tails:
             stores = Stores(journal.events, journal.blobs, journal.records)
-            edge = edge_of(GenerationService(contract, stores, tails), auth)
+            admission = Admission(journal.queue, kind.name, owner_queued)
+            edge = edge_of(GenerationService(contract, stores, tails, admission), auth)
             tickets = TicketOffice(kind.name, journal.records, issuer).edge(auth) if issuer is not None else None
             webhooks = WebhookOffice(journal.records, rules or Rules()).edge(auth)
             handlers = [each.handler() for each in (edge, tickets, webhooks) if each is not None]

@@ -242,9 +242,11 @@ class Job(Protocol):
 
 
 class JobQueue(Protocol):
-    """The generations that wait for a worker, in the order they were queued: a view of the logs.
+    """The generations that wait for a worker: a view of the logs.
 
-    A job that is neither renewed, done nor given back within the lease is handed out again.
+    Owners take turns (`fabula.engine.turns`); those of one owner go in the order they were queued. No owner has more
+    of them in workers' hands at a time than it may. A job that is neither renewed, done nor given back within the lease
+    is handed out again.
     """
 
     async def claim(self, kind: str, timeout_seconds: float) -> Job | None:
@@ -257,6 +259,21 @@ class JobQueue(Protocol):
 
     async def depth(self, kind: str) -> int:
         """Return how many jobs of this kind wait and are not handed out yet."""
+        ...
+
+    async def waiting(self, kind: str, owner: str) -> int:
+        """Return how many jobs of an owner wait; what was queued elsewhere a moment ago may not be counted yet."""
+        ...
+
+    async def expect(self, address: Address, revision: int) -> None:
+        """Count what was queued by this record from now on, before the queue itself knows of it."""
+        ...
+
+    async def withdraw(self, address: Address, before: int) -> None:
+        """Take a generation off the queue that needs no worker any more, as of its record with revision `before`.
+
+        Best effort: a job that is handed out nevertheless is found to be stale.
+        """
         ...
 
 

@@ -65,15 +65,17 @@ async def connect(settings: JournalSettings) -> AsyncIterator[Journal]:
         pager = Pager(link)
         queue = JetStreamJobQueue(link, pager)
         async with pager.running():
-            yield Journal(
-                events=JetStreamEventLog(link, pager),
-                queue=queue,
-                endings=JetStreamEndings(link),
-                records=JetStreamRecords(link, pager),
-                blobs=JetStreamBlobs(link, pager),
-                previews=JetStreamPreviews(link),
-                link=link,
-            )
-            await queue.close()
+            try:
+                yield Journal(
+                    events=JetStreamEventLog(link, pager),
+                    queue=queue,
+                    endings=JetStreamEndings(link),
+                    records=JetStreamRecords(link, pager),
+                    blobs=JetStreamBlobs(link, pager),
+                    previews=JetStreamPreviews(link),
+                    link=link,
+                )
+            finally:
+                await queue.close()
     finally:
         await link.close()

@@ -16,6 +16,8 @@ class JournalSettings:
             is made; one that exists keeps its number.
         lease_seconds: A job that is neither renewed, done nor given back for so long is handed out again. The same
             in every process of an installation.
+        owner_running: Most jobs of one owner, of each kind, that all workers together have at a time; 0: any number.
+            The same in every process of an installation.
         answer_seconds: How long any call waits for the store before it raises `Unavailable`.
         connect_seconds: How long the first connection may take.
         reconnect_seconds: Pause between two attempts to reconnect; they never end.
@@ -27,6 +29,7 @@ class JournalSettings:
     name: str = "fabula"
     replicas: int = 1
     lease_seconds: float = 2.0
+    owner_running: int = 0
     answer_seconds: float = 4.0
     connect_seconds: float = 5.0
     reconnect_seconds: float = 0.1

@@ -61,6 +61,17 @@ PREVIEWS: Mapping[str, Any] = MappingProxyType(
         "max_age": _HOUR,
     }
 )
+QUEUE: Mapping[str, Any] = MappingProxyType(
+    {
+        **_DURABLE,
+        "name": subjects.QUEUE_STREAM,
+        "description": "Fabula: a ticket for each job that is not done",
+        "subjects": [f"{subjects.QUEUE}.>"],
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "republish": {"src": f"{subjects.QUEUE}.>", "dest": f"{subjects.JOBS}.>"},
+    }
+)
 
 
 async def declare(link: Link, stream: Mapping[str, Any]) -> None:
@@ -92,5 +103,5 @@ async def _config(link: Link, name: str) -> Mapping[str, Any] | None:
 
 async def declare_all(link: Link) -> None:
     """Make sure that all streams exist."""
-    for stream in (EVENTS, RECORDS, BLOBS, PREVIEWS):
+    for stream in (EVENTS, RECORDS, BLOBS, PREVIEWS, QUEUE):
         await declare(link, stream)

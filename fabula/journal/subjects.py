@@ -16,12 +16,15 @@ EVENTS_STREAM = "FABULA_EVENTS"
 RECORDS_STREAM = "FABULA_RECORDS"
 BLOBS_STREAM = "FABULA_BLOBS"
 PREVIEWS_STREAM = "FABULA_PREVIEWS"
+QUEUE_STREAM = "FABULA_QUEUE"
 
 STORED = "fabula.ev"
 LIVE = "fabula.live"
 RECORDS = "fabula.record"
 BLOBS = "fabula.blob"
 PREVIEWS = "fabula.preview"
+QUEUE = "fabula.queue"
+JOBS = "fabula.job"
 
 TOMBSTONE = "x"
 """Stands where a purpose stands: the log was deleted, its id stays burnt."""
@@ -53,6 +56,36 @@ def live_log(address: Address) -> str:
 def queued(kind: str) -> str:
     """Return the filter for the records that queue a generation of this kind."""
     return f"{STORED}.{token(kind, 'kind')}.*.*.{Purpose.QUEUE.value}"
+
+
+def ticket(address: Address, revision: int) -> str:
+    """Return the subject of the ticket of a job."""
+    return f"{QUEUE}.{_place(address)}.{revision}"
+
+
+def tickets(kind: str) -> str:
+    """Return the filter for the tickets of a kind."""
+    return f"{QUEUE}.{token(kind, 'kind')}.>"
+
+
+def tickets_of(kind: str, owner: str) -> str:
+    """Return the filter for an owner's tickets."""
+    return f"{QUEUE}.{token(kind, 'kind')}.{owner_token(owner)}.>"
+
+
+def jobs(kind: str) -> str:
+    """Return the filter for all that is said of a kind's jobs: tickets as they are stored, and what follows."""
+    return f"{JOBS}.{token(kind, 'kind')}.>"
+
+
+def job_held(kind: str) -> str:
+    """Return the subject on which workers say which jobs they still have."""
+    return f"{JOBS}.{token(kind, 'kind')}.held"
+
+
+def job_gone(kind: str) -> str:
+    """Return the subject on which is said which tickets were removed."""
+    return f"{JOBS}.{token(kind, 'kind')}.gone"
 
 
 def ended(kind: str) -> str:

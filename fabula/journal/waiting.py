@@ -1,122 +1,275 @@
-"""Who waits in the queue of one kind, and how far ahead: for "you are third in line".
+"""Which jobs of a kind are not done, whose turn it is, and whose worker is silent: as this process knows it.
 
-The consumer knows how far it has handed out; the revisions that wait behind that point are read once from the log and
-then kept up to date from what is announced as stored. Questions cost the server one look a second, whoever asks.
+All tickets are read once and then kept up to date from what is announced. Nothing rests on it being up to date: who
+changes a ticket names the place in the store from which it goes, and is refused if there is a newer one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
+import structlog
 from nats.aio.msg import Msg
 
-from fabula.engine.ports import GenerationId, Purpose
+from fabula.engine.ids import owner_token
+from fabula.engine.ports import Address, GenerationId, Purpose
+from fabula.engine.turns import Order, Turns
+from fabula.errors import LogCorrupted
 from fabula.journal import subjects
-from fabula.journal.connection import ApiFault, Link, unavailable
+from fabula.journal.connection import Link
+from fabula.journal.leases import Leases
 from fabula.journal.paging import Pager
-from fabula.journal.stored import from_delivery
+from fabula.journal.stored import StoredMessage, from_delivery
+from fabula.journal.tickets import Ticket, ticket_of
 
-_MAX_KNOWN = 20_000
-"""A line longer than this is not kept in memory; the position is not known then."""
+_GONE_KEPT = 1000
+_EXPECTED_SECONDS = 5.0
+"""So long a generation counts as waiting whose ticket has not come: it comes within milliseconds."""
+
+_log = structlog.get_logger(__name__)
 
 
 class WaitingLine:
-    """The revisions that wait to be handed out, in order."""
+    """The tickets of one kind.
 
-    def __init__(self, link: Link, pager: Pager, kind: str, consumer: str) -> None:
+    Attributes:
+        turns: Who is next.
+        leases: Whose worker is silent.
+        epoch: Counts how often the connection came back: what was known before may have changed unheard.
+        version: Counts what was heard, workers that fell silent, and delays that ended.
+    """
+
+    def __init__(self, link: Link, pager: Pager, kind: str) -> None:
         self._link = link
         self._pager = pager
         self._kind = kind
-        self._consumer = consumer
-        self._generations: dict[int, GenerationId] = {}
-        self._revisions: list[int] = []
+        self._tickets: dict[int, Ticket] = {}
+        self._owned: dict[str, set[int]] = {}
+        self._expected: dict[int, tuple[str, float]] = {}
+        self._places: dict[int, int] = {}
+        self._gone: dict[int, None] = {}
+        self._buried: list[Ticket] = []
+        self._newest = 0
+        self._read_to = 0
         self._complete = False
-        self._disagreements = 0
-        self._handed_out = 0
-        self._waiting = 0
-        self._looked_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._order: tuple[float, Order] | None = None
+        self.turns = Turns(link.settings.owner_running)
+        self.leases = Leases(link.settings.lease_seconds)
+        self.epoch = 0
+        self.version = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[WaitingLine]:
         """Keep the line up to date while the block lasts."""
-        queued, gone = (
+        queued, buried = (
             subjects.live_of_kind(self._kind, purpose) for purpose in (Purpose.QUEUE.value, subjects.TOMBSTONE)
         )
-        async with self._link.listening(queued, gone, heard=self._heard, reconnected=self._forget):
+        async with (
+            self._link.listening(subjects.jobs(self._kind), heard=self._heard, reconnected=self._forget),
+            self._link.listening(queued, heard=self._heard_queued),
+            self._link.listening(buried, heard=self._heard_buried),
+        ):
             yield self
 
-    async def position(self, revision: int) -> int | None:
-        """Return how many will be handed out before `revision`; None when not known."""
-        async with self._lock:
-            await self._look()
-            if revision <= self._handed_out:
-                return 0
-            if not self._complete and self._waiting <= _MAX_KNOWN:
-                await self._read()
-        return bisect_left(self._revisions, revision) if self._complete else None
+    async def ready(self) -> None:
+        """Return when every ticket is known. Raises `Unavailable`."""
+        async with self._reading:
+            while not self._complete:
+                epoch = self.epoch
+                await self._link.round_trip()
+                topic = subjects.tickets(self._kind)
+                async for message in self._pager.all_from(subjects.QUEUE_STREAM, topic, self._read_to + 1):
+                    self._take(message)
+                    self._read_to = message.revision  # who gives up waiting has not read in vain
+                self._complete = epoch == self.epoch
 
-    async def depth(self) -> int:
-        """Return how many wait and have not been handed out."""
-        async with self._lock:
-            await self._look()
-        return self._waiting
+    async def catch_up(self) -> None:
+        """Take in what was stored and, against all expectation, not heard of. Raises `Unavailable`."""
+        await self.ready()
+        await self._read(subjects.tickets(self._kind), self._newest + 1)
 
-    async def _look(self) -> None:
-        """Ask the consumer how far it is, unless we know."""
+    async def look_again(self, ticket: Ticket) -> None:
+        """Read the tickets of one owner, after a refusal said that not all is known. Raises `Unavailable`."""
+        owned = [self._tickets[revision] for revision in self._owned.get(ticket.owner, ())]
+        known = {each.revision: each.place for each in owned}
+        found = await self._read(subjects.tickets_of(self._kind, ticket.address.owner), 1)
+        for revision, place in known.items():
+            if revision not in found:
+                self.remove(place)
+
+    def get(self, revision: int) -> Ticket | None:
+        """Return the ticket of a job; None if none is known."""
+        return self._tickets.get(revision)
+
+    def newest_of(self, owner: str) -> int:
+        """Return the newest place of an owner's tickets: the fence of who counts them."""
+        return max((self._tickets[revision].place for revision in self._owned.get(owner, ())), default=0)
+
+    def next(self, now: float) -> Ticket | None:
+        """Return the ticket to be taken next: one whose worker is silent, else the one whose turn it is."""
+        for revision in self.leases.silent(now):
+            return self._tickets[revision]
+        for revision in self.leases.rested(now):
+            self.turns.wait(self._tickets[revision].waiting())
+        chosen = self.turns.next()
+        return None if chosen is None else self._tickets[chosen]
+
+    async def until_changed(self, version: int, until: float) -> None:
+        """Wait until the line is another than this version of it; at most until this time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self.version == version:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    async def watch(self) -> None:
+        """Look after silent workers until cancelled."""
+        while True:
+            await asyncio.sleep(self.leases.look_seconds)
+            if self.leases.look(asyncio.get_running_loop().time()):
+                self._note_change()
+
+    def buried(self) -> Sequence[Ticket]:
+        """Return the tickets of generations that were deleted since this was asked last."""
+        buried, self._buried = self._buried, []
+        return buried
+
+    def waiting(self, owner: str) -> int:
+        """Return how many of an owner's jobs wait, those whose tickets are still to come among them."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked_at < self._link.settings.queue_info_seconds:
+        token = owner_token(owner)
+        for revision in [revision for revision, (_, until) in self._expected.items() if until < now]:
+            del self._expected[revision]
+        coming = sum(each == token for each, _ in self._expected.values())
+        delayed = sum(self._tickets[revision].owner == token for revision in self.leases.delayed())
+        return self.turns.waiting(token) + delayed + coming
+
+    def expect(self, owner: str, revision: int) -> None:
+        """Count a job whose ticket is about to come."""
+        if revision not in self._tickets:
+            until = asyncio.get_running_loop().time() + _EXPECTED_SECONDS
+            self._expected[revision] = owner_token(owner), until
+
+    def depth(self) -> int:
+        """Return how many jobs wait."""
+        return len(self.turns) + len(self.leases.delayed())
+
+    def ahead(self, revision: int) -> int:
+        """Return how many jobs go before one; 0 if it does not wait."""
+        now = asyncio.get_running_loop().time()
+        if self._order is None or now - self._order[0] >= self._link.settings.queue_info_seconds:
+            self._order = now, self.turns.order()
+        return self._order[1].ahead(revision) or 0
+
+    def of_generation(self, address: Address) -> Sequence[Ticket]:
+        """Return the tickets of a generation."""
+        owned = self._owned.get(owner_token(address.owner), ())
+        return [self._tickets[each] for each in owned if self._tickets[each].address.id == address.id]
+
+    def put(self, ticket: Ticket) -> None:
+        """Take in a ticket as it was stored."""
+        self._newest = max(self._newest, ticket.place)
+        known = self._tickets.get(ticket.revision)
+        if ticket.place in self._gone or (known is not None and known.place >= ticket.place):
             return
+        if known is not None:
+            del self._places[known.place]
+        self._tickets[ticket.revision] = ticket
+        self._places[ticket.place] = ticket.revision
+        self._owned.setdefault(ticket.owner, set()).add(ticket.revision)
+        self._expected.pop(ticket.revision, None)
+        now = asyncio.get_running_loop().time()
+        self.leases.forget(ticket.revision)
+        if ticket.held:
+            self.turns.hold(ticket.waiting(), ticket.place)
+            self.leases.hold(ticket.revision, now)
+        elif ticket.delay_seconds > 0:
+            self.turns.drop(ticket.revision)
+            self.leases.delay(ticket.revision, now + ticket.delay_seconds)
+        else:
+            self.turns.wait(ticket.waiting())
+        self._note_change()
+
+    def remove(self, place: int) -> None:
+        """Forget the ticket that was stored at this place, if it was not stored again."""
+        self._gone[place] = None
+        if len(self._gone) > _GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
+        revision = self._places.pop(place, None)
+        if revision is None:
+            return
+        ticket = self._tickets.pop(revision)
+        owned = self._owned[ticket.owner]
+        owned.discard(revision)
+        if not owned:
+            del self._owned[ticket.owner]
+        self.turns.drop(revision)
+        self.leases.forget(revision)
+        self._note_change()
+
+    async def _read(self, topic: str, place: int) -> set[int]:
+        found: set[int] = set()
+        async for message in self._pager.all_from(subjects.QUEUE_STREAM, topic, place):
+            found |= self._take(message)
+        return found
+
+    def _take(self, message: StoredMessage) -> frozenset[int]:
         try:
-            info = await self._link.ask(f"CONSUMER.INFO.{subjects.EVENTS_STREAM}.{self._consumer}", {})
-        except ApiFault as fault:
-            raise unavailable(fault) from fault
-        self._looked_at = now
-        self._handed_out = info["delivered"]["stream_seq"]
-        self._waiting = info["num_pending"]
-        self._drop_handed_out()
+            ticket = ticket_of(message)
+        except LogCorrupted as error:
+            _log.error("ticket_unreadable", reason=error.message)
+            return frozenset()
+        self.put(ticket)
+        return frozenset({ticket.revision})
 
-    def _drop_handed_out(self) -> None:
-        served = bisect_right(self._revisions, self._handed_out)
-        for revision in self._revisions[:served]:
-            self._generations.pop(revision, None)
-        del self._revisions[:served]
-        # One more or less may be on its way; twice in a row, something was missed.
-        self._disagreements = self._disagreements + 1 if len(self._revisions) != self._waiting else 0
-        if self._disagreements > 1:
-            self._forget()
-
-    async def _read(self) -> None:
-        """Read who waits; what is announced meanwhile is kept as well."""
-        topic = subjects.queued(self._kind)
-        async for message in self._pager.all_from(subjects.EVENTS_STREAM, topic, self._handed_out + 1):
-            self._generations[message.revision] = subjects.generation_of(message.subject)
-        self._revisions = sorted(self._generations)
-        self._complete = True
-        self._disagreements = 0
+    def _note_change(self) -> None:
+        self.version += 1
+        self._changed.set()
 
     def _heard(self, message: Msg) -> None:
-        generation_id = subjects.generation_of(message.subject)
-        if subjects.purpose_of(message.subject) == subjects.TOMBSTONE:
-            self._remove(generation_id)
-            return
-        revision = from_delivery(message.headers, b"").revision
-        self._generations[revision] = generation_id
-        self._revisions.append(revision)  # announcements come in the order of the store
-        if len(self._generations) > _MAX_KNOWN:
-            self._forget()
+        if message.subject == subjects.job_held(self._kind):
+            self._heard_of(int(message.data))
+        elif message.subject == subjects.job_gone(self._kind):
+            self.remove(int(message.data))
+        else:
+            self._take(from_delivery(message.headers, message.data))
 
-    def _remove(self, generation_id: GenerationId) -> None:
-        gone = {revision for revision, waits in self._generations.items() if waits == generation_id}
-        for revision in gone:
-            del self._generations[revision]
-        self._revisions = [revision for revision in self._revisions if revision not in gone]
+    def _heard_of(self, place: int) -> None:
+        revision = self._places.get(place)
+        if revision is not None and self._tickets[revision].held:
+            self.leases.hold(revision, asyncio.get_running_loop().time())
+
+    def _heard_queued(self, message: Msg) -> None:
+        stored = from_delivery(message.headers, b"")
+        if stored.revision not in self._tickets:
+            until = asyncio.get_running_loop().time() + _EXPECTED_SECONDS
+            self._expected[stored.revision] = message.subject.split(".")[3], until
+
+    def _heard_buried(self, message: Msg) -> None:
+        token, generation = message.subject.split(".")[3], GenerationId(subjects.generation_of(message.subject))
+        for revision in list(self._owned.get(token, ())):
+            ticket = self._tickets[revision]
+            if ticket.address.id == generation and not ticket.held:
+                self.turns.drop(revision)
+                self.leases.forget(revision)
+                self._buried.append(ticket)
 
     def _forget(self) -> None:
-        self._generations.clear()
-        self._revisions.clear()
+        """The connection was lost: anything may have been said meanwhile."""
+        self.epoch += 1
         self._complete = False
-        self._disagreements = 0
+        self._tickets.clear()
+        self._owned.clear()
+        self._places.clear()
+        self._gone.clear()
+        self._read_to = 0
+        self._buried.clear()
+        self._newest = 0
+        self._order = None
+        self.turns = Turns(self._link.settings.owner_running)
+        self.leases = Leases(self._link.settings.lease_seconds)
+        self._note_change()

@@ -5,7 +5,7 @@ The taxonomy itself stands in `fabula.errors`; every class there has a row here 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,6 +26,9 @@ RETRY_SECONDS = 1
 
 RETRY_AFTER = "retry_after_seconds"
 """Detail of an error that says after how many seconds to try again; it is also what `Retry-After` says."""
+
+LIMIT = "limit"
+"""Detail of `ResourceExhausted`: the name of the limit that was met; it becomes a `google.rpc.QuotaFailure`."""
 
 MOST_DETAIL_BYTES = 5 * 1024
 """A status travels in trailers, which peers bound at about 8 KiB: of longer ones what matters most is kept."""
@@ -142,11 +145,22 @@ def _details(error: FabulaError) -> Sequence[Message]:
     if isinstance(error, NotFound | errors.AlreadyExists):
         resource, name = values.get("resource", "generation"), values.get("id", values.get("generation_id", ""))
         details.append(error_details_pb2.ResourceInfo(resource_type=resource, resource_name=name))
+    if isinstance(error, errors.ResourceExhausted) and LIMIT in values:
+        met = error_details_pb2.QuotaFailure.Violation(
+            subject=values[LIMIT], description=_cut(error.message, MOST_MESSAGE_CHARACTERS)
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[met]))
     if error.retryable:
-        seconds = values.get(RETRY_AFTER, "")
-        delay = duration_pb2.Duration(seconds=int(seconds) if seconds.isdecimal() else RETRY_SECONDS)
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=_retry_seconds(values))))
     return details
+
+
+def _retry_seconds(values: Mapping[str, str]) -> int:
+    text = values.get(RETRY_AFTER, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER else RETRY_SECONDS
+
+
+_LONGEST_NUMBER = 10
 
 
 def _bad_request(error: InvalidRequest, most_bytes: int) -> error_details_pb2.BadRequest:

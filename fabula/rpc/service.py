@@ -9,8 +9,8 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +22,7 @@ from fabula.engine.ports import Address, Entry, Purpose, Record, Tag, own_blobs,
 from fabula.engine.states import Command, decide, enqueues, next_event, next_state
 from fabula.engine.tail import conflated
 from fabula.errors import AlreadyExists, InvalidRequest, Superseded, Unavailable
+from fabula.rpc.admission import Admission
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import Kind
 from fabula.rpc.removal import remove
@@ -92,9 +93,10 @@ class GenerationService:
         contract: What is special to it.
         stores: Where things are kept.
         tails: The logs that are watched.
+        admission: Bounds what one owner may have waiting; None: nothing does.
     """
 
-    def __init__(self, contract: Contract, stores: Stores, tails: Tails) -> None:
+    def __init__(self, contract: Contract, stores: Stores, tails: Tails, admission: Admission | None = None) -> None:
         self.kind = contract.kind
         self.unary = contract.unary(stores)
         self.streaming = {**contract.streaming(stores)}
@@ -105,6 +107,7 @@ class GenerationService:
         self._stores = stores
         self._log = stores.log
         self._tails = tails
+        self._admission = admission
         self._summaries = Summaries(contract.kind, contract.codec, stores.log)
 
     async def start(self, call: Call, request: Any) -> Any:
@@ -112,16 +115,44 @@ class GenerationService:
         request_id = request.request_id or str(uuid.uuid4())
         address = address_of(self.kind.name, call.owner, request_id)
         digest = _digest(request)
+        async with self._entrance(address):
+            first, last = await self._start(call, request, address, request_id, digest)
+        return self._respond("StartGeneration", generation=self._summaries.message(address.id, first, last))
+
+    async def _start(
+        self, call: Call, request: Any, address: Address, request_id: str, digest: str
+    ) -> tuple[Event, Event]:
+        """Store the generation's first event, or find it; return it, and the newest."""
         asked = await self._contract.accept(call, request, address, self._stores)
         body = Accepted(self.kind.name, call.owner, request_id, asked, digest)
         event = Event(1, body, State.QUEUED, Progress(), time=datetime.now(UTC), trace_id=call.trace_id)
         entry = self._codec.encode(address.id, event)
         try:
             await self._append(address, [entry], after=0, purpose=Purpose.QUEUE)
-            first = last = event
         except Superseded:
-            first, last = await self._started_before(address, digest)
-        return self._respond("StartGeneration", generation=self._summaries.message(address.id, first, last))
+            return await self._started_before(address, digest)
+        return event, event
+
+    @asynccontextmanager
+    async def _entrance(self, address: Address, *, known: bool = False) -> AsyncIterator[None]:
+        """Let a generation into the queue in the block.
+
+        Args:
+            address: Which one.
+            known: Whether it exists and is not what the block may find there.
+
+        Raises:
+            ResourceExhausted: its owner has too many waiting, and this one is not known from before.
+        """
+        if self._admission is None:
+            yield
+            return
+        if await self._admission.is_full(address.owner) and (
+            known or (await self._log.last(address) is None and not await self._log.deleted(address))
+        ):
+            raise self._admission.refusal()
+        with self._admission.entering(address.owner):
+            yield
 
     async def _started_before(self, address: Address, digest: str) -> tuple[Event, Event]:
         last = await self._log.last(address)
@@ -136,9 +167,14 @@ class GenerationService:
             )
         return first, self._codec.decode(last.entries[-1])
 
-    async def _append(self, address: Address, entries: Sequence[Entry], *, after: int, purpose: Purpose) -> None:
+    async def _append(self, address: Address, entries: Sequence[Entry], *, after: int, purpose: Purpose) -> int:
         """Append. The log itself sees to it that a lost answer is asked for again, for as long as a caller may wait."""
-        await self._log.append(address, entries, after=after, append_id=secrets.token_hex(8), purpose=purpose)
+        append_id = secrets.token_hex(8)
+        revision = await self._log.append(address, entries, after=after, append_id=append_id, purpose=purpose)
+        if self._admission is not None and purpose is Purpose.QUEUE:
+            with suppress(Unavailable):  # it is stored, and counted as soon as the queue hears of it
+                await self._admission.entered(address, revision)
+        return revision
 
     async def get(self, call: Call, request: Any) -> Any:
         """GetGeneration."""
@@ -226,10 +262,16 @@ class GenerationService:
         for body in bodies:
             last = _next_event(last, body)
             entries.append(self._codec.encode(address.id, last))
-        purpose = Purpose.QUEUE if queue else Purpose.CONTROL
-        if last.state.terminal:  # no worker has it: those that are told of requests need not know
-            purpose = Purpose.END
-        await self._append(address, entries, after=record.revision, purpose=purpose)
+        if queue:
+            async with self._entrance(address, known=True):
+                await self._append(address, entries, after=record.revision, purpose=Purpose.QUEUE)
+            return last
+        # Of an end no worker has to know: it is at nobody's hands.
+        purpose = Purpose.END if last.state.terminal else Purpose.CONTROL
+        revision = await self._append(address, entries, after=record.revision, purpose=purpose)
+        if self._admission is not None and not last.state.workable:
+            with suppress(Unavailable):  # else a worker is handed it, and finds that nothing is to be done
+                await self._admission.left(address, revision)
         return last
 
     async def watch(self, call: Call, request: Any) -> AsyncGenerator[bytes, None]:

@@ -22,6 +22,18 @@ class ConnectedSettings(WebhookSettings):
     lease_seconds: Annotated[float, Field(ge=0.5, le=600)] = 2.0
     """A job whose worker gives no sign of life for so long is handed to another, in seconds."""
 
+    owner_running: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Most generations of one owner, of each kind, that all workers together have at hand at a time; the others wait,
+    while other owners' go on. 0: any number."""
+
+
+class OwnerQueueSettings(Settings):
+    """How much one owner may have waiting."""
+
+    owner_queued: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    """Most generations of one owner, of each kind, that wait for a worker; who starts, resumes or retries more is told
+    to try later. 0: any number."""
+
 
 class JournalSettings(ConnectedSettings):
     """Where the journal is, for processes that do not bring their own."""
@@ -45,7 +57,7 @@ class StoryClientSettings(StoryPortSettings):
     """Where clients find the story server, `HOST:PORT`. Not set: `FABULA_STORY_PORT` on this machine."""
 
 
-class StoryBindSettings(StoryPortSettings, ServiceSettings):
+class StoryBindSettings(StoryPortSettings, ServiceSettings, OwnerQueueSettings):
     """Where and how the story server listens."""
 
     story_host: BindHost = "127.0.0.1"
@@ -68,7 +80,7 @@ class CharacterClientSettings(CharacterPortSettings):
     """Where clients find the character server, `HOST:PORT`. Not set: `FABULA_CHARACTER_PORT` on this machine."""
 
 
-class CharacterBindSettings(CharacterPortSettings, ServiceSettings):
+class CharacterBindSettings(CharacterPortSettings, ServiceSettings, OwnerQueueSettings):
     """Where and how the character server listens."""
 
     character_host: BindHost = "127.0.0.1"
@@ -89,7 +101,7 @@ class ImageClientSettings(ImagePortSettings):
     """Where clients find the image server, `HOST:PORT`. Not set: `FABULA_IMAGE_PORT` on this machine."""
 
 
-class ImageBindSettings(ImagePortSettings, ServiceSettings):
+class ImageBindSettings(ImagePortSettings, ServiceSettings, OwnerQueueSettings):
     """Where and how the image server listens."""
 
     image_host: BindHost = "127.0.0.1"

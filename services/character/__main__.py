@@ -30,7 +30,9 @@ def character_server(settings: CharacterServerSettings) -> Part:
         async with open_channel(settings.image_address, tls_of(settings)) as images:
             contract = CharacterContract(Client(IMAGE, images), paints=settings.has(IMAGE.name))
             auth, issuer = authenticator_of(settings), issuer_of(settings)
-            await server(contract, listen, auth, issuer, rules_of(settings))(journal, stop)
+            await server(contract, listen, auth, issuer, rules=rules_of(settings), owner_queued=settings.owner_queued)(
+                journal, stop
+            )
 
     return part
 

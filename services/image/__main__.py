@@ -22,7 +22,9 @@ from services.image.contract import ImageContract
 def image_server(settings: ImageServerSettings) -> Part:
     """Return the server's part."""
     listen = Listen(settings.image_host, settings.image_port, settings.drain_seconds, tls_of(settings))
-    return server(ImageContract(), listen, authenticator_of(settings), issuer_of(settings), rules_of(settings))
+    auth, issuer = authenticator_of(settings), issuer_of(settings)
+    rules, owner_queued = rules_of(settings), settings.owner_queued
+    return server(ImageContract(), listen, auth, issuer, rules=rules, owner_queued=owner_queued)
 
 
 def image_worker(settings: ImageWorkerSettings) -> Part:

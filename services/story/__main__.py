@@ -26,7 +26,14 @@ def story_server(settings: ServerSettings) -> Part:
     async def part(journal: Journal, stop: Stop) -> None:
         async with open_library(settings.character_address, tls_of(settings)) as library:
             auth, issuer = authenticator_of(settings), issuer_of(settings)
-            await server(StoryContract(library), listen, auth, issuer, rules_of(settings))(journal, stop)
+            await server(
+                StoryContract(library),
+                listen,
+                auth,
+                issuer,
+                rules=rules_of(settings),
+                owner_queued=settings.owner_queued,
+            )(journal, stop)
 
     return part
 

@@ -1,4 +1,4 @@
-"""What `JobQueue` promises, kept by the journal."""
+"""What `JobQueue` promises, kept by the journal. Of turns and limits: `test_job_turns`."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ async def test_waiting_claim_gets_a_job_at_once(journal: Journal, address: Addre
 
 
 async def test_jobs_come_in_the_order_they_were_queued(journal: Journal, kind: str) -> None:
-    """The queue is first in, first out."""
-    addresses = [new_address(kind) for _ in range(10)]
+    """The queue is first in, first out, for each owner and among owners that have had no turn."""
+    addresses = [new_address(kind) for _ in range(5)]
+    addresses += [new_address(kind, "one owner") for _ in range(5)]
     for address in addresses:
         await write(journal.events, address, 2)
 

@@ -14,13 +14,10 @@ from pathlib import Path
 
 from nats.aio.msg import Msg
 
-from fabula.journal import JournalSettings, connect
+from fabula.journal import JournalSettings, connect, subjects
 from tests.system import System
 
 _STOP_SECONDS = 20.0
-_ACKNOWLEDGED = b"+ACK"
-_PLACE = 5
-"""In `$JS.ACK.<stream>.<consumer>.<deliveries>.<place in the stream>.…`."""
 
 
 @contextmanager
@@ -62,17 +59,16 @@ def another_worker(system: System, log_file: Path) -> Iterator[int]:
 
 @asynccontextmanager
 async def acknowledgements(system: System) -> AsyncIterator[Counter[int]]:
-    """Count how often each job, by its place in the journal, is acknowledged while the block lasts."""
+    """Count how often each job, by the place of its ticket, is said to be done while the block lasts."""
     assert system.status is not None
     counted: Counter[int] = Counter()
 
     def heard(message: Msg) -> None:
-        if message.data == _ACKNOWLEDGED:
-            counted[int(message.subject.split(".")[_PLACE])] += 1
+        counted[int(message.data)] += 1
 
     async with (
         connect(JournalSettings(url=system.status.nats_url)) as journal,
-        journal.link.listening("$JS.ACK.>", heard=heard),
+        journal.link.listening(subjects.job_gone("story"), heard=heard),
     ):
         await journal.link.round_trip()
         yield counted

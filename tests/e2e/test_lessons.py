@@ -18,7 +18,7 @@ from fabula.cli.exits import Exit
 from fabula.engine.events import Body, Cancelled, Failed, Failure, Progress, StageFinished, Succeeded, TextDelta
 from fabula.engine.ports import Tag
 from fabula.engine.writer import LogEnd, LogWriter
-from fabula.journal.job_queue import consumer_name
+from fabula.journal.ushering import consumer_name
 from gateway.hub import SNAPSHOT_REUSE_ENTRIES
 from tests.e2e.conftest import READING_PACE
 from tests.e2e.live_log import CODEC, STAGE, WORDS, LiveLog, journal_of, new_log

@@ -17,7 +17,7 @@ from fabula.engine.ports import Address, EventLog, GenerationId, JobQueue
 from fabula.engine.run import Workshop
 from fabula.engine.worker import Worker, WorkerSettings
 from fabula.journal import Journal, subjects
-from fabula.journal.job_queue import consumer_name
+from fabula.journal.ushering import consumer_name
 from fabula.rpc.codec import ProtoCodec
 from fabula.rpc.kinds import STORY
 from fabula.rpc.service import GenerationService
@@ -194,7 +194,12 @@ class Workplace:
         """Return how many jobs wait, and how many are in somebody's hand."""
         question = f"CONSUMER.INFO.{subjects.EVENTS_STREAM}.{consumer_name(self.kind)}"
         info = await self.journal.link.ask(question, {})
-        return info["num_pending"], info["num_ack_pending"]
+        stored = await self.journal.link.ask(
+            f"STREAM.INFO.{subjects.QUEUE_STREAM}", {"subjects_filter": subjects.tickets(self.kind)}
+        )
+        tickets = len(stored["state"].get("subjects") or {})
+        waiting = await self.journal.queue.depth(self.kind)
+        return waiting, tickets + info["num_ack_pending"] - waiting
 
     def worker(
         self,

@@ -342,7 +342,11 @@ async def test_a_token_in_a_subprotocol_or_a_header_opens_the_owners_stories(
     mine, foreign = guarded.stories.new(1, "ada"), guarded.stories.new(2, "bob")
     async with open_gateway(guarded.address, jwt_secret=SECRET) as gateway:
         header = {"Authorization": f"Bearer {token('ada')}"}
-        for names, options in (((JSON, f"bearer.{token('ada')}"), {}), ((JSON,), {"additional_headers": header})):
+        ways: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+            ((JSON, f"bearer.{token('ada')}"), {}),
+            ((JSON,), {"additional_headers": header}),
+        ]
+        for names, options in ways:
             async with gateway.socket(*names, **options) as socket:
                 assert JSON == socket.connection.subprotocol
                 assert "done" in await socket.subscribe(mine.id)

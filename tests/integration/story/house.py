@@ -190,14 +190,16 @@ async def running(part: Callable[[Journal, Stop], Any], settings: JournalSetting
 
 
 @asynccontextmanager
-async def open_house(nats_url: str, *, working: bool = True, writer: TextModel | None = None) -> AsyncIterator[House]:
+async def open_house(
+    nats_url: str, *, working: bool = True, writer: TextModel | None = None, owner_queued: int = 0
+) -> AsyncIterator[House]:
     """Run a server with authentication and, if wanted, a worker that writes by scripts, or with another model."""
     settings = JournalSettings(url=nats_url, name="test", lease_seconds=1.0, idle_check_seconds=0.2)
     model = ScriptedModel()
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET))
+        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET), owner_queued=owner_queued)
         await stack.enter_async_context(running(part, settings))
         if working:
             await stack.enter_async_context(running(working_part(writer or model), settings))

@@ -122,7 +122,7 @@ async def open_house(nats_url: str, rules: Rules = LOOPBACK) -> AsyncIterator[Ho
     listen = Listen(port=free_port(), drain_seconds=1.0)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(connect(settings))
-        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET), rules)
+        part = server(StoryContract(), listen, Authenticator(SECRET), Issuer(SECRET), rules=rules)
         await stack.enter_async_context(running(part, settings))
         channel = await stack.enter_async_context(open_channel(f"127.0.0.1:{listen.port}"))
         await asyncio.wait_for(channel.channel_ready(), 10)

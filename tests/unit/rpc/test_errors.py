@@ -18,6 +18,7 @@ from fabula.rpc.errors import (
     INTERNAL_MESSAGE,
     MOST_DETAIL_BYTES,
     MOST_MESSAGE_CHARACTERS,
+    RETRY_SECONDS,
     WEB_ANSWER,
     from_rpc_error,
     row_of,
@@ -100,6 +101,22 @@ def test_what_is_missing_or_there_already_is_named(cls: type[FabulaError]) -> No
     assert expected == detail(cls("…", id="story-1"), error_details_pb2.ResourceInfo)
     assert expected == detail(cls("…", generation_id="story-1"), error_details_pb2.ResourceInfo)
     assert detail(errors.Conflict("…", id="story-1"), error_details_pb2.ResourceInfo) is None
+
+
+def test_a_limit_that_was_met_is_a_quota_failure() -> None:
+    """It names the limit, and when to try again, where that is known."""
+    met = errors.ResourceExhausted("too many wait", limit="owner_queued", retry_after_seconds="10")
+
+    quota, again = detail(met, error_details_pb2.QuotaFailure), detail(met, error_details_pb2.RetryInfo)
+
+    assert quota is not None
+    assert [("owner_queued", "too many wait")] == [(each.subject, each.description) for each in quota.violations]
+    assert again is not None
+    assert 10 == again.retry_delay.seconds
+    odd = detail(errors.ResourceExhausted("…", retry_after_seconds="soon"), error_details_pb2.RetryInfo)
+    assert odd is not None
+    assert RETRY_SECONDS == odd.retry_delay.seconds
+    assert detail(errors.ResourceExhausted("…"), error_details_pb2.QuotaFailure) is None
 
 
 def test_violations_become_a_bad_request() -> None:
