@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -37,6 +38,15 @@ def orders(telling: Pieces, server: Broadcaster, paces: dict[str, int]) -> Order
     return Orders(server.port, telling.address.id, telling.cursor, paces)
 
 
+async def handed_out(server: Broadcaster) -> int:
+    """Return how many events the gateway has written to its watchers' connections so far."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as http:
+        metrics = (await http.get("/metrics")).text
+    name = 'fabula_gateway_events_sent_total{door="websocket"} '
+    (line,) = [each for each in metrics.splitlines() if each.startswith(name)]
+    return int(float(line.split()[1]))
+
+
 async def test_slow_watchers_hold_nobody_up_and_cost_little(stage: Stage) -> None:
     """Who reads has every event once, the slow ones cost what was promised, and all of them get the same in the end."""
     telling = await Pieces.begin(stage)
@@ -47,13 +57,18 @@ async def test_slow_watchers_hold_nobody_up_and_cost_little(stage: Stage) -> Non
         async with Watchers.of(orders(telling, server, SLOW_ONES)) as slow:
             await asyncio.sleep(1)
             idle = private_bytes(server.pid) - before
+            handed = await handed_out(server)
             await telling.tell_many(PIECES)
+            whole = await fast.finish(telling.cursor)
+            handed = await handed_out(server) - handed
             grown = private_bytes(server.pid) - before
             check_slow(await slow.tell(), telling.cursor)
             caught_up = await slow.finish(telling.cursor)
-        check_whole(await fast.finish(telling.cursor), caught_up, range(first, telling.cursor + 1))
+        check_whole(whole, caught_up, range(first, telling.cursor + 1))
 
     assert {} == caught_up.came_back
+    # Memory alone would not tell: what waits for many is the same bytes.
+    assert (sum(FAST_ONES.values()) + sum(SLOW_ONES.values())) * PIECES - handed > SLOW_ONES[IDLE] * PIECES / 2
     assert (grown - idle) / 1024 / sum(SLOW_ONES.values()) < DOCUMENTED_KIB
 
 
