@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def _files() -> Iterator[Any]:
         yield importlib.import_module(name).DESCRIPTOR
 
 
+@cache
 def rpcs() -> list[Rpc]:
     """Return every rpc of every service in the package of the contracts."""
     return [
@@ -69,6 +71,7 @@ def known_kinds() -> Mapping[str, Any]:
     return {**KINDS, TICKETS.name: TICKETS, WEBHOOKS.name: WEBHOOKS}
 
 
+@cache
 def requests() -> list[Any]:
     """Return the classes of all messages that clients send."""
     frames = [each for file in _files() for each in file.message_types_by_name.values() if each.name == "ClientFrame"]
