@@ -22,7 +22,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.e2e.browser import CHROMIUM, FLAGS
-from tests.e2e.conftest import TELLING_PACE, until_painting
+from tests.e2e.conftest import until_painting
 from tests.e2e.wire import Wire, wired
 from tests.integration.gateway.tokens import SECRET, token
 from tests.system import System
@@ -32,16 +32,24 @@ HERE = Path(__file__).parent
 PAGES = HERE / "frontends"
 OFFICIAL = HERE.parent / "clients/node_modules/socket.io-client/dist/socket.io.min.js"
 SCRIPTS = ("diary", "native", "workshop", "stories", "characters", "pipeline", "pictures")
+WORDS_PER_SECOND = 300.0
 STEPS = 8
 """Of a picture."""
 PREMISE = "A lighthouse keeper finds a letter in a bottle."
-PATIENCE_MILLISECONDS = 12_000
+PATIENCE_MILLISECONDS = 30_000
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: install one, or name it in CHROMIUM"),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(150),
 ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have each test done without authentication, by a page of another site, and with it, by pages of both."""
+    if "visit" in metafunc.fixturenames:
+        visits = [("open", "abroad"), ("guarded", "own"), ("guarded", "abroad")]
+        metafunc.parametrize(("place", "where"), visits, indirect=["place"], scope="module")
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -88,7 +96,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_sdxl(tmp_path_factory.mktemp("painter") / "tiny")
 
 
-@pytest.fixture(scope="module", params=["open", "guarded"])
+@pytest.fixture(scope="module")
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, site: int, painter: Path
 ) -> Iterator[Place]:
@@ -104,7 +112,7 @@ def place(
     }
     folder = tmp_path_factory.mktemp("browsers") / "data"
     generators = "story,character,image"
-    with System(folder, words_per_second=TELLING_PACE, environment=environment, generators=generators) as system:
+    with System(folder, words_per_second=WORDS_PER_SECOND, environment=environment, generators=generators) as system:
         if not guarded:
             until_painting(system)
         yield Place(system, site, guarded)
@@ -204,10 +212,10 @@ async def visiting(chromium: Browser, place: Place, where: str) -> AsyncIterator
         assert [] == errors
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["own", "abroad"])
-async def visit(request: pytest.FixtureRequest, chromium: Browser, place: Place) -> AsyncIterator[Visit]:
-    """A page of the gateway's own origin, and one of another site."""
-    async with visiting(chromium, place, request.param) as opened:
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(chromium: Browser, place: Place, where: str) -> AsyncIterator[Visit]:
+    """A page of the gateway's own origin, or of another site."""
+    async with visiting(chromium, place, where) as opened:
         yield opened
 
 
@@ -219,7 +227,7 @@ def whole(noted: list[Any]) -> bool:
 
 async def test_a_browsers_own_websocket(visit: Visit) -> None:
     """With the native subprotocol, over a connection that is cut."""
-    story = await visit.start_story(150)
+    story = await visit.start_story(450)
     await visit.begin("watchBySocket", story)
     await visit.until("seen.length > 8")
     assert visit.wire.cut(by_reset=True)
@@ -233,7 +241,7 @@ async def test_a_browsers_own_websocket(visit: Visit) -> None:
 
 async def test_a_browsers_own_event_source(visit: Visit, place: Place) -> None:
     """It comes back by itself where it was, and is stopped by the 204; with a ticket where cookies do not go."""
-    story = await visit.start_story(150)
+    story = await visit.start_story(450)
     options = {"ticket": await visit.run("ticketFor", story, visit.token)} if visit.token else {}
     await visit.page.evaluate(
         "given => { window.finished = watchByEventSource(...given) }", [visit.host, story, options]
@@ -252,7 +260,7 @@ async def test_a_browsers_own_event_source(visit: Visit, place: Place) -> None:
 
 async def test_workshop(visit: Visit) -> None:
     """A plain WebSocket; the REST fallback says what the newest update has said, while it stands and in the end."""
-    started = await visit.run("startWorkshop", {"title": "The lamp", "prompt": PREMISE, "length": 150})
+    started = await visit.run("startWorkshop", {"title": "The lamp", "prompt": PREMISE, "length": 450})
     story = started["generation_id"]
     await visit.begin("followWorkshop", story)
     await visit.until("seen.length > 3")
@@ -278,7 +286,9 @@ async def test_workshop_polls_where_no_socket_opens(visit: Visit) -> None:
     """After its last attempt; a story that there is not never opens one, and is told so by the fallback."""
     started = await visit.run("startWorkshop", {"premise": PREMISE, "length": 60})
     story = started["generation_id"]
-    await visit.page.evaluate("() => { window.WebSocket = class { constructor() { setTimeout(() => this.onclose({}), 9) } } }")
+    await visit.page.evaluate(
+        "() => { window.WebSocket = class { constructor() { setTimeout(() => this.onclose({}), 9) } } }"
+    )
     await visit.begin("followWorkshop", story, retries=1)
     last = await visit.finished()
     noted = await visit.seen()
@@ -340,7 +350,7 @@ async def test_characters_over_socket_io(visit: Visit, tmp_path: Path, transport
 
 async def test_content_pipeline(visit: Visit) -> None:
     """A stream that is the answer to a POST, taken up again where the page hung up, and where it was lost."""
-    request = {"prompt": PREMISE, "length": 150, "request_id": str(uuid4())}
+    request = {"prompt": PREMISE, "length": 450, "request_id": str(uuid4())}
     assert "hung up" == await visit.run("runPipeline", request, stopAfter=2)
     behind = (await visit.seen())[-1]["id"]
     await visit.begin("runPipeline", request, lastEventId=behind)
@@ -376,10 +386,11 @@ async def test_pictures(visit: Visit, tmp_path: Path) -> None:
     assert list(range(1, STEPS + 1)) == list(dict.fromkeys(step for step in steps if step))
 
 
+@pytest.mark.parametrize("place", ["guarded"], indirect=True, scope="module")
 async def test_a_neighbours_page_comes_by_cookie(chromium: Browser, place: Place) -> None:
     """Another origin of the same site: its cookie goes to sockets and streams, and an EventSource comes back by it."""
     async with visiting(chromium, place, "neighbour") as visit:
-        story = await visit.start_story(120)
+        story = await visit.start_story(450)
         await visit.begin("watchByEventSource", story)
         await visit.until("seen.length > 8")
         visit.wire.cut(by_reset=False)
