@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, Self
 
 import structlog
@@ -73,7 +73,7 @@ class Caretaker:
     def dismiss_all(self) -> None:
         """Ask all clients to come back later; the asking goes on in the background."""
         for connection in tuple(self._connections):
-            self._tasks.create_task(_alone(connection.dismiss()))
+            self._tasks.create_task(_alone(connection.dismiss))
 
     async def _look(self) -> None:
         while True:
@@ -84,14 +84,14 @@ class Caretaker:
                     self._begin_keep_alive(connection)
 
     def _begin_keep_alive(self, connection: Connection) -> None:
-        task = self._tasks.create_task(_alone(connection.keep_alive()))
+        task = self._tasks.create_task(_alone(connection.keep_alive))
         self._busy[connection] = task
         task.add_done_callback(lambda _: self._busy.pop(connection))
 
 
-async def _alone(work: Coroutine[Any, Any, None]) -> None:
+async def _alone(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Do something for one connection, whose trouble is not the others'."""
     try:
-        await work
+        await work()
     except Exception:
         log.exception("connection_not_looked_after")

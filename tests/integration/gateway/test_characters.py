@@ -16,7 +16,7 @@ from tests.integration.story.house import SECRET, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AS_IDA = {"authorization": f"Bearer {token('ida', seconds=3600)}"}
+AS_IDA = {"authorization": f"Bearer {token('ida', expires_in=3600)}"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

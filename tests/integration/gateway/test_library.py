@@ -18,7 +18,7 @@ from tests.integration.story.house import SECRET, token
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "character-00000000-0000-4000-8000-999999999999"
-OTTO = {"authorization": f"Bearer {token('otto', seconds=3600)}"}
+OTTO = {"authorization": f"Bearer {token('otto', expires_in=3600)}"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

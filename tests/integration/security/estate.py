@@ -268,7 +268,7 @@ async def open_estate(folder: Path, *, jwks: bool) -> AsyncIterator[Estate]:
         painter = Client(IMAGE, channels["image"])
         contracts = {"story": StoryContract(library), "character": CharacterContract(painter), "image": ImageContract()}
         for kind, contract in contracts.items():
-            part = server(contract, listens[kind], auth, Issuer(SECRET), rules)  # type: ignore[arg-type]
+            part = server(contract, listens[kind], auth, Issuer(SECRET), rules=rules)  # type: ignore[arg-type]
             await stack.enter_async_context(running(part, settings))
             await asyncio.wait_for(channels[kind].channel_ready(), 10)
         character = CharacterHouse(settings, journal, 0, channels["character"], HeldMaker(), FailingReader())
