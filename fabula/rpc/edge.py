@@ -99,6 +99,8 @@ class Edge:
                     async with aclosing(method(call, request)) as messages:
                         async for message in messages:
                             await context.write(message)
+            except grpc.aio.InternalError:
+                return  # the caller has left while a message was waiting for room; there is nobody to tell
             except grpc.aio.BaseError:
                 raise
             except Exception as error:  # noqa: BLE001 - the edge tells every error
