@@ -36,8 +36,7 @@ async def test_a_caller_who_leaves_without_reading_is_no_error(caplog: pytest.Lo
     request = STORY.request("WatchProgress")(request_id="any").SerializeToString()
     with caplog.at_level(logging.WARNING):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            method: Any = channel.unary_stream(STORY.path("WatchProgress"))
-            call = method(request)
+            call = channel.unary_stream(STORY.path("WatchProgress"), None, None)(request)
             await call.read()
             await asyncio.wait_for(writing.wait(), 10)
             await asyncio.sleep(0.1)  # until there is no room any more
