@@ -22,6 +22,10 @@ _EXPECTED = {
 }
 
 
+_UNREADABLE = (json_format.ParseError, OverflowError, UnicodeError, SystemError)
+"""What the library raises for what it cannot read: also numbers larger than any, and halves of characters in names."""
+
+
 def parse_object(text: bytes | str, what: str = "the body") -> dict[str, Any]:
     """Return a JSON object.
 
@@ -52,8 +56,9 @@ def fill(message: Message, content: object) -> None:
         raise InvalidRequest("a JSON object is expected")
     try:
         json_format.ParseDict(content, message)
-    except json_format.ParseError:
+    except _UNREADABLE:
         field, text = _find(message.DESCRIPTOR, content)
+        field = field.encode(errors="backslashreplace").decode()  # an answer cannot hold halves of characters
         raise InvalidRequest(f"{field}: {text}" if field else text, ((field, text),)) from None
     except RecursionError:
         raise InvalidRequest("the JSON is nested too deep") from None
@@ -61,6 +66,8 @@ def fill(message: Message, content: object) -> None:
 
 def _find(message: Any, content: dict[str, Any]) -> tuple[str, str]:
     """Return the path of the first field that cannot be read, and what is wrong with it."""
+    if message.full_name == "google.protobuf.Struct":
+        return "", "must be an object whose text is valid Unicode, and whose numbers are not too large"
     fields = {name: field for field in message.fields for name in (field.json_name, field.name)}
     for name, value in content.items():
         if name not in fields:
@@ -68,14 +75,20 @@ def _find(message: Any, content: dict[str, Any]) -> tuple[str, str]:
         if not _reads(message, {name: value}):
             path, text = _find_inside(fields[name], value)
             return f"{name}{path}", text
-    return "", f"fields are given that exclude each other, or twice: {', '.join(sorted(content))}"
+    names = ", ".join(sorted(content)).encode(errors="backslashreplace").decode()
+    return "", f"fields are given that exclude each other, or twice: {names}"
 
 
 def _find_inside(field: Any, value: object) -> tuple[str, str]:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return "", "must be an object with values of the right type"
     if field.is_repeated:
         if not isinstance(value, list):
             return "", "must be a list"
-        index, value = next((i, item) for i, item in enumerate(value) if not _reads_one(field, item))
+        index = next((i for i, item in enumerate(value) if not _reads_one(field, item)), None)
+        if index is None:
+            return "", "must be a list of what the contract says"
+        value = value[index]
         path, text = _find_one(field, value)
         return f"[{index}]{path}", text
     return _find_one(field, value)
@@ -99,7 +112,7 @@ def _reads_one(field: Any, item: object) -> bool:
 def _reads(message: Any, content: dict[str, Any]) -> bool:
     try:
         json_format.ParseDict(content, message_factory.GetMessageClass(message)())
-    except json_format.ParseError:
+    except _UNREADABLE:
         return False
     return True
 
@@ -115,7 +128,8 @@ def in_json_names(error: InvalidRequest, inside: str = "") -> InvalidRequest:
     violations = tuple((_camel(path.removeprefix(prefix)), text) for path, text in error.violations)
     message = error.message
     for (path, _), (name, _) in zip(error.violations, violations, strict=True):
-        message = re.sub(rf"(?<!\w){re.escape(path)}(?!\w)", name, message, count=1) if path else message
+        if path:  # the name is a client's, and no pattern
+            message = re.sub(rf"(?<!\w){re.escape(path)}(?!\w)", name.replace("\\", r"\\"), message, count=1)
     return InvalidRequest(message, violations, **error.details)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fabula.api.gateway.v1 import gateway_pb2
 from fabula.api.story.v1 import story_pb2
 from fabula.errors import InvalidRequest
 from gateway.json_requests import fill, in_json_names, parse_object
@@ -25,6 +26,9 @@ from gateway.json_requests import fill, in_json_names, parse_object
         ({"sampling": {"temperature": "hot"}}, "sampling.temperature", "must be a number"),
         ({"sampling": 7}, "sampling", "must be an object"),
         ({"source": {"data": 7}}, "source.data", "must be a string in base64"),
+        ({"\ud800": 7}, "\\ud800", "there is no such field"),
+        ({"source": {"\ud800": 7}}, "source.\\ud800", "there is no such field"),
+        ({"sampling": "\ud800"}, "sampling", "must be an object"),
     ],
 )
 def test_a_field_that_cannot_be_read_is_named(content: dict[str, Any], field: str, text: str) -> None:
@@ -78,3 +82,29 @@ def test_a_longer_name_that_holds_the_path_is_left_alone() -> None:
     error = InvalidRequest("next_page_token is no page_token", (("page_token", "wrong"),))
 
     assert "next_page_token is no pageToken" == in_json_names(error).message
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"items": [{"request": {"x": 10**400}}]}, "items[0].request"),
+        ({"items": [{"request": {"x": "\ud800"}}]}, "items[0].request"),
+        ({"items": [{"request": {"fields": ["\ud800"]}}]}, "items[0].request"),
+        ({"results": [{"error": {"details": []}}]}, "results[0].error.details"),
+    ],
+)
+def test_content_of_any_shape_is_read_or_refused(content: dict[str, Any], field: str) -> None:
+    """Numbers larger than any, halves of characters, lists where names have values."""
+    cls = gateway_pb2.StartBatchResponse if "results" in content else gateway_pb2.StartBatchRequest
+    with pytest.raises(InvalidRequest) as refusal:
+        fill(cls(), content)
+    assert [field] == [name for name, _ in refusal.value.violations]
+    str(refusal.value).encode()
+
+
+@pytest.mark.parametrize("name", ["\\", "\\1", "\\A", "\\g<0>", "a_\\d"])
+def test_a_clients_name_of_a_field_is_no_pattern(name: str) -> None:
+    """It is told as it is."""
+    with pytest.raises(InvalidRequest) as refusal:
+        fill(story_pb2.StoryRequest(), {name: 1})
+    assert in_json_names(refusal.value).message.startswith(f"{in_json_names(refusal.value).violations[0][0]}: ")

@@ -78,7 +78,7 @@ def test_json_of_any_request_is_read_or_refused(data: st.DataObject) -> None:
         fill(message, content)
         validate(message)
     except InvalidRequest as error:
-        in_json_names(error)
+        str(in_json_names(error)).encode()  # it is told over HTTP
 
 
 @MANY
