@@ -139,6 +139,19 @@ def _same_host(origin: str, host: str) -> bool:
         return False
 
 
+def base_for(headers: Headers, scheme: str) -> str:
+    """Return what goes before an address of ours so that the page which asks can use it: empty for our own pages.
+
+    Args:
+        headers: The request's, or the handshake's.
+        scheme: That by which the gateway was reached.
+    """
+    host = headers.get("host", "")
+    if urlsplit(headers.get("origin", "")).netloc in ("", host):
+        return ""
+    return f"{scheme.replace('ws', 'http')}://{host}"
+
+
 class OriginGuard:
     """ASGI middleware: applies the rule to every request and every WebSocket handshake."""
 

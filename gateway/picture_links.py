@@ -12,7 +12,6 @@ import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from functools import partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -43,9 +42,9 @@ class PictureLinks:
         self._cipher = AESSIV(hmac.digest(secret.encode(), _PURPOSE, "sha512")) if secret is not None else None
         self._issuer = Issuer(secret)
 
-    def addresses_of(self, owner: str) -> Callable[[str], str]:
-        """Return what tells where an owner's pictures can be fetched, relative to the gateway's host."""
-        return partial(self.address, owner)
+    def addresses_of(self, owner: str, base: str = "") -> Callable[[str], str]:
+        """Return what tells where an owner's pictures can be fetched; without a base relative to the gateway's host."""
+        return lambda generation_id: base + self.address(owner, generation_id)
 
     def address(self, owner: str, generation_id: str) -> str:
         """Return where the first picture of a generation can be fetched, relative to the gateway's host."""

@@ -13,7 +13,7 @@ from fabula.errors import Conflict, InvalidRequest
 from fabula.rpc.client import Client
 from fabula.rpc.kinds import CHARACTER
 from gateway.collection import collection_of
-from gateway.dialects.character_content import character_content
+from gateway.dialects.character_content import AddressOf, character_content
 from gateway.dialects.standing import standing_of_generation
 from gateway.dialects.times import iso
 from gateway.frontends.character_places import character_id_of, session_id_of
@@ -21,6 +21,7 @@ from gateway.frontends.requests import Body, read_body
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.operations import Operation, Parameter
+from gateway.origin import base_for
 from gateway.payloads.character_sessions import WISHES_FORM
 from gateway.payloads.schema import ref
 from gateway.queries import whole_number
@@ -154,8 +155,9 @@ class CharacterAddresses:
             **fields, page_token=query.get("pageToken", ""), query=query.get("query", "")
         )
         response = await ask(self._client, "ListCharacters", message, visitor)
-        address_of = self._house.doorkeeper.links.addresses_of(visitor.owner)
-        characters = [character_content(character, address_of) for character in response.characters]
+        characters = [
+            character_content(character, self._addresses_for(visitor, request)) for character in response.characters
+        ]
         content = {"characters": characters, "nextPageToken": response.next_page_token or None}
         return JSONResponse(content, headers=_NO_STORE)
 
@@ -187,7 +189,10 @@ class CharacterAddresses:
         """Return a character as front ends read it."""
         visitor = await self._visitor(request)
         found = await self._of_character(rpc, request)
-        return character_content(found.character, self._house.doorkeeper.links.addresses_of(visitor.owner))
+        return character_content(found.character, self._addresses_for(visitor, request))
+
+    def _addresses_for(self, visitor: Visitor, request: Request) -> AddressOf:
+        return self._house.doorkeeper.links.addresses_of(visitor.owner, base_for(request.headers, request.url.scheme))
 
     async def _visitor(self, request: Request) -> Visitor:
         return await self._house.doorkeeper.let_in(request)

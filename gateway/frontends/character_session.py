@@ -58,7 +58,7 @@ class CharacterSession:
         self._knows_character = bool(avatar_id)
         self.place = Place(cursor, avatar_id, avatar)
         self.room = room_name(client.visitor.owner, character_id)
-        address_of = client.house.doorkeeper.links.addresses_of(client.visitor.owner)
+        address_of = client.house.doorkeeper.links.addresses_of(client.visitor.owner, client.base)
         self._words, self._avatars_words = CharacterSessions(address_of), CharacterAvatar(address_of)
         self._run = 0
         self._telling = True  # from the moment that somebody has joined

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -34,6 +33,7 @@ from gateway.house import House
 from gateway.identity import Visitor, token_of
 from gateway.limits import Tally, exceeded
 from gateway.operations import Operation, Parameter
+from gateway.origin import base_for
 from gateway.payloads.plain_sockets import PLAIN_QUERY, said_to_clients
 from gateway.payloads.schema import ref
 from gateway.single_calls import ask
@@ -146,10 +146,7 @@ class ImageTaskFrontend:
 
     async def _address_of(self, request: Request, visitor: Visitor, generation_id: str) -> str:
         """Return an address that an `<img>` of the page which asks can show."""
-        address = f"/v1/images/{generation_id}"
-        host = request.headers.get("host", "")
-        if urlsplit(request.headers.get("origin", "")).netloc not in ("", host):
-            address = f"{request.url.scheme}://{host}{address}"  # the page is another host's
+        address = f"{base_for(request.headers, request.url.scheme)}/v1/images/{generation_id}"
         if self._house.doorkeeper.required and token_of(request.headers):  # an image cannot send what this request did
             with suppress(FabulaError):
                 office = Client(TICKETS, self._house.channels[IMAGE.name])

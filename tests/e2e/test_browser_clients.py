@@ -331,7 +331,7 @@ async def test_characters_over_socket_io(visit: Visit, tmp_path: Path, transport
     await visit.until("seen.some((each) => each.progress >= 40)")
     assert visit.wire.cut(by_reset=True)
     address = await visit.finished()
-    size = await visit.page.evaluate("address => show(address)", f"{visit.host}{address}")
+    size = await visit.page.evaluate("address => show(address)", address)
     stranger = await visit.page.evaluate("joinCharacter(crypto.randomUUID?.() ?? 'nobody')")
     noted = await visit.seen()
     await visit.page.screenshot(path=tmp_path / "character.png")

@@ -51,6 +51,7 @@ class Client:
         namespace: The namespace.
         visitor: Who it is.
         auth: What came with the request to be let in.
+        base: What goes before addresses of ours; see `gateway.origin.base_for`.
 
     Attributes:
         ended: Whether it is gone; what was waited for meanwhile is done for nobody.
@@ -58,15 +59,30 @@ class Client:
         keeps: What the namespace keeps for it.
     """
 
-    __slots__ = ("_eio_sid", "_expiry", "_server", "_tasks", "auth", "ended", "keeps", "namespace", "on_end", "visitor")
+    __slots__ = (
+        "_eio_sid",
+        "_expiry",
+        "_server",
+        "_tasks",
+        "auth",
+        "base",
+        "ended",
+        "keeps",
+        "namespace",
+        "on_end",
+        "visitor",
+    )
 
-    def __init__(self, server: Sender, eio_sid: str, namespace: str, visitor: Visitor, auth: dict[str, Any]) -> None:
+    def __init__(
+        self, server: Sender, eio_sid: str, namespace: str, visitor: Visitor, auth: dict[str, Any], *, base: str = ""
+    ) -> None:
         self._server = server
         self._eio_sid = eio_sid
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.namespace = namespace
         self.visitor = visitor
         self.auth = auth
+        self.base = base
         self.ended = False
         self.on_end: Callable[[], None] | None = None
         self.keeps: object = None

@@ -27,7 +27,8 @@ IsOver = Callable[[SharedEntry], bool]
 class Follower:
     """Tells one client of one generation. Implements `gateway.watch.Recipient`.
 
-    An entry's events are encoded once for all clients of a namespace; so they may depend on nothing but the entry.
+    An entry's events are encoded once for all clients of a namespace; so they may depend on nothing but the entry and
+    the base of addresses.
 
     Args:
         client: The client.
@@ -50,7 +51,7 @@ class Follower:
         self._note = note
         self._is_over = is_over
         self._since = time.time()
-        self._frame_name = f"{DOOR} {client.namespace} {dialect.name}"
+        self._frame_name = f"{DOOR} {client.namespace} {dialect.name} {client.base}"
         self.form = Form(self._frame_name, lambda entry: self._encode(entry).encode(), DOOR)
         self.generation_id = generation_id
         self.cursor = cursor

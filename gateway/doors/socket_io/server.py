@@ -31,6 +31,7 @@ from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, KEY, SocketTran
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.limits import Bucket, Place, too_many_messages
+from gateway.origin import base_for
 
 PING_TIMEOUT_SECONDS = 20.0
 """How long a client may take to answer a ping; the protocol's usual value."""
@@ -148,8 +149,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         if session.transport is not None:
             session.transport.session_id = eio_sid
         self._start_timer(session)
-        # Of the first request nothing but its headers is kept for as long as the connection lasts.
-        await super()._handle_eio_connect(eio_sid, {"headers": Headers(scope=scope)})
+        # Of the first request no more is kept for as long as the connection lasts.
+        headers = Headers(scope=scope)
+        await super()._handle_eio_connect(eio_sid, {"headers": headers, "base": base_for(headers, scope["scheme"])})
         return None
 
     def _reader(self) -> PacketReader:
@@ -246,7 +248,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         if sid is None or session.id not in self.sessions:
             return
         session.stop_timer()
-        client = session.clients[served.name] = Client(self, session.id, served.name, visitor, data)
+        client = session.clients[served.name] = Client(
+            self, session.id, served.name, visitor, data, base=self.environ[session.id]["base"]
+        )
         await served.arrived(client)
 
     async def _welcome(self, eio_sid: str, namespace: str) -> None:

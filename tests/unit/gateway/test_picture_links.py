@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from starlette.datastructures import Headers
 
 from fabula.errors import NotFound
 from fabula.rpc.auth import Authenticator
+from gateway.origin import base_for
 from gateway.picture_links import KEY, PictureLinks
 from tests.integration.gateway.tokens import SECRET
 
@@ -59,3 +61,22 @@ def test_without_a_secret_there_are_no_keys() -> None:
     assert f"/v1/images/{PICTURE}" == links.address("ida", PICTURE) == links.addresses_of("ida")(PICTURE)
     with pytest.raises(NotFound):
         links.read(PICTURE, key("ida"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "scheme", "expected"),
+    [
+        (None, "http", ""),
+        ("http://127.0.0.1:8080", "http", ""),
+        ("https://page.example", "wss", "https://127.0.0.1:8080"),
+        ("http://127.0.0.1:5173", "ws", "http://127.0.0.1:8080"),
+        ("http://127.0.0.1:5173", "https", "https://127.0.0.1:8080"),
+    ],
+)
+def test_a_page_of_another_host_gets_whole_addresses(origin: str | None, scheme: str, expected: str) -> None:
+    """An `<img>` there would look for it on the page's own host."""
+    headers = Headers({"host": "127.0.0.1:8080", **({} if origin is None else {"origin": origin})})
+    base = base_for(headers, scheme)
+
+    assert expected == base
+    assert f"{expected}/v1/images/image-1" == PictureLinks(None).addresses_of("ann", base)("image-1")
