@@ -13,6 +13,7 @@ from fabula.errors import NotFound
 from fabula.rpc.client import Caller, Client
 from gateway.entries import TERMINAL_STATES, SharedEntry
 from gateway.fan import Fan, Fanned
+from gateway.history import History
 from gateway.identity import Visitor
 from gateway.limits import exceeded
 from gateway.metrics import Metrics
@@ -209,7 +210,8 @@ class Hub:
 
     def _open(self, key: Key, upstream: Upstream, beginning: Beginning) -> Shared:
         fan = Fan(beginning.cursor, self._metrics)
-        tail = Tail(Fanned(upstream, fan), beginning.cursor)
+        history = History(upstream, lambda: tail.last_sequence)
+        tail = Tail(Fanned(upstream, fan, history), beginning.cursor)
         task = self._tasks.create_task(self._feed(tail, fan))
         shared = self._shared[key] = Shared(self, key, upstream, tail, fan, task)
         if beginning.first is not None and not beginning.first.is_reset:
