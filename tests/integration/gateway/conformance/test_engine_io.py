@@ -171,7 +171,7 @@ async def test_a_goodbye_ends_the_poll_that_waits(shared: Gateway, place: Place)
         session = await polling(shared, place.path)
         waiting = asyncio.create_task(session.poll())
         found = doors(shared, place.path).sessions[session.handshake["sid"]]
-        while not found.polled:  # noqa: ASYNC110 - the very next turn is the matter here
+        while not found.is_asked("GET"):  # noqa: ASYNC110 - the very next turn is the matter here
             await asyncio.sleep(0)
         assert 200 == (await session.send("1")).status_code
         assert (200, "6") == ((await waiting).status_code, (await waiting).text)
