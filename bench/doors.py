@@ -145,7 +145,9 @@ async def fan_out(stage: Stage) -> list[Row]:
 
 
 WHY_LIMIT = "Each client of this door has a task of its own, which is woken for each event."
-WHY_USUAL = "Ours are stored, and come through the story server, before they are sent."
+WHY_USUAL = (
+    "Ours are stored, and come through the story server, before they are sent; each client has a task of its own."
+)
 
 
 @asynccontextmanager
