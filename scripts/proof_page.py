@@ -42,8 +42,8 @@ occurred. How the lines come about:
   the end of the stream, in the middle of whatever is on its way. Only cuts of live connections count.
 - **Kills** fall for a third just after the start of a story, for a third at any moment of its life, for a third when
   all is written; other stories are under way beside it. A kill counts if its story had not ended. The seconds are those
-  from the kill to the next event that was written after it, as a watcher sees it: one time for each watcher (six of
-  them, two at each kind of door) of each story that was hit. *Work goes on* with the next text, stage or end: where a
+  from the kill to the next event that was written after it, as a watcher sees it: one time for each watcher (two
+  at each kind of door) of each story that was hit. *Work goes on* with the next text, stage or end: where a
   model host dies, the next event only says so, and the model has to be loaded again. Where the bundled author wrote,
   the text is that of an undisturbed story of the same seed.
 - **Pictures** are painted by tiny pipelines of random weights, base and refiner, in 40 steps with a checkpoint every 5;
@@ -51,7 +51,7 @@ occurred. How the lines come about:
   has the bits of an undisturbed one.
 - **Characters** come with a face each, painted in 24 steps by a tiny pipeline of random weights; another one is under
   way beside. Kills fall for a third just after the request, for a third at any moment until the face is there, for a
-  third when the history is told; or at a step of the painting, drawn evenly. Seven watch: one at each of six doors, and
+  third when the history is told; or at a step of the painting, drawn evenly. One watches at each native door, and
   one on the stream that tells both generations. In the end the library has the character once, the image service has
   been asked for one picture of it, and text and picture are, bit by bit, those of an undisturbed run of the same seed.
   Where a *story gets to know its people*, the library is put to sleep, so that the stage lasts up to a second and the
