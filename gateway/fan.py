@@ -217,27 +217,12 @@ class Fan:
                 rider.let_go()
 
 
-class Readable(Protocol):
-    """Earlier parts of a log."""
-
-    def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
-        """Return what is there now; see `fabula.engine.tail.Source`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Fanned:
-    """A tail's source whose news the fan gets as soon as the tail has them.
-
-    Attributes:
-        source: What is followed.
-        fan: Gets the news.
-        earlier: What is read for those who are behind.
-    """
+    """A tail's source whose news the fan gets as soon as the tail has them."""
 
     source: Source
     fan: Fan
-    earlier: Readable
 
     async def follow(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield what comes; hand it to the fan when the tail asks for more, having taken it in."""
@@ -248,4 +233,4 @@ class Fanned:
 
     def read(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
         """Return what is there now."""
-        return self.earlier.read(after_sequence)
+        return self.source.read(after_sequence)

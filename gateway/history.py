@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -41,20 +41,27 @@ class Follows(Protocol):
 
 
 class History:
-    """The earlier parts of one log.
+    """One log: what comes, as its service tells it, and its earlier parts. Implements `fabula.engine.tail.Source`.
 
     Args:
         upstream: The log, at its service.
-        known: Returns the sequence of an entry that the log has; nothing behind it is read.
+        last_sequence: An entry that the log has; nothing is read behind the newest that is known.
     """
 
-    def __init__(self, upstream: Follows, known: Callable[[], int]) -> None:
+    def __init__(self, upstream: Follows, last_sequence: int) -> None:
         self._upstream = upstream
-        self._known = known
+        self._last = last_sequence
         self._pages: OrderedDict[int, Page] = OrderedDict()
         self._bytes = 0
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._reads = asyncio.Semaphore(MOST_READS)
+
+    async def follow(self, after_sequence: int) -> AsyncGenerator[Sequence[Entry], None]:
+        """Yield what follows and what comes; see `Source`."""
+        async with aclosing(self._upstream.follow(after_sequence)) as batches:
+            async for batch in batches:
+                self._last = max(self._last, batch[-1].sequence)
+                yield batch
 
     async def read(self, after_sequence: int) -> AsyncGenerator[Page, None]:
         """Yield what follows the cursor, up to what is known, in small batches.
@@ -64,7 +71,7 @@ class History:
             FabulaError: the service refused for good.
         """
         cursor = after_sequence
-        while cursor < self._known():
+        while cursor < self._last:
             batch = await self._batch(cursor)
             yield batch
             cursor = batch[-1].sequence
@@ -90,7 +97,7 @@ class History:
 
     async def _ask(self, number: int) -> Page:
         first = number * PAGE_ENTRIES
-        last = min(first + PAGE_ENTRIES, self._known())
+        last = min(first + PAGE_ENTRIES, self._last)
         page: list[SharedEntry] = []
         async with aclosing(self._upstream.follow(first)) as batches:
             async for batch in batches:

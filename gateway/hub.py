@@ -210,8 +210,7 @@ class Hub:
 
     def _open(self, key: Key, upstream: Upstream, beginning: Beginning) -> Shared:
         fan = Fan(beginning.cursor, self._metrics)
-        history = History(upstream, lambda: tail.last_sequence)
-        tail = Tail(Fanned(upstream, fan, history), beginning.cursor)
+        tail = Tail(Fanned(History(upstream, beginning.cursor), fan), beginning.cursor)
         task = self._tasks.create_task(self._feed(tail, fan))
         shared = self._shared[key] = Shared(self, key, upstream, tail, fan, task)
         if beginning.first is not None and not beginning.first.is_reset:

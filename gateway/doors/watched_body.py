@@ -73,6 +73,7 @@ class WatchedBody:
             if self.pipe is not None:
                 self.pipe.on_stop = None
             self._watch.close()
+            del self._write, self._sent  # they hold who holds this: nobody has to search for such rings
 
     def resume(self) -> None:
         """Go on alone: the fan carries this no more."""

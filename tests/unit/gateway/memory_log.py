@@ -138,7 +138,7 @@ class MemoryStreams:
         """Take part in the newest stream, or begin one."""
         if not (self.streams and self.streams[-1].live):
             fan = Fan(beginning.cursor, self.metrics)
-            tail = Tail(Fanned(self.log, fan, self.log), beginning.cursor)
+            tail = Tail(Fanned(self.log, fan), beginning.cursor)
             self.streams.append(MemoryStream(tail, fan, asyncio.create_task(self._feed(tail, fan))))
         stream = self.streams[-1]
         stream.watchers += 1

@@ -75,7 +75,7 @@ async def all_behind(reader: History, cursor: int) -> list[int]:
 async def test_many_behind_share_what_is_read() -> None:
     """From wherever each is, everything to the known end, once and in order; each page is asked for once."""
     log = Log(5 * PAGE_ENTRIES + 7)
-    reader = History(log, lambda: log.last)
+    reader = History(log, log.last)
     cursors = [number * 13 % log.last for number in range(100)]
     seen = await asyncio.gather(*(all_behind(reader, cursor) for cursor in cursors))
 
@@ -88,20 +88,23 @@ async def test_many_behind_share_what_is_read() -> None:
 async def test_a_page_that_was_not_full_is_read_again_when_the_log_has_grown() -> None:
     """What was its end then is in the middle of a page now."""
     log = Log(3)
-    reader = History(log, lambda: log.last)
+    reader = History(log, log.last)
     assert [1, 2, 3] == await all_behind(reader, 0)
     log.entries += Log(PAGE_ENTRIES + 2).entries[3:]
+    async with aclosing(reader.follow(3)) as news:
+        while (await anext(news))[-1].sequence < log.last:
+            pass
 
     assert list(range(3, PAGE_ENTRIES + 3)) == await all_behind(reader, 2)
-    assert [0, 0, PAGE_ENTRIES] == log.asked
+    assert [0, 3, 0, PAGE_ENTRIES] == log.asked
 
 
 async def test_nothing_is_read_for_who_has_all() -> None:
     """Up to what is known; what comes is the tail's."""
     log = Log(9)
 
-    assert [] == await all_behind(History(log, lambda: 9), 9)
-    assert list(range(1, 6)) == await all_behind(History(log, lambda: 5), 0)
+    assert [] == await all_behind(History(log, 9), 9)
+    assert list(range(1, 6)) == await all_behind(History(log, 5), 0)
     assert [0] == log.asked
 
 
@@ -109,7 +112,7 @@ async def test_few_pages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that were used last; what is larger than the bound by itself is kept until the next."""
     log = Log(4 * PAGE_ENTRIES, size=100)
     monkeypatch.setattr(history, "MOST_BYTES", 2 * PAGE_ENTRIES * 100)
-    reader = History(log, lambda: log.last)
+    reader = History(log, log.last)
     for cursor in (0, PAGE_ENTRIES, 0, 2 * PAGE_ENTRIES, 0, PAGE_ENTRIES):
         async with aclosing(reader.read(cursor)) as batches:
             assert cursor + 1 == (await anext(batches))[0].sequence
@@ -122,7 +125,7 @@ async def test_few_pages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_who_gives_up_keeps_nobody_from_reading() -> None:
     """The next in line reads the page."""
     log = Log(PAGE_ENTRIES)
-    reader = History(log, lambda: log.last)
+    reader = History(log, log.last)
     log.gate.clear()
     hasty, patient = (asyncio.create_task(all_behind(reader, 0)) for _ in range(2))
     while not log.asked:  # noqa: ASYNC110 - a bounded poll
@@ -138,7 +141,7 @@ async def test_who_gives_up_keeps_nobody_from_reading() -> None:
 async def test_trouble_is_told_to_each_and_kept_from_none_who_come_later() -> None:
     """An error is no page."""
     log = Log(PAGE_ENTRIES)
-    reader = History(log, lambda: log.last)
+    reader = History(log, log.last)
     log.error = NotFound("it is gone")
     told = await asyncio.gather(*(all_behind(reader, 0) for _ in range(3)), return_exceptions=True)
     log.error = None
@@ -156,4 +159,4 @@ async def test_a_log_that_ends_too_early_is_to_be_watched_again() -> None:
                 yield (entry,)
 
     with pytest.raises(Unavailable):
-        await all_behind(History(Cut(3), lambda: 5), 0)
+        await all_behind(History(Cut(3), 5), 0)
