@@ -110,6 +110,7 @@ class GuardedHttp(H11Protocol):
             self._refuse(http_problem(400, fault))
             return
         self._stop()
+        self._stall = None  # it holds us: what has no rings is freed at once
         super().handle_websocket_upgrade(event)
         if not isinstance(self.transport.get_protocol(), PipedWebSocket):  # uvicorn's own says not when it has ended
             self._guard.leave(self.transport)
@@ -121,6 +122,7 @@ class GuardedHttp(H11Protocol):
         self._pipe.close()
         if self._stall is not None:
             self._stall.end()
+            self._stall = None
         self._guard.leave(self.transport)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()

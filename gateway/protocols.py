@@ -129,6 +129,7 @@ class PipedWebSocket(StrictWebSocket):
             self.abort_timer.cancel()
         if self.stall is not None:
             self.stall.end()
+            self.stall = None
         self.guard.leave(self.transport)
         super().connection_lost(exc)
 
