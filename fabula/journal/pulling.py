@@ -127,6 +127,16 @@ class PullQueue:
             raise unavailable(fault) from fault
         self._declared = True
 
+    async def standing(self) -> tuple[int, int]:
+        """Return how many messages nobody was handed yet, and how many somebody has. Raises `Unavailable`."""
+        await self.declare()
+        try:
+            info = await self._link.ask(f"CONSUMER.INFO.{self._stream}.{self._name}", {})
+        except ApiFault as fault:
+            self._declared = False
+            raise unavailable(fault) from fault
+        return info["num_pending"], info["num_ack_pending"]
+
     async def _pull(self, seconds: float) -> Msg:
         """Ask for one message and return it, or the status that stands for none."""
         deadline = asyncio.get_running_loop().time() + seconds
