@@ -14,7 +14,10 @@ from google.rpc import error_details_pb2
 
 from fabula.api.story.v1 import story_pb2
 from fabula.rpc.kinds import STORY
+from gateway.protocols import PipedWebSocket
+from gateway.strict_websocket import PIECE_BYTES
 from tests.integration.gateway.clients import Gateway, Socket
+from tests.integration.gateway.conformance import wire
 from tests.integration.gateway.conftest import OpenGateway
 from tests.integration.gateway.grpc_web_client import GrpcWeb
 from tests.integration.gateway.plain_clients import refusal, told
@@ -251,6 +254,35 @@ async def test_who_pings_without_end_is_sent_away(open_gateway: OpenGateway, ser
             await socket.connection.ping(str(number))
         assert 1008 == await close_code(socket)
         assert 1 == met(gateway, "messages")
+
+
+@pytest.mark.parametrize(
+    ("begin", "small"),
+    [(b"", (wire.PONG, b"", True)), (wire.frame(wire.TEXT, b"{", fin=False), (wire.CONT, b"", False))],
+    ids=["pongs", "fragments"],
+)
+async def test_who_sends_frames_that_are_no_messages_without_end_is_sent_away(
+    open_gateway: OpenGateway, server: ScriptedServer, begin: bytes, small: tuple[int, bytes, bool]
+) -> None:
+    """Pongs that nobody asked for, and parts of a message that add nothing to it: each costs as much as a message."""
+    opcode, payload, fin = small
+    settings: dict[str, Any] = {"messages_at_once": 10, "messages_per_second": 0.01}
+    async with open_gateway(server.address, **settings) as gateway, wire.socket_wire(gateway.host, "/v1/ws") as opened:
+        await opened.send(begin + wire.frame(opcode, payload, fin=fin) * 11)
+        assert 1008 == (await opened.rest()).code
+        assert 1 == met(gateway, "messages")
+
+
+async def test_what_has_come_together_is_read_as_fast_as_it_is_taken(
+    open_gateway: OpenGateway, server: ScriptedServer
+) -> None:
+    """Or one client's empty messages, 40,000 in a quarter of a megabyte, would be read while everybody waits."""
+    async with open_gateway(server.address) as gateway, wire.socket_wire(gateway.host, "/v1/ws") as opened:
+        (socket,) = [each for each in gateway.server.server_state.connections if isinstance(each, PipedWebSocket)]
+        message = wire.frame(wire.TEXT, b'{"unsubscribe":{"generationId":"story-1"}}')
+        socket.data_received(message * 1_000)
+        assert 1 + PIECE_BYTES // len(message) >= socket.queue.qsize()
+        assert 4429 == (await opened.rest()).code
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
