@@ -64,6 +64,7 @@ class Delivery:
         failure: Why it was given up.
         once: Whether it is not sent again when that fails.
         even_disabled: Whether it is sent to a disabled webhook, too.
+        asked: Unix time at which somebody last asked for it to be sent again; 0: nobody has.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Delivery:
     failure: str = ""
     once: bool = False
     even_disabled: bool = False
+    asked: float = 0.0
 
     @property
     def key(self) -> str:
@@ -103,7 +105,7 @@ class Delivery:
 
     def again(self, now: float) -> Delivery:
         """Return it as it is when somebody asks for it to be sent again."""
-        return replace(self, state=DeliveryState.PENDING, next=now, round=0, failure="")
+        return replace(self, state=DeliveryState.PENDING, next=now, round=0, failure="", asked=now)
 
 
 class DeliveryBook:

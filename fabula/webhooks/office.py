@@ -27,7 +27,7 @@ DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
 
 TEST_SECONDS = 5
-"""A webhook is sent one test in so many seconds: it is no means to bother somebody with."""
+"""A webhook is sent one test in so many seconds, and a delivery by hand: it is no means to bother somebody with."""
 
 
 class WebhookOffice:
@@ -113,9 +113,7 @@ class WebhookOffice:
         webhook = await self._registry.get(call.owner, request.webhook_id)
         if webhook.disabled:
             await self._registry.forget_health(call.owner, webhook.id)
-            webhook = await self._registry.change(
-                call.owner, webhook.id, lambda before: replace(before, disabled="", disabled_at=0.0)
-            )
+            webhook = await self._registry.change(call.owner, webhook.id, lambda before: replace(before, disabled=""))
         return pb.EnableWebhookResponse(webhook=await self._message(call, webhook))
 
     async def disable(self, call: Call, request: Any) -> Any:
@@ -172,6 +170,8 @@ class WebhookOffice:
             now = time.time()
             if found.state is DeliveryState.PENDING and found.next <= now:
                 return pb.RetryDeliveryResponse(delivery=delivery_message(found))
+            if found.attempts and now < found.attempts[-1].time + TEST_SECONDS:
+                raise ResourceExhausted(f"it was sent a moment ago: once every {TEST_SECONDS} seconds by hand")
             again = found.again(now)
             try:
                 await self._book.write(again, after=revision)

@@ -43,7 +43,7 @@ class Webhook:
         old_secret: The secret before.
         old_until: Unix time until which that one signs, too.
         disabled: Why nothing is sent to it; empty: it is told.
-        disabled_at: Unix time since when.
+        disabled_at: Unix time since when; it stays when it is told again, as what was noted before is given up.
     """
 
     id: str
@@ -76,11 +76,13 @@ class Health:
         succeeded: Unix time of the last request that it accepted; 0: it has accepted none.
         failing_since: Unix time of the first that it has not accepted since; 0: there is none.
         failures: How many it has not accepted since.
+        resting_until: Unix time until which it has asked to be left alone.
     """
 
     succeeded: float = 0.0
     failing_since: float = 0.0
     failures: int = 0
+    resting_until: float = 0.0
 
 
 class Registry:
@@ -137,15 +139,20 @@ class Registry:
         stored = await self._records.get(_health_key(owner, id_))
         return Health() if stored is None else Health(**json.loads(stored.value))
 
-    async def note(self, owner: str, id_: str, now: float, *, accepted: bool) -> bool:
-        """Note an attempt; return whether the endpoint is to be taken for dead."""
+    async def note(self, owner: str, id_: str, now: float, *, accepted: bool, rest_seconds: float = 0.0) -> bool:
+        """Note an attempt, and for how long all couriers have to leave the endpoint alone.
+
+        Returns:
+            Whether the endpoint is to be taken for dead.
+        """
         for _ in range(RACES):
             stored = await self._records.get(_health_key(owner, id_))
             before = Health() if stored is None else Health(**json.loads(stored.value))
+            rest = max(before.resting_until, now + rest_seconds)
             if accepted:
-                after = Health(succeeded=now)
+                after = Health(succeeded=now, resting_until=rest)
             else:
-                after = Health(before.succeeded, before.failing_since or now, before.failures + 1)
+                after = Health(before.succeeded, before.failing_since or now, before.failures + 1, rest)
             value = json.dumps(asdict(after)).encode()
             try:
                 await self._records.put(_health_key(owner, id_), value, after=stored.revision if stored else 0)
