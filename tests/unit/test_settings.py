@@ -249,8 +249,10 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
 def test_origins_are_listed_with_commas() -> None:
     """Spaces do not matter; what is no origin is refused."""
     settings = load(GatewaySettings, allowed_origins="https://a.example, http://b.example:8000,")
+    as_sent = load(GatewaySettings, allowed_origins="HTTPS://A.Example:443,http://b:80,https://c:80,http://[::80]")
 
     assert ("https://a.example", "http://b.example:8000") == settings.allowed_origins
+    assert ("https://a.example", "http://b", "https://c:80", "http://[::80]") == as_sent.allowed_origins
     for wrong in ("a.example", "https://a.example/page", "https://", "*"):
         assert ["FABULA_ALLOWED_ORIGINS"] == problems_of(GatewaySettings, allowed_origins=wrong)
 
