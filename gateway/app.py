@@ -58,10 +58,6 @@ from gateway.origin import OriginGuard, OriginRule, refuse
 from gateway.owner_feeds import Feeds
 from gateway.picture_links import PictureLinks
 
-_CORS_REQUEST_HEADERS = (
-    "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
-    "range", "traceparent"
-)  # fmt: skip
 _CORS_ANSWER_HEADERS = (
     "accept-ranges",
     "content-disposition",
@@ -117,7 +113,7 @@ def application(house: House) -> ASGIApp:
                 allow_origins=allowed,
                 allow_credentials=True,  # the cookie; without authentication, too: the same page asks there by it
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-                allow_headers=_CORS_REQUEST_HEADERS,
+                allow_headers=["*"],  # those that are asked for: pages that are let in send headers of their own
                 expose_headers=_CORS_ANSWER_HEADERS,
             )
         )

@@ -24,7 +24,7 @@ from fabula.rpc.expiry import on_expiry
 from fabula.rpc.kinds import kind_of
 from fabula.rpc.log_records import LEVELS
 from gateway.collection import collection_of
-from gateway.cursors import LARGEST_SEQUENCE
+from gateway.cursors import SEQUENCE_SCHEMA, read_sequence
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.entries import TERMINAL_STATES, SharedEntry
@@ -34,7 +34,7 @@ from gateway.hub import Wish
 from gateway.identity import TICKET, Visitor
 from gateway.log_lines import line_of, teller_of
 from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
-from gateway.queries import flag, only, whole_number
+from gateway.queries import flag, only
 from gateway.single_calls import answer
 from gateway.upstream import Upstream
 from gateway.watch import Watch
@@ -113,8 +113,8 @@ def _wish(request: Request, more: tuple[str, ...]) -> tuple[str, int]:
     """Return how important lines have to be, and the cursor. `Last-Event-ID` goes before `?after=`."""
     query = request.query_params
     only(query, ("after", "level", *more, TICKET))
-    after = whole_number("after", query.get("after"), LARGEST_SEQUENCE)
-    last = whole_number("Last-Event-ID", request.headers.get("last-event-id"), LARGEST_SEQUENCE)
+    after = read_sequence(query.get("after"))
+    last = read_sequence(request.headers.get("last-event-id"), "Last-Event-ID")
     least = query.get("level", "").upper()
     if least and least not in LEVELS:
         problem = f"must be one of: {', '.join(LEVELS)}"
@@ -175,7 +175,7 @@ class _Page:
             async with aclosing(self.entries()) as entries:
                 async for entry in entries:
                     if (line := line_of(entry, least)) is not None:
-                        yield f"{native.json_of(line)}\n"
+                        yield f"{native.json_of(line, whole=True)}\n"  # as in the answer that is one JSON
 
         return StreamingResponse(lines(), media_type=LINES, headers={"Cache-Control": "no-store"})
 
@@ -242,12 +242,11 @@ def log_operations(house: House) -> list[Operation]:
 
 
 def _of_place(house: House, name: str, noun: str, kind: str) -> Iterator[Operation]:
-    cursor = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE}
     more = (
-        Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
+        Parameter("after", "Sequence of the last event you have; 0 or absent for all.", SEQUENCE_SCHEMA),
         Parameter("level", "Only lines at least this important.", {"type": "string", "enum": list(LEVELS)}),
         TICKET_PARAMETER,
-        Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
+        Parameter("Last-Event-ID", "As `after`, and goes before it.", SEQUENCE_SCHEMA, "header"),
     )
     path, errors = f"/v1/{name}/{{id}}/log", (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS)
     yield Operation(

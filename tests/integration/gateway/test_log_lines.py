@@ -101,6 +101,7 @@ async def test_a_log_is_read_as_lines_of_json(gateway: Gateway, stories: Scripte
 
     assert "application/x-ndjson" == response.headers["content-type"]
     assert [1, 2, 5, 6] == [line["sequence"] for line in lines]
+    assert lines == (await read(gateway, f"/v1/generations/{log.id}/log")).json()["lines"]
 
 
 @pytest.mark.parametrize(
