@@ -34,6 +34,7 @@ LENGTHS = {"tiny": 100, "short": 300, "medium": 800, "long": 2000, "very long": 
 LEAST_WORDS_OF_A_CHAPTER = 50
 """As the contract has it: many chapters make a short story longer."""
 MOST_CHAPTERS = 40
+MOST_CHARACTERS = 12
 """As the contract has it: with more the story is refused, whatever its length."""
 
 ABOUT = ("description", "bio", "summary", "role", "personality", "traits")
@@ -152,6 +153,8 @@ def _characters(fields: Fields) -> list[Any]:
         value = [value]
     if value is not None and not isinstance(value, list):
         raise _refusal(name, "must be a list of names, ids or objects")
+    if len(value or ()) > MOST_CHARACTERS:
+        raise _refusal(name, f"must contain no more than {MOST_CHARACTERS} items")
     return [_character(f"{name}[{index}]", each) for index, each in enumerate(value or ())]
 
 

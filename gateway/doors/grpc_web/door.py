@@ -31,7 +31,6 @@ from gateway.pipe import ClientGone
 
 _PATH = re.compile(r"/\w+(?:\.\w+)+/\w+")
 _NOBODY = Visitor("", Caller())
-_LATE = Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the call was not done in the time that its caller gave it")
 
 
 class GrpcWebDoor:
@@ -111,14 +110,19 @@ class GrpcWebDoor:
                     request.receive, method.carry(Call(request.scope, visitor, data, deadline, answer))
                 )
         except TimeoutError:
-            raise _LATE if limit.expired() else RuntimeError("something else was late") from None
+            raise _late() if limit.expired() else RuntimeError("something else was late") from None
         except grpc.aio.AioRpcError as error:
             # The service may notice first.
             if deadline is not None and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _LATE from None
+                raise _late() from None
             raise
 
     def _told(self, error: Exception) -> Status:
         status = status_of(error)
         self._house.metrics.errors.labels(DOOR, status.name).inc()
         return status
+
+
+def _late() -> Refusal:
+    """Return a new one each time: an exception keeps all frames that it has ever been raised through."""
+    return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the call was not done in the time that its caller gave it")

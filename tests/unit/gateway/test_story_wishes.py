@@ -60,6 +60,12 @@ def test_characters_come_by_id_by_name_or_described(characters: Any, expected: l
     assert expected == list(start_request({"prompt": "x", "characters": characters}).story.characters)
 
 
+def test_more_characters_than_a_story_has_are_not_looked_at() -> None:
+    """Each would be read into a message first."""
+    with pytest.raises(InvalidRequest, match="cast must contain no more than 12 items"):
+        start_request({"prompt": "x", "cast": "Ida," * 13})
+
+
 @pytest.mark.parametrize("field", ["seed", "chapters", "length", "revisions"])
 @pytest.mark.parametrize("value", [True, -1, 1.5, "many", [], {}, 2**32, "9" * 5000])
 def test_what_is_no_number_is_refused_by_its_name(field: str, value: Any) -> None:
