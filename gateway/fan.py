@@ -141,7 +141,11 @@ class Fan:
 
     def leave(self, rider: Rider, form: Form) -> None:
         """Carry a watcher no more; its cursor is `sequence`."""
-        del self._riders[form][rider]
+        riders = self._riders[form]
+        del riders[rider]
+        if not riders:
+            del self._riders[form]
+            self._wrote_at.pop(form, None)
 
     def take_in(self, batch: Sequence[Entry]) -> None:
         """Hand on what the tail has just taken in."""
@@ -182,7 +186,7 @@ class Fan:
     def _write(self, entries: Sequence[SharedEntry], sequence: int) -> None:
         """Write entries to everyone; everyone's cursor is then `sequence`."""
         try:
-            ready = [(form, self._bytes_of(form, entries)) for form, riders in self._riders.items() if riders]
+            ready = [(form, self._bytes_of(form, entries)) for form in self._riders]
         except Exception:
             # Who goes on alone meets the same error, and can be told. Nothing has been written to anybody yet.
             log.exception("entries_cannot_be_encoded", sequence=sequence)
@@ -192,7 +196,7 @@ class Fan:
         for form, data in ready:
             if not data:  # these entries say nothing in this form
                 continue
-            riders = tuple(self._riders[form].values())
+            riders = tuple(self._riders.get(form, {}).values())
             for write in riders:
                 write(data)
             self._metrics.at(form.door).sent_to_all(form.chosen(entries), len(riders))
@@ -212,7 +216,7 @@ class Fan:
 
     def let_all_go(self) -> None:
         """Have everyone go on alone: the tail has something to say that is no entry, such as its end."""
-        for riders in self._riders.values():
+        for riders in tuple(self._riders.values()):
             for rider in tuple(riders):
                 rider.let_go()
 

@@ -187,7 +187,7 @@ class Hub:
                     snapshot = shared.snapshot = await self._snapshot(upstream, wish)
         else:
             snapshot = await self._snapshot(upstream, wish)
-        return Beginning(snapshot.sequence, snapshot, snapshot.ends_run)
+        return Beginning(snapshot.sequence, snapshot, snapshot.ends_run, snapshot.sequence)
 
     async def _snapshot(self, upstream: Upstream, wish: Wish) -> SharedEntry:
         snapshot = await upstream.first(snapshot=True, wait_for_start=wish.wait_for_start)
