@@ -18,6 +18,7 @@ from gateway.hub import Hub
 from gateway.identity import Doorkeeper
 from gateway.limits import Bucket, Connections, Place, Rates, address_key, exceeded
 from gateway.metrics import Metrics
+from gateway.origin import is_preflight
 from gateway.owner_feeds import Feeds
 from gateway.upstream import service_of
 
@@ -97,7 +98,9 @@ class House:
 
     def may_ask(self, scope: Scope) -> bool:
         """Count a request or handshake; say whether its client has made no more than it may in this time."""
-        return scope["path"] in UNCOUNTED or self.rates.take(address_key(address_of(scope)))
+        if scope["path"] in UNCOUNTED or is_preflight(scope):  # who may not ask that is told nothing at all
+            return True
+        return self.rates.take(address_key(address_of(scope)))
 
     def too_many_requests(self) -> ResourceExhausted:
         """Return the error for who has made too many."""

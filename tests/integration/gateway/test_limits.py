@@ -310,6 +310,27 @@ async def test_requests_of_one_address_are_bounded_where_that_is_wanted(
         assert 2 == met(gateway, "requests")
 
 
+async def test_pages_that_are_allowed_can_read_how_long_to_wait(
+    open_gateway: OpenGateway, server: ScriptedServer
+) -> None:
+    """And what has failed; to others it is a failure of the network, as it is without CORS."""
+    settings: dict[str, Any] = {"requests_per_second": 0.01, "requests_at_once": 1, "allowed_origins": "https://a.test"}
+    async with open_gateway(server.address, **settings) as gateway:
+        page, other = {"origin": "https://a.test"}, {"origin": "https://b.test"}
+        gateway.house.hub = None  # type: ignore[assignment]  # a fault that nobody foresees
+        failed = await gateway.http.get(f"/v1/generations/{server.stories.new().id}/events", headers=page)
+        refused = await gateway.http.get("/v1/stories", headers=page)
+        asked = await gateway.http.options("/v1/stories", headers={**page, "access-control-request-method": "POST"})
+        strange = await gateway.http.get("/v1/stories", headers=other)
+
+        assert [500, 429, 200, 429] == [each.status_code for each in (failed, refused, asked, strange)]
+        for answer in (failed, refused):
+            assert "https://a.test" == answer.headers["access-control-allow-origin"]
+            assert "true" == answer.headers["access-control-allow-credentials"]
+        assert "retry-after" in refused.headers["access-control-expose-headers"]
+        assert "access-control-allow-origin" not in strange.headers
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_bodies_are_bounded(open_gateway: OpenGateway, server: ScriptedServer, *, announced: bool) -> None:
     """By their announced length, and as they come."""
