@@ -58,7 +58,7 @@ def target_of(url: str, rules: Rules) -> Target:
     """
     if len(url) > LONGEST_URL:
         raise _refused(f"is too long: at most {LONGEST_URL} characters")
-    if not _PLAIN.fullmatch(url.lower()):
+    if not _PLAIN.fullmatch(url):
         raise _refused("has characters that a URL cannot have: write them in percent-encoding, and names as xn--…")
     parts = _FORM.fullmatch(url)
     if parts is None:

@@ -59,6 +59,7 @@ def test_a_url_is_taken_apart(url: str, target: Target) -> None:
         "https://hooks.example/ ", " https://hooks.example/", "https://hooks.example/\r\nx: y",
         "https://hooks.example/\0",
         "https://hooks.example/ü", "https://ⓗooks.example/", "https://127。0。0。1/", "https://hooks.example/\tx",
+        "https://hoo\N{KELVIN SIGN}s.example/",
         "https://hooks.example/<x>", 'https://hooks.example/"', "https://hooks.example/`", "https://hooks.example\\x",
         # names
         "https://%31%32%37.0.0.1/", "https://-hooks.example/", "https://hooks-.example/", "https://hooks..example/",
