@@ -27,7 +27,9 @@ FILE = ROOT / "docker-compose.yml"
 PROXY = "grpcwebproxy"
 """Built from source for its image; what needs it is left out where it is not on PATH."""
 POLL_SECONDS = 0.1
-START_SECONDS = 60.0
+START_SECONDS = 150.0
+"""Generous, on a busy machine: a service that dies is noticed at once."""
+
 STOP_SECONDS = 10.0
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
