@@ -127,11 +127,16 @@ def limits_of(request: Request) -> BodyLimits:
 
 
 async def read_file(request: Request, file: UploadFile) -> Upload:
-    """Return a file of a form. Raises `HTTPException` (413) if it is too large."""
+    """Return a file of a form, by its name without a path (RFC 7578, section 4.2).
+
+    Raises:
+        HTTPException: 413, it is too large.
+    """
     limits = limits_of(request)
     if (file.size or 0) > limits.file_bytes:
         raise limits.too_large("file", limits.file_bytes)
-    return Upload(file.filename or "", await file.read())
+    name = (file.filename or "").replace("\\", "/").rpartition("/")[2]
+    return Upload(name, await file.read())
 
 
 async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any], Upload | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format, message_factory
@@ -140,15 +142,19 @@ def _reads(message: Any, content: dict[str, Any]) -> bool:
     return True
 
 
-def in_json_names(error: InvalidRequest, inside: str = "") -> InvalidRequest:
+def in_json_names(
+    error: InvalidRequest, inside: str = "", names: Mapping[str, str] = MappingProxyType({})
+) -> InvalidRequest:
     """Return a service's refusal with its field paths as they read in JSON.
 
     Args:
         error: The refusal, with paths of the proto such as "story.characters[0].first_name".
         inside: Field that the JSON leaves out, because the whole body stands for it: "story".
+        names: What clients call fields otherwise, by the names in JSON.
     """
     prefix = f"{inside}." if inside else ""
-    violations = tuple((_camel(path.removeprefix(prefix)), text) for path, text in error.violations)
+    told = [(_camel(path.removeprefix(prefix)), text) for path, text in error.violations]
+    violations = tuple((names.get(name, name), text) for name, text in told)
     message = error.message
     for (path, _), (name, _) in zip(error.violations, violations, strict=True):
         if path:  # the name is a client's, and no pattern
