@@ -73,18 +73,17 @@ class EventStreams:
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         request = Request(scope, receive)
         generation_id = request.path_params["id"]
-        visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
-        wish = wish_of(request)
-        with (
-            self._house.connection(DOOR, scope, visitor.owner),
-            closing(await self._house.hub.open(visitor, generation_id, wish)) as watch,
-        ):
-            if watch.empty:
-                await Response(status_code=204)(scope, receive, send)
-            else:
-                stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
-                with on_expiry(visitor.expires, stream.expired.set):
-                    await stream.run(generation_id)
+        with self._house.connection(DOOR, scope) as place:  # first: a ticket that is taken is good no more
+            visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
+            wish = wish_of(request)
+            place.belong_to(visitor.owner)
+            with closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
+                if watch.empty:
+                    await Response(status_code=204)(scope, receive, send)
+                else:
+                    stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
+                    with on_expiry(visitor.expires, stream.expired.set):
+                        await stream.run(generation_id)
 
 
 class _Stream(OpenStream):

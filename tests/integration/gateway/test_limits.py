@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from google.rpc import error_details_pb2
@@ -67,18 +68,30 @@ async def answers(gateway: Gateway, log: ScriptedLog, headers: dict[str, str]) -
         ("stream", f"/run/stream/{log.id}"),
         ("waiting", f"/run/{log.id}"),
         ("log", f"/v1/generations/{log.id}/log/events"),
+        ("lines", f"/v1/generations/{log.id}/log"),
+        ("picture", f"/v1/images/image-{log.id.removeprefix('story-')}"),
         ("feed", "/v1/generations/events"),
     ):
-        response = await gateway.http.get(address, headers=headers)
-        if response.status_code == 404:
-            continue
-        details = response.json()["error"]["details"]
-        found[name] = (response.status_code, details["limit"], "retry-after" in response.headers)
+        found[name] = limit_of(await gateway.http.get(address, headers={**headers, "accept": "application/x-ndjson"}))
+    for name, address in (("run", "/run"), ("begun", "/run/stream"), ("painting", "/api/media/generate")):
+        found[name] = limit_of(await gateway.http.post(address, headers=headers, json={"prompt": "an owl"}))
     call = await GrpcWeb(gateway.http).call(STORY.path("WatchProgress"), _watch(log), **headers)
     info, retry = call.detail(error_details_pb2.ErrorInfo()), call.detail(error_details_pb2.RetryInfo())
     assert (8, "RESOURCE_EXHAUSTED") == (call.code, call.reason)
     found["grpc-web"] = (429, info.metadata["limit"], retry.retry_delay.seconds > 0)
     return found
+
+
+def begun_at(server: ScriptedServer) -> list[ScriptedLog]:
+    """Return all that was begun."""
+    assert server.images is not None
+    return [*server.stories.logs.values(), *server.images.logs.values()]
+
+
+def limit_of(response: httpx.Response) -> tuple[int, str, bool]:
+    """Return an answer's status, the limit that it names, and whether it says when to come back."""
+    limit = response.json().get("error", {}).get("details", {}).get("limit", "")
+    return response.status_code, limit, "retry-after" in response.headers
 
 
 def _watch(log: ScriptedLog) -> story_pb2.WatchProgressRequest:
@@ -109,7 +122,7 @@ async def test_connections_of_one_address_are_bounded_at_every_door(
         limit = "connections_per_address"
         assert (4429, limit, True) == told_so.pop("websocket")
         assert {(429, limit, True)} == set(told_so.values())
-        assert {"tasks", "progress", "sse", "stream", "waiting", "feed"} <= told_so.keys()
+        assert [log] == begun_at(server)
         assert [429, 429] == [polled.status_code, denied.value.response.status_code]
         assert limit == polled.json()["error"]["details"]["limit"]
         assert len(told_so) + 3 == met(gateway, limit)
@@ -161,6 +174,7 @@ async def test_connections_of_one_owner_are_bounded_at_every_door(
         assert {(429, limit, True)} == set(told_so.values())
         data = json.loads(refused.removeprefix("44/stories,"))["data"]
         assert ("RESOURCE_EXHAUSTED", limit) == (data["code"], data["details"]["limit"])
+        assert [log] == begun_at(guarded)
         assert len(told_so) + 2 == met(gateway, limit)
 
 
