@@ -106,7 +106,10 @@ class Composition:
         """Run the service's own health check once."""
         check = self.services[name]["healthcheck"]
         kind, *command = check["test"]
-        assert kind == "CMD"
+        if kind == "CMD-SHELL":
+            command = ["sh", "-c", *command]
+        else:
+            assert kind == "CMD"
         return self._run(name, command, seconds=float(check["timeout"].removesuffix("s"))) == 0
 
     def log(self, name: str) -> str:

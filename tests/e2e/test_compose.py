@@ -82,7 +82,7 @@ def test_proxies_of_grpc_web_are_published_by_a_file_of_their_own_and_only_to_th
 
 @pytest.mark.parametrize("kind", list(KINDS.values()), ids=lambda kind: kind.name)
 def test_every_service_has_a_proxy_of_grpc_web_through_which_streams_may_last(kind: Kind) -> None:
-    """It waits for its own service, asks for its health, and takes messages as large as the service does."""
+    """It waits for its own service, is healthy when that is, and takes messages as large as the service does."""
     services, port = read({"FABULA_ALLOWED_ORIGINS": "https://a.example,https://b.example"}), PROXY_PORTS[kind.name]
     proxy = services[f"{kind.name}-grpcweb"]
     program, *flags = proxy["command"]
@@ -91,7 +91,6 @@ def test_every_service_has_a_proxy_of_grpc_web_through_which_streams_may_last(ki
     assert PROXY == program
     assert {
         f"--backend_addr={kind.name}-server:{kind.port}",
-        f"--health_service_name={kind.service}",
         f"--server_http_debug_port={port}",
         "--server_http_max_read_timeout=5m",
         "--server_http_max_write_timeout=0s",
@@ -100,9 +99,9 @@ def test_every_service_has_a_proxy_of_grpc_web_through_which_streams_may_last(ki
         "--backend_backoff_max_delay=5s",
         "--allowed_origins=https://a.example,https://b.example",
     } <= set(flags)
-    assert "--allow_all_origins" not in flags
+    assert not {"--allow_all_origins", "--enable_health_check_service"} & set(flags)
     assert {f"{kind.name}-server"} == set(proxy["depends_on"])
-    assert f"http://127.0.0.1:{port}/_health" == proxy["healthcheck"]["test"][-1]
+    assert f" http://127.0.0.1:{port}/grpc.health.v1.Health/Check " in proxy["healthcheck"]["test"][-1]
 
 
 def test_the_proxy_of_grpc_web_is_built_from_its_source_in_one_version() -> None:

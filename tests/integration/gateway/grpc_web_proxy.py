@@ -6,13 +6,14 @@ import asyncio
 import shutil
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
 from fabula.rpc.kinds import STORY, Kind
 from tests.e2e.composition import PROXY, read
+from tests.integration.gateway.grpc_web_client import GrpcWeb, framed
 from tests.system import free_port
 
 
@@ -35,20 +36,19 @@ async def running_proxy(address: str, kind: Kind = STORY, origins: Sequence[str]
     process = await asyncio.create_subprocess_exec(command[0], *flags, stdout=DEVNULL, stderr=DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
-        await until_answering(f"{url}/_health")
+        await until_serving(url)
         yield url
     finally:
         process.terminate()
         await process.wait()
 
 
-async def until_answering(url: str, status: int = 200) -> None:
-    """Wait until this is answered with such a status."""
-    async with httpx.AsyncClient() as http, asyncio.timeout(20):
+async def until_serving(url: str) -> None:
+    """Wait until the service behind a proxy says that it is healthy."""
+    async with httpx.AsyncClient(base_url=url) as http, asyncio.timeout(20):
         while True:
-            try:
-                if (await http.get(url)).status_code == status:
+            with suppress(httpx.TransportError):
+                answer = await GrpcWeb(http).call("/grpc.health.v1.Health/Check", framed(b""))
+                if answer.messages == [b"\x08\x01"]:
                     return
-            except httpx.TransportError:
-                pass
             await asyncio.sleep(0.05)
