@@ -134,7 +134,9 @@ def application(house: House) -> ASGIApp:
             Exception: on_fault,  # outside of all middleware
         },
     )
-    rest.state.body_limits = BodyLimits(settings.max_body_bytes, settings.max_file_bytes, house.metrics.limit_met)
+    rest.state.body_limits = BodyLimits(
+        settings.max_body_bytes, settings.max_file_bytes, house.bodies, house.metrics.limit_met
+    )
     sockets = OriginGuard(SocketDoor(house), rule)
 
     def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

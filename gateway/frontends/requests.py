@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -85,15 +86,10 @@ async def read_body(request: Request, most_bytes: int) -> Body:
 
 
 async def _form(request: Request, most_bytes: int) -> Body:
-    parser = MultiPartParser(
-        request.headers,
-        bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
-        max_files=MOST_FILES,
-        max_fields=MOST_FIELDS,
-        max_part_size=most_bytes,
-    )
+    bounds = {"max_files": MOST_FILES, "max_fields": MOST_FIELDS, "max_part_size": most_bytes}
     try:
-        form = await parser.parse()
+        async with aclosing(bounded(request, most_bytes)) as sent:
+            form = await MultiPartParser(request.headers, sent, **bounds).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
     body = Body()

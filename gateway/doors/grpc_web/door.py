@@ -31,6 +31,8 @@ from gateway.pipe import ClientGone
 
 _PATH = re.compile(r"/\w+(?:\.\w+)+/\w+")
 _NOBODY = Visitor("", Caller())
+OPEN_MESSAGE_BYTES = 4 * 1024
+"""Largest message of who need not say who he is: one that names a service."""
 
 
 class GrpcWebDoor:
@@ -104,8 +106,9 @@ class GrpcWebDoor:
         try:
             async with asyncio.timeout_at(deadline) as limit:
                 visitor = _NOBODY if method.open_to_all else await self._house.doorkeeper.let_in(request)
-                reader = RequestReader(self._house.settings.grpc_web_message_bytes, text=formats.text_request)
-                data = await read_message(request.receive, reader)
+                most = OPEN_MESSAGE_BYTES if method.open_to_all else self._house.settings.grpc_web_message_bytes
+                reader = RequestReader(most, text=formats.text_request)
+                data = await read_message(request.receive, reader, self._house.bodies)
                 return await while_there(
                     request.receive, method.carry(Call(request.scope, visitor, data, deadline, answer))
                 )

@@ -20,7 +20,7 @@ from gateway.strict_websocket import PIECE_BYTES
 from tests.integration.gateway.clients import Gateway, Socket
 from tests.integration.gateway.conformance import wire
 from tests.integration.gateway.conftest import OpenGateway
-from tests.integration.gateway.grpc_web_client import GrpcWeb
+from tests.integration.gateway.grpc_web_client import GrpcWeb, framed
 from tests.integration.gateway.plain_clients import refusal, told
 from tests.integration.gateway.socket_io_clients import QUERY, STORIES, packets, polling
 from tests.integration.gateway.test_websocket import close_code
@@ -358,6 +358,38 @@ async def test_bodies_are_bounded(open_gateway: OpenGateway, server: ScriptedSer
         response = await gateway.http.post("/v1/stories", content=content, headers={"content-type": "application/json"})
         assert (413, "PAYLOAD_TOO_LARGE") == (response.status_code, response.json()["error"]["code"])
         assert 1 == met(gateway, "body_bytes")
+
+
+async def test_what_all_bodies_hold_together_is_bounded(open_gateway: OpenGateway, server: ScriptedServer) -> None:
+    """At every door that reads them; small ones get through, and all do when it is over."""
+    async with open_gateway(server.address, max_bodies_bytes=1 << 20) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.house.settings.http_port)
+        head = f"POST /v1/stories HTTP/1.1\r\nhost: {gateway.host}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {3 << 19}\r\n\r\n".encode() + b" " * (1 << 20))
+        await until(lambda: gateway.house.bodies.held > 900_000)
+        large = {"premise": "An owl.", "requestId": "x" * 200_000}
+        files: dict[str, Any] = {"file": ("a.txt", b"x" * 200_000), "title": (None, "An owl")}
+        refused = [
+            await gateway.http.post("/v1/stories", json=large),
+            await gateway.http.post("/run", json=large),
+            await gateway.http.post("/api/v1/stories", files=files),
+        ]
+        call = await GrpcWeb(gateway.http).call(STORY.path("StartGeneration"), framed(b"x" * 200_000))
+        small = await gateway.http.post("/v1/stories", json={"premise": "An owl."})
+        writer.close()
+        await until(lambda: not gateway.house.bodies.held)
+        later = await gateway.http.post("/api/v1/stories", files=files)
+
+        assert {(503, "bodies_bytes", True)} == {limit_of(response) for response in refused}
+        assert (14, "UNAVAILABLE") == (call.code, call.reason)
+        assert [202, 202] == [small.status_code, later.status_code]
+        assert 4 == met(gateway, "bodies_bytes")
+
+
+async def test_who_need_not_say_who_he_is_sends_little(gateway: Gateway) -> None:
+    """The name of a service, if anything."""
+    call = await GrpcWeb(gateway.http).call("/grpc.health.v1.Health/Check", framed(b"x" * 5000))
+    assert (8, "the message has 5000 bytes, and may have 4096") == (call.code, call.message)
 
 
 @pytest.mark.parametrize(("address", "beside"), [("/v1/stories", "request"), ("/api/v1/stories", "title")])
