@@ -27,6 +27,7 @@ from fabula.settings import (
     WorkerSettings,
     load,
 )
+from fabula.settings.limits import LimitSettings
 from tests.e2e.composition import PROXY, ROOT, Composition, composed, interpolate, read
 from tests.tiny_pipelines import build_tiny_sdxl
 
@@ -188,6 +189,19 @@ def test_each_process_accepts_its_environment(name: str, secret: str, monkeypatc
     settings: Any = load(PROCESSES[name])
 
     assert (secret or None) == (settings.jwt_secret and settings.jwt_secret.get_secret_value())
+
+
+def test_what_clients_may_do_is_a_setting_of_the_composition() -> None:
+    """All of it: whoever opens the gateway has to be able to say so."""
+    ours = [name for name in LimitSettings.model_fields if name not in Settings.model_fields]
+    ours += ["allowed_origins", "grpc_web_message_bytes", "keepalive_seconds", "start_wait_seconds", "answer_seconds"]
+    wanted = {f"FABULA_{name.upper()}": f"as {name} says" for name in [*ours, "webhooks_per_owner"]}
+    services = read(wanted)
+    for name, service in services.items():
+        if name == "gateway":
+            assert {key: wanted[key] for key in list(wanted)[:-1]}.items() <= service["environment"].items()
+        elif name in PROCESSES:
+            assert "as webhooks_per_owner says" == service["environment"]["FABULA_WEBHOOKS_PER_OWNER"]
 
 
 @pytest.fixture(scope="module")
