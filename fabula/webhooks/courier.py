@@ -216,7 +216,10 @@ class Courier:
         now = time.time()
         for webhook in wanting:
             id_ = delivery_id(webhook.id, address.id, last.sequence)
-            new = Delivery(id_, address.owner, webhook.id, type_, body, now, generation_id=address.id, next=now)
+            new = Delivery(
+                id_, address.owner, webhook.id, type_, body, now,
+                generation_id=address.id, next=now, times_disabled=webhook.times_disabled,
+            )  # fmt: skip
             if await self._book.add(new):
                 _log.info("webhook_noted", generation_id=address.id, webhook_id=webhook.id, delivery_id=id_)
 
@@ -341,7 +344,7 @@ def _is_unwanted(delivery: Delivery, webhook: Webhook) -> bool:
     """Whether a webhook is disabled, or was after this was noted or last asked for."""
     if delivery.even_disabled:
         return False
-    return bool(webhook.disabled) or max(delivery.created, delivery.asked) < webhook.disabled_at
+    return bool(webhook.disabled) or delivery.times_disabled < webhook.times_disabled
 
 
 @asynccontextmanager

@@ -113,7 +113,9 @@ class WebhookOffice:
         webhook = await self._registry.get(call.owner, request.webhook_id)
         if webhook.disabled:
             await self._registry.forget_health(call.owner, webhook.id)
-            webhook = await self._registry.change(call.owner, webhook.id, lambda before: replace(before, disabled=""))
+            webhook = await self._registry.change(
+                call.owner, webhook.id, lambda before: replace(before, disabled="", disabled_at=0.0)
+            )
         return pb.EnableWebhookResponse(webhook=await self._message(call, webhook))
 
     async def disable(self, call: Call, request: Any) -> Any:
@@ -172,7 +174,7 @@ class WebhookOffice:
                 return pb.RetryDeliveryResponse(delivery=delivery_message(found))
             if found.attempts and now < found.attempts[-1].time + TEST_SECONDS:
                 raise ResourceExhausted(f"it was sent a moment ago: once every {TEST_SECONDS} seconds by hand")
-            again = found.again(now)
+            again = found.again(now, webhook.times_disabled)
             try:
                 await self._book.write(again, after=revision)
             except Superseded:

@@ -43,7 +43,8 @@ class Webhook:
         old_secret: The secret before.
         old_until: Unix time until which that one signs, too.
         disabled: Why nothing is sent to it; empty: it is told.
-        disabled_at: Unix time since when; it stays when it is told again, as what was noted before is given up.
+        disabled_at: Unix time since when.
+        times_disabled: How often it was disabled: what was noted before is given up, though it is told again.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Webhook:
     old_until: float = 0.0
     disabled: str = ""
     disabled_at: float = 0.0
+    times_disabled: int = 0
 
     def wants(self, kind: str, state: str) -> bool:
         """Whether it is told of a generation of this kind that ends in this state."""
@@ -130,9 +132,13 @@ class Registry:
     async def disable(self, owner: str, id_: str, why: str) -> Webhook:
         """Stop telling a webhook. Raises `NotFound`."""
         now = time.time()
-        return await self.change(
-            owner, id_, lambda webhook: webhook if webhook.disabled else replace(webhook, disabled=why, disabled_at=now)
-        )
+
+        def disabled(before: Webhook) -> Webhook:
+            if before.disabled:
+                return before
+            return replace(before, disabled=why, disabled_at=now, times_disabled=before.times_disabled + 1)
+
+        return await self.change(owner, id_, disabled)
 
     async def health(self, owner: str, id_: str) -> Health:
         """Return how a webhook's endpoint has answered."""
