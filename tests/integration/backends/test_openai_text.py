@@ -211,7 +211,7 @@ async def test_what_no_retry_can_heal_is_reported_at_once(
 
 
 async def test_nobody_listening_is_reported_after_the_retries(server: ChatServer) -> None:
-    """A refused connection is tried again, then told: where the endpoint is reads the operator, who is told is a user."""
+    """A refused connection is tried again, then told; where the endpoint is, only the operator reads."""
     model = new_model(server)
     closed = new_model(server, retries=1)
     closed._endpoint._url = "http://127.0.0.1:1/v1/chat/completions"
