@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import closing
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -19,7 +18,8 @@ from gateway.cursors import Cursor, read_cursor
 from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
-from gateway.doors.socket_io.following import Follower
+from gateway.doors.socket_io.following import Follower, Words
+from gateway.entries import SharedEntry
 from gateway.frontends.story_addresses import FAMILY
 from gateway.house import House
 from gateway.identity import Visitor
@@ -59,6 +59,14 @@ def story_channel(path: str) -> Channel:
         ),
         protocol=SOCKET_IO, namespace=NAMESPACE, auth=auth,
     )  # fmt: skip
+
+
+def _cursor(entry: SharedEntry, cursor: Cursor) -> tuple[str, dict[str, Any]]:
+    return CURSOR, {"storyId": entry.generation_id, "cursor": cursor.value}
+
+
+WORDS = Words(NAMESPACE, STORY_ROOMS)
+WORDS_WITH_CURSORS = Words(NAMESPACE, STORY_ROOMS, "with cursors", _cursor)
 
 
 def _camel(event: str) -> str:
@@ -211,10 +219,8 @@ class _Room:
             self._begin(waiting_id, self._opened(waiting_id, self._waiting.pop(waiting_id)))
 
     def _follower(self, story_id: str, cursor: Cursor) -> Follower:
-        async def note(reached: Cursor) -> None:
-            await self._client.emit(CURSOR, {"storyId": story_id, "cursor": reached.value})
-
-        return Follower(self._client, STORY_ROOMS, story_id, cursor, note if self._wants_cursors else None)
+        words = WORDS_WITH_CURSORS if self._wants_cursors else WORDS
+        return Follower(self._client, words, story_id, cursor)
 
     async def _opened(self, story_id: str, cursor: Cursor | None, *, named: bool = False) -> None:
         """Open a watch and tell what it finds; `named`: the client has asked for this very story."""
@@ -241,8 +247,7 @@ class _Room:
     async def _told(self, follower: Follower, watch: Watch) -> None:
         story_id = follower.generation_id
         try:
-            with closing(watch):
-                await watch.run(follower)
+            await follower.follow(watch)
         except (ClientGone, NotFound):  # the story was deleted
             return
         except Exception as error:  # noqa: BLE001 - told to the client
