@@ -143,10 +143,10 @@ class _Room:
 
     def tell(self, news: News) -> None:
         """Follow a story that goes on, or has ended with something to tell; see `Listener`."""
-        if not (news.goes_on or self._may_have_missed(news)) or news.id in self._waiting or news.id in self._left:
-            return
-        if self._client.does(news.id):
+        if self._client.does(news.id):  # asked first: it is what each event of a story means for each client
             self._meanwhile[news.id] = news  # it may just have been told to its end, and goes on
+            return
+        if not (news.goes_on or self._may_have_missed(news)) or news.id in self._waiting or news.id in self._left:
             return
         had = self._cursors.get(news.id)
         if had is not None:

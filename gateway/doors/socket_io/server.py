@@ -101,6 +101,15 @@ class Session:
             self.timer = None
 
 
+class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # the library has no types
+    """Knows who is in which namespace. Rooms there are none: what is told by name is told by those who serve it."""
+
+    def basic_enter_room(self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None) -> None:
+        """Enter the room of all; that of one's own, which each client has in the library, is spared."""
+        if room is None:
+            super().basic_enter_room(sid, namespace, room, eio_sid)
+
+
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no types
     """One Socket.IO server.
 
@@ -124,6 +133,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         interval = max(1.0, house.settings.keepalive_seconds)
         super().__init__(
             async_mode="asgi",
+            client_manager=_Manager(),
             async_handlers=False,  # one after the other: who sends much waits, instead of costing a task each
             namespaces="*",  # who is let into which is said below
             cors_allowed_origins=is_allowed,
