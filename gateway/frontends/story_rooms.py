@@ -135,7 +135,7 @@ class _Room:
         self._client = client
         self._wants_cursors = cursors is not None
         self._cursors: dict[str, Cursor] = {}
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}  # a set, which would be larger while it is empty
         self._waiting: dict[str, Cursor | None] = {}
         self._meanwhile: dict[str, News] = {}
         for story_id, cursor in (cursors or {}).items():
@@ -165,7 +165,7 @@ class _Room:
         generation_id = told.generation.id
         self._forget(generation_id)
         self._cursors.pop(generation_id, None)
-        self._left.discard(generation_id)
+        self._left.pop(generation_id, None)
 
     def _forget(self, story_id: str) -> None:
         self._waiting.pop(story_id, None)
@@ -181,7 +181,7 @@ class _Room:
 
     async def join(self, story_id: str, cursor: Cursor) -> None:
         """Tell of a story from a cursor on. Raises `NotFound` and what else `Hub.open` does."""
-        self._left.discard(story_id)
+        self._left.pop(story_id, None)
         if not self._client.does(story_id) and self._client.busy >= MOST_STORIES:
             raise ResourceExhausted(f"one connection hears of at most {MOST_STORIES} stories: leave some")
         follower = self._follower(story_id, cursor)
@@ -193,7 +193,7 @@ class _Room:
         """Tell no more of a story. Raises `ResourceExhausted`: what is left has to be remembered."""
         if len(self._left) >= MOST_LEFT:
             raise ResourceExhausted(f"one connection leaves at most {MOST_LEFT} stories: open another")
-        self._left.add(story_id)
+        self._left[story_id] = None
         self._forget(story_id)
 
     def _follow(self, story_id: str, cursor: Cursor | None) -> None:

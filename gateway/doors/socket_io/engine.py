@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import engineio
@@ -47,21 +48,34 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
 
     def schedule_ping(self) -> None:
         """Ask after a while whether the client is there, if it has answered before."""
-        if self.last_ping:
+        if self.last_ping and not self.closed:
             self.last_ping = None
-            self._timer = asyncio.get_running_loop().call_later(self.server.ping_interval, self._ping)
+            self._set_timer(self.server.ping_interval, self._ping)
 
     def _ping(self) -> None:
-        if not self.closing and not self.closed:
-            self.last_ping = time.time()
-            self.queue.put_nowait(engine_packet.Packet(engine_packet.PING))
+        if self.closing:
+            return
+        self.last_ping = time.time()
+        self.queue.put_nowait(engine_packet.Packet(engine_packet.PING))
+        self._set_timer(self.server.ping_timeout, self._lost)
+
+    def _lost(self) -> None:
+        """The client has not answered."""
+        self.server.start_background_task(self.close, wait=False, reason=self.server.reason.PING_TIMEOUT)
+
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """End the session; with a goodbye, unless `abort`, behind which its WebSocket is closed."""
         await super().close(wait=wait and self._transport is None, abort=abort, reason=reason)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         if self._transport is not None and not abort:
             self.server.start_background_task(self._transport.close, CLOSE_NORMAL)
 
@@ -84,13 +98,16 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
         self.connected = self.upgraded = True
         self.upgrading = False
         self._transport = transport
-        before, self.queue = self.queue, PacketPipe(pipe)
-        assert isinstance(before, PacketQueue)  # noqa: S101 - what it was made with
-        before.leave_to(self.queue)
+        self._write_to(pipe)
         try:
             await self._read(transport)
         finally:
             self._transport = None  # it holds us: what has no rings is freed at once
+
+    def _write_to(self, pipe: Pipe) -> None:
+        before, self.queue = self.queue, PacketPipe(pipe)
+        assert isinstance(before, PacketQueue)  # noqa: S101 - what it was made with
+        before.leave_to(self.queue)
 
     async def _takes_over(self, transport: SocketTransport) -> bool:
         """Go through the upgrade of a polled session: packets are held until the client says that it has changed."""

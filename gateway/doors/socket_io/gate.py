@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -54,15 +54,14 @@ class Gate:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or WebSocket."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one request or WebSocket. There is no frame of this for each that is open."""
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         if scope["type"] == "websocket":
-            await self._websocket(query, scope, receive, send)
-        elif scope["method"] == "OPTIONS":
-            await self._server.handle_request(scope, receive, send)
-        else:
-            await self._http(query, scope, receive, send)
+            return self._websocket(query, scope, receive, send)
+        if scope["method"] == "OPTIONS":
+            return self._server.handle_request(scope, receive, send)  # type: ignore[no-any-return]
+        return self._http(query, scope, receive, send)
 
     def _refusal(self, query: dict[str, str], method: str, transport: str) -> Refusal | None:
         """Return why a request cannot be served, if it cannot."""
@@ -231,7 +230,7 @@ class Gate:
             engine_socket = self._server.eio.sockets.get(session.id)
         if session is None or engine_socket is None:
             return
-        if engine_socket.upgraded:
+        if engine_socket.upgraded or not engine_socket.connected:
             await engine_socket.close(wait=False, abort=True)
             self._server.eio.sockets.pop(session.id, None)
         else:

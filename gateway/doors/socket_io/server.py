@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +54,6 @@ class Session:
 
     Attributes:
         id: The library's name for it.
-        stack: Ends what was begun for it.
         place: Where it is counted.
         allowance: How much its client may still say.
         transport: Its WebSocket; None while it is polled.
@@ -65,7 +63,6 @@ class Session:
     """
 
     id: str
-    stack: ExitStack
     place: Place
     allowance: Bucket
     reader: PacketReader
@@ -187,9 +184,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
 
     def _enter(self, eio_sid: str, scope: Scope) -> Session:
         """Count a connection, and end it in time if it comes to nothing. Raises `FabulaError`."""
-        stack = ExitStack()
-        place = stack.enter_context(self.house.connection(DOOR, scope))
-        session = self.sessions[eio_sid] = Session(eio_sid, stack, place, self.house.allowance(), self._reader())
+        place = self.house.enter(DOOR, scope)
+        session = self.sessions[eio_sid] = Session(eio_sid, place, self.house.allowance(), self._reader())
         self._start_timer(session)
         if not self.manager_initialized:
             self.manager_initialized = True
@@ -215,7 +211,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             session.stop_timer()
             for client in tuple(session.clients.values()):
                 client.end()
-            session.stack.close()
+            self.house.leave(DOOR, session.place)
         await super()._handle_eio_disconnect(eio_sid, reason)
 
     async def end(self, eio_sid: str, code: int = CLOSE_UNREADABLE, reason: str = "") -> None:
