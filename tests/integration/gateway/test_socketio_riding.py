@@ -11,7 +11,7 @@ import pytest
 from gateway.pipe import Pipe
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import OpenGateway
-from tests.integration.gateway.socket_io_clients import Packets, Polling, packets, polling
+from tests.integration.gateway.socket_io_clients import Packets, Polling, doors, packets, polling
 from tests.integration.gateway.test_socketio_slow import unread
 from tests.scripted_service import ScriptedLog, ScriptedServer, ScriptedStories, until
 
@@ -192,6 +192,36 @@ async def test_who_leaves_is_carried_no_more(gateway: Gateway, stories: Scripted
         await let_in(client, after={log.id: 1})
         assert ["1.1", 2] == [content["cursor"] for name, content in await client.events(4) if name == CURSOR]
         await until(lambda: riders(gateway) == 1)
+
+
+async def test_what_is_left_is_written_no_more_at_once(gateway: Gateway, stories: ScriptedStories) -> None:
+    """Not only when its task has ended: what comes before that would stand behind the acknowledgement."""
+    log = stories.new()
+    async with packets(gateway) as client:
+        await let_in(client, after={log.id: 0})
+        await raw(client, 2)
+        await until(lambda: riders(gateway) == 1)
+        (session,) = doors(gateway).sessions.values()
+        session.clients[NAMESPACE].keeps.leave(log.id)
+
+        assert 0 == riders(gateway)
+
+
+async def test_a_retry_goes_on_behind_what_the_fan_has_told(gateway: Gateway, stories: ScriptedStories) -> None:
+    """Nothing comes twice."""
+    log = stories.new()
+    async with packets(gateway) as client:
+        await let_in(client, after={log.id: 0})
+        await raw(client, 2)
+        await until(lambda: riders(gateway) == 1)
+        begin_again(log)
+        log.append(failed={"failure": {"message": "no"}})
+        await raw(client, 6)
+        await until(lambda: not gateway.house.hub._watchers)
+        begin_again(log)
+        cursors = [content["cursor"] for name, content in await client.events(4) if name == CURSOR]
+
+    assert ["3.1", 4] == cursors
 
 
 async def test_who_has_a_part_of_the_next_entry_is_told_the_rest_of_it_first(
