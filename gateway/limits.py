@@ -10,6 +10,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from fabula.errors import ResourceExhausted
 from fabula.rpc.errors import RETRY_AFTER
@@ -47,6 +48,7 @@ def too_many_messages(bucket: Bucket) -> ResourceExhausted:
     return exceeded("messages", message, bucket.refill_seconds)
 
 
+@lru_cache(maxsize=256)  # it is asked several times for each request
 def address_key(address: str) -> str:
     """Return what a client's address is counted under: itself; of IPv6 its /64; IPv4 within IPv6 as IPv4."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -97,6 +98,7 @@ def _is_loaded_by_another_site(headers: Headers) -> bool:
     return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
 
+@lru_cache(maxsize=64)
 def _is_local(host: str) -> bool:
     """Say whether the public name system has no say in a host: an address, or a name of one word ("gateway")."""
     name = host_name(host)

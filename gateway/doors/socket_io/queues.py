@@ -101,6 +101,7 @@ class PacketQueue(asyncio.Queue[Any]):
         while not self.empty():
             heir.put_nowait(self.get_nowait())
             self.task_done()
+        self.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # for a poll that has just been told to look here
         self._wake()
 
     def release(self) -> None:
@@ -162,6 +163,13 @@ class PacketPipe:
 
     def release(self) -> None:
         """Nothing: who waits is let go when the pipe is closed."""
+
+    def get_nowait(self) -> Any:
+        """Raise `QueueEmpty`: the poll that the upgrade has ended may still look for more."""
+        raise asyncio.QueueEmpty
+
+    def task_done(self) -> None:
+        """Nothing: see `get_nowait`."""
 
 
 def _size(item: Any) -> int:

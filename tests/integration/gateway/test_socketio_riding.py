@@ -175,6 +175,23 @@ async def test_an_upgrade_in_the_middle_of_a_generation_loses_nothing(
     assert expected == told
 
 
+async def test_an_upgrade_in_one_go_ends_the_poll_as_well(gateway: Gateway, stories: ScriptedStories) -> None:
+    """Of a client that waits neither for the answer to its probe nor for its poll to end."""
+    log = stories.new()
+    session = Polled(await polling(gateway))
+    await let_in(session, after={log.id: 0})
+    await raw(session, 2)
+    waiting = asyncio.create_task(session.session.poll())
+    await asyncio.sleep(0.1)
+    async with packets(gateway, query=f"&sid={session.session.handshake['sid']}") as client:
+        probe, upgrade = (b"\x81\x86\0\0\0\0" + b"2probe", b"\x81\x81\0\0\0\0" + b"5")
+        client.socket.transport.write(probe + upgrade)
+        assert "3probe" == await client.raw()
+        assert "6" == (await waiting).text
+        begin_again(log)
+        assert 4 == len(await raw(client, 4))
+
+
 @pytest.mark.parametrize("ending", ["41/stories,", "1"])
 async def test_who_leaves_is_carried_no_more(gateway: Gateway, stories: ScriptedStories, ending: str) -> None:
     """Whether the namespace or the connection; who comes again to the namespace is told from its cursor on."""
