@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # grpcwebproxy: lets browsers call one gRPC service by gRPC-Web, without the gateway. Built from its public source, in the
 # version that is named here; the Go tool checks it and all it needs against Go's public log of checksums.
+# That takes Go's module mirror, as the image is set: the domain of one of its dependencies no longer answers.
 #   docker build -f deploy/grpcwebproxy.Dockerfile -t fabula-grpcwebproxy deploy
 
 FROM golang:1.22-alpine AS build

@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -58,10 +60,6 @@ from gateway.origin import OriginGuard, OriginRule, refuse
 from gateway.owner_feeds import Feeds
 from gateway.picture_links import PictureLinks
 
-_CORS_REQUEST_HEADERS = (
-    "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "if-range", "last-event-id",
-    "range", "traceparent"
-)  # fmt: skip
 _CORS_ANSWER_HEADERS = (
     "accept-ranges",
     "content-disposition",
@@ -117,10 +115,14 @@ def application(house: House) -> ASGIApp:
                 allow_origins=allowed,
                 allow_credentials=True,  # the cookie; without authentication, too: the same page asks there by it
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-                allow_headers=_CORS_REQUEST_HEADERS,
+                allow_headers=["*"],  # those that are asked for: pages that are let in send headers of their own
                 expose_headers=_CORS_ANSWER_HEADERS,
             )
         )
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        return rule.let_read(await on_fabula_error(request, error), request.headers)
+
     socket_io, plain = open_socket_io(house), open_plain(house)
     doors: tuple[DialectDoor | SocketIoDoor | GrpcWebDoor, ...] = (*plain.doors, *socket_io.doors, GrpcWebDoor(house))
     rest = Starlette(
@@ -129,16 +131,18 @@ def application(house: House) -> ASGIApp:
         exception_handlers={
             HTTPException: on_http_exception,
             FabulaError: on_fabula_error,
-            Exception: on_fabula_error,
+            Exception: on_fault,  # outside of all middleware
         },
     )
-    rest.state.body_limits = BodyLimits(settings.max_body_bytes, settings.max_file_bytes, house.metrics.limit_met)
+    rest.state.body_limits = BodyLimits(
+        settings.max_body_bytes, settings.max_file_bytes, house.bodies, house.metrics.limit_met
+    )
     sockets = OriginGuard(SocketDoor(house), rule)
 
     def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take the shortest way to the sockets: each layer of Starlette would hold a frame for each open socket."""
         if not house.may_ask(scope):
-            return refuse(house.too_many_requests(), scope, receive, send)
+            return refuse(house.too_many_requests(), scope, receive, send, rule)
         if scope["type"] == "websocket" and scope["path"] == SOCKETS:
             return sockets(scope, receive, send)
         for door in doors:

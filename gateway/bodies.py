@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from fabula.errors import InvalidRequest
 from gateway.json_requests import parse_object
-from gateway.limits import OnLimit
+from gateway.limits import Budget, OnLimit
 
 MOST_BODY_BYTES = 2 * 1024 * 1024
 """Largest request body, unless the contract lets a larger file in."""
@@ -29,11 +30,13 @@ class BodyLimits:
     Attributes:
         body_bytes: Largest body.
         file_bytes: Largest file in a form.
+        budget: What all bodies together may hold while they are read.
         on_limit: Told when one is met.
     """
 
     body_bytes: int
     file_bytes: int
+    budget: Budget
     on_limit: OnLimit
 
     def too_large(self, what: str, most_bytes: int) -> HTTPException:
@@ -93,10 +96,16 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
+async def bounded(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the body. One that is too large is refused when it is all there: who still sends cannot hear.
 
-    Nothing of such a body is kept: neither of one that says so in its head, nor of one that turns out to be.
+    Nothing of such a body is kept: neither of one that says so in its head, nor of one that turns out to be. What is
+    yielded counts in the budget until this is closed.
+
+    Raises:
+        HTTPException: 413, it is too large.
+        InvalidRequest: it ended too early.
+        Unavailable: too much is being read at the moment.
     """
     limits = limits_of(request)
     most_bytes = min(most_bytes, limits.body_bytes)
@@ -107,13 +116,15 @@ async def bounded(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
         raise limits.too_large("body", most_bytes)  # it asks before it sends, or would take too long
     size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            too_large = too_large or size > most_bytes
-            if size > MOST_DISCARDED_BYTES:
-                break
-            if not too_large:
-                yield chunk
+        with limits.budget.reading() as take:
+            async for chunk in request.stream():
+                size += len(chunk)
+                too_large = too_large or size > most_bytes
+                if size > MOST_DISCARDED_BYTES:
+                    break
+                if not too_large:
+                    take(len(chunk))
+                    yield chunk
     except ClientDisconnect:
         raise InvalidRequest("the body ended too early") from None
     if too_large:
@@ -127,23 +138,23 @@ def limits_of(request: Request) -> BodyLimits:
 
 
 async def read_file(request: Request, file: UploadFile) -> Upload:
-    """Return a file of a form. Raises `HTTPException` (413) if it is too large."""
+    """Return a file of a form, by its name without a path (RFC 7578, section 4.2).
+
+    Raises:
+        HTTPException: 413, it is too large.
+    """
     limits = limits_of(request)
     if (file.size or 0) > limits.file_bytes:
         raise limits.too_large("file", limits.file_bytes)
-    return Upload(file.filename or "", await file.read())
+    name = (file.filename or "").replace("\\", "/").rpartition("/")[2]
+    return Upload(name, await file.read())
 
 
 async def _read_form(request: Request, most_bytes: int) -> tuple[dict[str, Any], Upload | None]:
-    parser = MultiPartParser(
-        request.headers,
-        bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
-        max_files=1,
-        max_fields=1,
-        max_part_size=most_bytes,
-    )
     try:
-        form = await parser.parse()
+        async with aclosing(bounded(request, most_bytes)) as body:
+            parser = MultiPartParser(request.headers, body, max_files=1, max_fields=1, max_part_size=most_bytes)
+            form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from fabula.errors import InvalidRequest
 
@@ -40,3 +41,24 @@ def read_cursor(value: object, name: str = "after") -> Cursor:
         problem = "must be a cursor as it was given out: a whole number, or text such as '16.1'"
         raise InvalidRequest(f"{name} {problem}", ((name, problem),))
     return Cursor(int(found[1]), int(found[2] or 0))
+
+
+def read_sequence(value: str | None, name: str = "after") -> int | None:
+    """Return the sequence of a cursor, where entries are told whole: of "N.k" the entry behind N is not told yet.
+
+    Returns:
+        The sequence; 0 where the text is empty, None where there is none.
+
+    Raises:
+        InvalidRequest: it is no cursor.
+    """
+    return read_cursor(value, name).sequence if value else None if value is None else 0
+
+
+SEQUENCE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE},
+        {"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,3}$"},
+    ]
+}
+"""What `read_sequence` reads, as JSON Schema: the text is a cursor of an event stream of family D."""

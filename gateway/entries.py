@@ -19,6 +19,9 @@ from fabula.rpc.kinds import Kind
 Frame = str | bytes
 """A finished message of some dialect: text or binary."""
 
+MOST_FRAMES = 32
+"""Frames of one entry that are kept; clients have a say in how many kinds there are."""
+
 TERMINAL_STATES = frozenset(
     (generation_pb2.STATE_SUCCEEDED, generation_pb2.STATE_FAILED, generation_pb2.STATE_CANCELLED)
 )
@@ -63,10 +66,12 @@ class SharedEntry(Entry):
         return float(time.seconds) + float(time.nanos) / 1e9
 
     def frame(self, dialect: str, encode: Callable[[SharedEntry], Frame]) -> Frame:
-        """Return this entry in a dialect; `encode` is asked the first time only."""
+        """Return this entry in a dialect; `encode` is asked the first time only, unless too many are kept already."""
         frame = self._frames.get(dialect)
         if frame is None:
-            frame = self._frames[dialect] = encode(self)
+            frame = encode(self)
+            if len(self._frames) < MOST_FRAMES:
+                self._frames[dialect] = frame
         return frame
 
 

@@ -146,7 +146,11 @@ class Fan:
 
     def leave(self, rider: Rider, form: Form) -> None:
         """Carry a watcher no more; its cursor is `sequence`."""
-        del self._riders[form][rider]
+        riders = self._riders[form]
+        del riders[rider]
+        if not riders:
+            del self._riders[form]
+            self._wrote_at.pop(form, None)
 
     def take_in(self, batch: Sequence[Entry]) -> None:
         """Hand on what the tail has just taken in."""
@@ -187,7 +191,7 @@ class Fan:
     def _write(self, entries: Sequence[SharedEntry], sequence: int) -> None:
         """Write entries to everyone; everyone's cursor is then `sequence`."""
         try:
-            ready = [(form, _said(form, entries)) for form, riders in self._riders.items() if riders]
+            ready = [(form, _said(form, entries)) for form in self._riders]
         except Exception:
             # Who goes on alone meets the same error, and can be told. Nothing has been written to anybody yet.
             log.exception("entries_cannot_be_encoded", sequence=sequence)
@@ -198,11 +202,12 @@ class Fan:
             if not said:  # these entries say nothing in this form
                 continue
             data = b"".join([form.of(entry) for entry in said])
-            riders = tuple(self._riders[form].values())
+            riders = tuple(self._riders.get(form, {}).values())
             for write in riders:
                 write(data)
             self._metrics.at(form.door).sent_to_all(said, len(riders))
-            self._wrote_at[form] = time.monotonic()
+            if form in self._riders:
+                self._wrote_at[form] = time.monotonic()
 
     def _rest(self, took: float, count: int) -> None:
         """Rest after a writing as long as it took, where that pays: what comes meanwhile goes out in one write.
@@ -215,7 +220,7 @@ class Fan:
 
     def let_all_go(self) -> None:
         """Have everyone go on alone: the tail has something to say that is no entry, such as its end."""
-        for riders in self._riders.values():
+        for riders in tuple(self._riders.values()):
             for rider in tuple(riders):
                 rider.let_go()
 

@@ -57,7 +57,7 @@ class FeedWatch:
         """
         while not self._waiting:
             if self._ended is not None:
-                raise self._ended
+                raise self._ended.with_traceback(None)  # shared by all who listen: no frames of others are kept
             self._news.clear()
             await self._news.wait()
         return self._waiting.popitem(last=False)[1]

@@ -16,8 +16,9 @@ from fabula.settings import GatewaySettings
 from gateway.caretaker import Caretaker
 from gateway.hub import Hub
 from gateway.identity import Doorkeeper
-from gateway.limits import Bucket, Connections, Place, Rates, address_key, exceeded
+from gateway.limits import Bucket, Budget, Connections, Place, Rates, address_key, exceeded
 from gateway.metrics import Metrics
+from gateway.origin import is_preflight
 from gateway.owner_feeds import Feeds
 from gateway.upstream import service_of
 
@@ -54,6 +55,7 @@ class House:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     places: Connections = field(init=False)
     rates: Rates = field(init=False)
+    bodies: Budget = field(init=False)
 
     def __post_init__(self) -> None:
         """Take the limits from the settings."""
@@ -64,6 +66,7 @@ class House:
             limits.max_connections, limits.max_connections_per_address, per_owner, self.metrics.limit_met
         )
         self.rates = Rates(limits.requests_per_second, limits.requests_at_once)
+        self.bodies = Budget(limits.max_bodies_bytes, self.metrics.limit_met)
 
     @property
     def connections(self) -> int:
@@ -108,7 +111,9 @@ class House:
 
     def may_ask(self, scope: Scope) -> bool:
         """Count a request or handshake; say whether its client has made no more than it may in this time."""
-        return scope["path"] in UNCOUNTED or self.rates.take(address_key(address_of(scope)))
+        if scope["path"] in UNCOUNTED or is_preflight(scope):  # who may not ask that is told nothing at all
+            return True
+        return self.rates.take(address_key(address_of(scope)))
 
     def too_many_requests(self) -> ResourceExhausted:
         """Return the error for who has made too many."""

@@ -12,9 +12,11 @@ from typing import Any
 
 import h11
 from starlette.responses import Response
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.answers import Problem, http_problem
+from gateway.bodies import MOST_DISCARDED_BYTES
 from gateway.guard import BODY_BYTES_PER_SECOND, LONGEST_ADDRESS, Guard, StallWatch
 from gateway.pipe import EXTENSION, Pipe
 from gateway.protocols import PipedWebSocket
@@ -25,14 +27,26 @@ MOST_HEADERS = 128
 """Fields of a head, as many as the WebSocket library reads."""
 LONGEST_HEADER = 8000
 """Bytes of a field of a WebSocket's handshake: the library that reads it takes little more."""
+EVENTS_AT_ONCE = 64
+"""So many parts of requests are read of one connection before others have their turn. A body may come in chunks of one
+byte each, which cost as much as large ones: tens of thousands of them fit into what is received at once."""
 
 
 class _Connection(h11.Connection):
-    """Refuses heads that are too large: h11's own bound does not hold for those that come in one piece."""
+    """Refuses heads that are too large: h11's own bound does not hold for those that come in one piece.
+
+    Attributes:
+        most_bytes: How large heads may be.
+        turn: How many events may still be told in this turn.
+    """
 
     most_bytes = 0
+    turn = EVENTS_AT_ONCE
 
     def next_event(self) -> Any:
+        if self.turn <= 0:
+            return h11.NEED_DATA
+        self.turn -= 1
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._check(event)
@@ -52,12 +66,41 @@ class _Connection(h11.Connection):
             raise h11.RemoteProtocolError("the headers are too large", error_status_hint=431)
 
 
+class _Flow(FlowControl):
+    """Reads no more of a connection for as long as its turn is over, whoever wants to."""
+
+    _held = _unwanted = False
+
+    def pause_reading(self) -> None:
+        self._unwanted = True
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        self._unwanted = False
+        if not self._held:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        """Read no more until `release`."""
+        self._held = True
+        self.read_paused = True
+        self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on, unless nobody wants to."""
+        self._held = False
+        if not self._unwanted:
+            super().resume_reading()
+
+
 class GuardedHttp(H11Protocol):
     """One TCP connection, until it becomes a WebSocket.
 
     A head has a time from its first byte on, or from the connection's beginning; a body one that grows with what has
     come of it. Neither can be held off by sending byte after byte.
     """
+
+    conn: _Connection
 
     def __init__(self, *, guard: Guard, **rest: Any) -> None:
         super().__init__(**rest)
@@ -70,12 +113,14 @@ class GuardedHttp(H11Protocol):
         self._stall: StallWatch | None = None
         self._lost = False
         self._deaf = False
+        self._next_turn: asyncio.Handle | None = None
         self.conn = _Connection(h11.SERVER, settings.max_head_bytes)
         self.conn.most_bytes = settings.max_head_bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override, unused-ignore]
         """Let a client in, or tell it that there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type, unused-ignore]
+        self.flow: _Flow = _Flow(self.transport)
         self._pipe = Pipe(self.transport.write)
         self._stall = StallWatch(self.transport, self._guard.settings.stalled_seconds, self._stalled)
         if self._guard.enter(transport):
@@ -89,14 +134,33 @@ class GuardedHttp(H11Protocol):
             return
         if self.conn.their_state is h11.SEND_BODY:
             self._body_bytes += len(data)
+            if self._body_bytes > MOST_DISCARDED_BYTES and self.cycle.response_complete:
+                self.transport.close()  # it was answered long ago, without its body
+                return
         super().data_received(data)
         self._watch()
 
     def handle_events(self) -> None:
         """Begin with a request; its application is called when this has returned."""
+        if self._next_turn is not None:  # it goes on then
+            self.flow.hold()
+            return
+        self.conn.turn = EVENTS_AT_ONCE
         super().handle_events()
+        if self.conn.turn <= 0 and not self._deaf and not self.transport.is_closing() and not self._upgraded:
+            self.flow.hold()
+            self._next_turn = self.loop.call_soon(self._go_on)
         if self.scope is not None and self.scope["http_version"] == "1.1":  # there were no chunks before
             self.scope.setdefault("extensions", {})[EXTENSION] = self._pipe  # type: ignore[assignment, index, unused-ignore]
+
+    def _go_on(self) -> None:
+        """Read on in what has come; only then what comes next."""
+        self._next_turn = None
+        if not self._deaf and not self.transport.is_closing():
+            self.handle_events()
+            self._watch()
+        if self._next_turn is None and not self.transport.is_closing():
+            self.flow.release()
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
@@ -118,6 +182,9 @@ class GuardedHttp(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
         self._stop()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
         self._lost = True
         self._pipe.close()
         if self._stall is not None:

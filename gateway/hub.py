@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from fabula.api.generation.v1 import generation_pb2
 from fabula.engine.tail import Tail
 from fabula.errors import NotFound
 from fabula.rpc.client import Caller, Client
@@ -56,6 +57,7 @@ class Shared:
         fan: Carries those who are level with it.
         task: Feeds both.
         watchers: How many read it now.
+        left: How often the last of them has left.
         snapshot: The newest snapshot that somebody asked for.
         asking: Held while a snapshot is fetched: many who ask at once are served by one.
     """
@@ -67,6 +69,7 @@ class Shared:
     fan: Fan
     task: asyncio.Task[None]
     watchers: int = 0
+    left: int = 0
     snapshot: SharedEntry | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -187,7 +190,7 @@ class Hub:
                     snapshot = shared.snapshot = await self._snapshot(upstream, wish)
         else:
             snapshot = await self._snapshot(upstream, wish)
-        return Beginning(snapshot.sequence, snapshot, snapshot.ends_run)
+        return Beginning(snapshot.sequence, snapshot, snapshot.ends_run, snapshot.sequence)
 
     async def _snapshot(self, upstream: Upstream, wish: Wish) -> SharedEntry:
         snapshot = await upstream.first(snapshot=True, wait_for_start=wish.wait_for_start)
@@ -206,7 +209,18 @@ class Hub:
 
     def linger(self, shared: Shared) -> None:
         """Keep a stream that nobody watches for a while."""
-        asyncio.get_running_loop().call_later(self._linger_seconds, self._close_unused, shared)
+        shared.left += 1
+        asyncio.get_running_loop().call_later(self._linger_seconds, self._close_unused, shared, shared.left)
+
+    def waiting(self, visitor: Visitor, generation: generation_pb2.Generation) -> SharedEntry | None:
+        """Return the newest word on a generation's place in the queue, which is in no log; None if there is none yet.
+
+        Who asks is taken for a watcher that leaves at once: who goes on asking is told what watchers are told.
+        """
+        key = (visitor.owner, generation.id)
+        shared = self.attach(key, self._upstream(visitor, generation.id), Beginning(generation.last_sequence))
+        shared.leave()
+        return next((entry for entry in shared.fan.shown if entry.body == "waiting"), None)
 
     def _open(self, key: Key, upstream: Upstream, beginning: Beginning) -> Shared:
         fan = Fan(beginning.cursor, self._metrics)
@@ -224,8 +238,8 @@ class Hub:
             finally:
                 fan.let_all_go()
 
-    def _close_unused(self, shared: Shared) -> None:
-        if shared.watchers:
+    def _close_unused(self, shared: Shared, left: int) -> None:
+        if shared.watchers or shared.left != left:  # somebody was there meanwhile, and has left later
             return
         shared.task.cancel()
         if self._shared.get(shared.key) is shared:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format, message_factory
@@ -22,6 +24,11 @@ _EXPECTED = {
 }
 
 
+MOST_VALUES = 10_000
+"""Lists, objects and what is in them, of one body: far more than any request has, and read in a moment."""
+MOST_OPENED = 20_000
+"""Brackets that are opened in one body, strings included: more are not even read."""
+
 _UNREADABLE = (json_format.ParseError, OverflowError, UnicodeError, SystemError)
 """What the library raises for what it cannot read: also numbers larger than any, and halves of characters in names."""
 
@@ -30,8 +37,11 @@ def parse_object(text: bytes | str, what: str = "the body") -> dict[str, Any]:
     """Return a JSON object.
 
     Raises:
-        InvalidRequest: it is not UTF-8, not JSON or no object.
+        InvalidRequest: it is not UTF-8, not JSON or no object, or holds more than anybody needs.
     """
+    brackets = (b"{", b"[") if isinstance(text, bytes) else ("{", "[")
+    if sum(map(text.count, brackets)) > MOST_OPENED:  # type: ignore[arg-type]  # each of its own kind
+        raise InvalidRequest(f"{what} has more than {MOST_OPENED} brackets")
     try:
         content = json.loads(text)
     except UnicodeDecodeError:
@@ -50,10 +60,13 @@ def fill(message: Message, content: object) -> None:
     """Set a message's fields from proto3 JSON.
 
     Raises:
-        InvalidRequest: an unknown field, a value of the wrong type or out of range; its violation names the field.
+        InvalidRequest: an unknown field, a value of the wrong type or out of range; its violation names the field. Or
+            there are more than `MOST_VALUES`.
     """
     if not isinstance(content, dict):
         raise InvalidRequest("a JSON object is expected")
+    if _has_more_values(content, MOST_VALUES):
+        raise InvalidRequest(f"the JSON has more than {MOST_VALUES} values")
     try:
         json_format.ParseDict(content, message)
     except _UNREADABLE:
@@ -62,6 +75,18 @@ def fill(message: Message, content: object) -> None:
         raise InvalidRequest(f"{field}: {text}" if field else text, ((field, text),)) from None
     except RecursionError:
         raise InvalidRequest("the JSON is nested too deep") from None
+
+
+def _has_more_values(content: object, most: int) -> bool:
+    waiting, count = [content], 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > most:
+                return True
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return False
 
 
 def _find(message: Any, content: dict[str, Any]) -> tuple[str, str]:
@@ -117,15 +142,19 @@ def _reads(message: Any, content: dict[str, Any]) -> bool:
     return True
 
 
-def in_json_names(error: InvalidRequest, inside: str = "") -> InvalidRequest:
+def in_json_names(
+    error: InvalidRequest, inside: str = "", names: Mapping[str, str] = MappingProxyType({})
+) -> InvalidRequest:
     """Return a service's refusal with its field paths as they read in JSON.
 
     Args:
         error: The refusal, with paths of the proto such as "story.characters[0].first_name".
         inside: Field that the JSON leaves out, because the whole body stands for it: "story".
+        names: What clients call fields otherwise, by the names in JSON.
     """
     prefix = f"{inside}." if inside else ""
-    violations = tuple((_camel(path.removeprefix(prefix)), text) for path, text in error.violations)
+    told = [(_camel(path.removeprefix(prefix)), text) for path, text in error.violations]
+    violations = tuple((names.get(name, name), text) for name, text in told)
     message = error.message
     for (path, _), (name, _) in zip(error.violations, violations, strict=True):
         if path:  # the name is a client's, and no pattern

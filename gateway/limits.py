@@ -9,14 +9,18 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
-from fabula.errors import ResourceExhausted
+from fabula.errors import ResourceExhausted, Unavailable
 from fabula.rpc.errors import RETRY_AFTER
 
 CONNECTION_RETRY_SECONDS = 5
 """When to come back who has too many connections open: as soon as one is closed, which nobody can foretell."""
+
+FREE_BODY_BYTES = 16 * 1024
+"""So much of each body does not count: connections are bounded, too."""
 
 IPV6_PREFIX = 64
 """Bits of an IPv6 address that one client cannot choose: a subscriber is given at least the other half to itself."""
@@ -199,6 +203,46 @@ class Connections:
     def _refuse(self, limit: str, message: str) -> ResourceExhausted:
         self._on_limit(limit)
         return exceeded(limit, message)
+
+
+class Budget:
+    """Bytes of request bodies that may be held at a time while they are read, whoever sends them.
+
+    Args:
+        most: How many.
+        on_limit: Told of each body that is refused.
+    """
+
+    def __init__(self, most: int, on_limit: OnLimit = lambda _: None) -> None:
+        self._most = most
+        self._on_limit = on_limit
+        self.held = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int], None]]:
+        """Give what is to be called with the size of each piece of one body; all are given back after the block.
+
+        What is called raises `Unavailable` where that is too much. The first of a body's bytes do not count: what is
+        small gets through when others have filled the budget.
+        """
+        counted, free = 0, FREE_BODY_BYTES
+
+        def take(size: int) -> None:
+            nonlocal counted, free
+            spared = min(size, free)
+            free -= spared
+            size -= spared
+            if size and self.held + size > self._most:
+                self._on_limit("bodies_bytes")
+                details = {"limit": "bodies_bytes", RETRY_AFTER: str(CONNECTION_RETRY_SECONDS)}
+                raise Unavailable("too much is being sent here at the moment: try again later", **details)
+            counted += size
+            self.held += size
+
+        try:
+            yield take
+        finally:
+            self.held -= counted
 
 
 class Bucket:

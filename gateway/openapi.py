@@ -187,14 +187,17 @@ def _answer(operation: Operation, schemas: _Parts, every: Sequence[Operation]) -
     if operation.answers:
         references = [schemas.told.reference(message.DESCRIPTOR) for message in operation.answers]
         schema = references[0] if len(references) == 1 else {"oneOf": references}
-    if schema is not None:
-        answer["content"] = {media_type: {"schema": schema} for media_type in operation.media_types}
-    elif operation.events:
-        answer["content"] = {media_type: {"schema": _event(operation.events)} for media_type in operation.media_types}
-    elif operation.media_types != ("application/json",):
-        answer["content"] = {media_type: {"schema": _raw(media_type)} for media_type in operation.media_types}
+    if schema is not None or operation.media_types != ("application/json",):
+        answer["content"] = {each: {"schema": _content(operation, each, schema)} for each in operation.media_types}
     links = _links(operation, every)
     return {**answer, "links": links} if links else answer
+
+
+def _content(operation: Operation, media_type: str, schema: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the schema of an answer in one of the media types that it may have."""
+    if operation.events and media_type == "text/event-stream":
+        return _event(operation.events)
+    return _raw(media_type) if schema is None or media_type != "application/json" else schema
 
 
 def _event(events: Mapping[str, str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -86,8 +87,23 @@ class OriginRule:
                 "send the token in the header Authorization, or allow the page's origin by FABULA_ALLOWED_ORIGINS"
             )
 
+    def let_read(self, response: Response, headers: Headers) -> Response:
+        """Let the page that asked read an answer of which CORS hears nothing else, where its origin is allowed."""
+        origin = headers.get("origin")
+        if origin in self.allowed:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Expose-Headers"] = "retry-after"
+            response.headers["Vary"] = "Origin"
+        return response
+
     def _allowed_hosts(self) -> frozenset[str]:
         return frozenset(urlsplit(origin).netloc for origin in self.allowed)
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Say whether a browser asks whether a page may ask (Fetch, section 4.8): answered before anything is done."""
+    return scope.get("method") == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)
 
 
 def _is_loaded_by_another_site(headers: Headers) -> bool:
@@ -172,9 +188,13 @@ class OriginGuard:
         return self._app(scope, receive, send)
 
 
-async def refuse(error: FabulaError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or a WebSocket's handshake, by an error."""
+async def refuse(
+    error: FabulaError, scope: Scope, receive: Receive, send: Send, rule: OriginRule | None = None
+) -> None:
+    """Answer a request, or a WebSocket's handshake, by an error, which pages that a rule allows may read."""
     response = problem_of(error).as_response()
+    if rule is not None:
+        rule.let_read(response, Headers(scope=scope))
     if scope["type"] == "websocket":
         websocket = WebSocket(scope, receive, send)
         await websocket.receive()  # the handshake, which is answered as plain HTTP

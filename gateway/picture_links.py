@@ -42,6 +42,11 @@ class PictureLinks:
         self._cipher = AESSIV(hmac.digest(secret.encode(), _PURPOSE, "sha512")) if secret is not None else None
         self._issuer = Issuer(secret)
 
+    @property
+    def have_keys(self) -> bool:
+        """Whether addresses have keys; else they show a picture only to who may see it anyway."""
+        return self._cipher is not None
+
     def addresses_of(self, owner: str, base: str = "") -> Callable[[str], str]:
         """Return what tells where an owner's pictures can be fetched; without a base relative to the gateway's host."""
         return lambda generation_id: base + self.address(owner, generation_id)

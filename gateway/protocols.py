@@ -8,13 +8,11 @@ from typing import Any
 from gateway.guard import Guard, StallWatch, taken_by, unread_by
 from gateway.limits import Bucket
 from gateway.pipe import EXTENSION, Pipe
-from gateway.strict_websocket import StrictWebSocket
+from gateway.strict_websocket import StrictWebSocket, TooManyFrames
 
 ABORT_SECONDS = 10.0
 """How long a client may take to read what was sent before the close frame. uvicorn would wait for it for ever."""
 
-CLOSE_POLICY = 1008
-"""Close code: against the rules (RFC 6455, section 7.4.1)."""
 CLOSE_LATER = 1013
 """Close code: try again later (IANA WebSocket Close Code registry)."""
 
@@ -29,13 +27,13 @@ class PipedWebSocket(StrictWebSocket):
     pipe: Pipe
     abort_timer: asyncio.TimerHandle | None = None
     stall: StallWatch | None = None
-    pings: Bucket | None = None
     late_pong: bytes = b""
     taken_at_ping = 0
 
     def __init__(self, *, guard: Guard, **rest: Any) -> None:
         super().__init__(**rest)
         self.guard = guard
+        self.conn.allowance = Bucket(guard.settings.messages_per_second, guard.settings.messages_at_once)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the pipe."""
@@ -85,20 +83,18 @@ class PipedWebSocket(StrictWebSocket):
         super().handle_close(event)
 
     def handle_parser_exception(self) -> None:
-        """The client has sent what is no WebSocket."""
+        """The client has sent what is no WebSocket, or too much of it."""
+        if isinstance(self.conn.parser_exc, TooManyFrames):
+            self.guard.on_limit("messages")
         self._begin_to_close()
         super().handle_parser_exception()
 
     def handle_ping(self) -> None:
         """Answer a ping; where the client does not read only the last of several (RFC 6455, section 5.5.3)."""
-        settings = self.guard.settings
-        if self.pings is None:
-            self.pings = Bucket(settings.messages_per_second, settings.messages_at_once)
+        if self.conn.parser_exc is not None:
+            return  # the answer goes before the close frame that is to be written
         pongs = self.conn.data_to_send()  # those of all pings that have come together; then none for the others
-        if not self.pings.take():
-            self.guard.on_limit("messages")
-            self._fail(CLOSE_POLICY, "too many pings: connect again, and send fewer")
-        elif self.writable.is_set():
+        if self.writable.is_set():
             self.transport.write(b"".join(pongs))
         elif pongs:
             self.late_pong = pongs[-1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format
@@ -26,7 +28,15 @@ PAGE = (
 """The parameters of every list."""
 
 
-async def ask(client: Client, rpc: str, message: Any, visitor: Visitor, inside: str = "") -> Any:
+async def ask(
+    client: Client,
+    rpc: str,
+    message: Any,
+    visitor: Visitor,
+    inside: str = "",
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """Call a service; what it refuses is told with the names that the fields have in JSON.
 
     Args:
@@ -35,6 +45,7 @@ async def ask(client: Client, rpc: str, message: Any, visitor: Visitor, inside: 
         message: The request.
         visitor: Who asks.
         inside: Field of the request that the JSON leaves out, because the whole body stands for it.
+        names: What clients call fields otherwise, by the names in JSON.
 
     Raises:
         FabulaError: what the service answered.
@@ -42,7 +53,7 @@ async def ask(client: Client, rpc: str, message: Any, visitor: Visitor, inside: 
     try:
         return await client.call(rpc, message, visitor.caller)
     except InvalidRequest as error:
-        raise in_json_names(error, inside) from None
+        raise in_json_names(error, inside, names) from None
 
 
 def page_request(cls: type[Message], request: Request, more: tuple[str, ...] = ()) -> Any:

@@ -6,8 +6,10 @@ import re
 
 import h11
 
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
-"""The characters of a host and its port (RFC 3986, section 3.2)."""
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+"""A host and its port (RFC 3986, section 3.2)."""
+_SINGLE = frozenset((b"authorization", b"content-type", b"origin", b"sec-fetch-site"))
+"""Fields that say who is asking for what: of two, somebody on the way may have believed the other."""
 
 
 def strict(request: h11.Request) -> h11.Request:
@@ -15,13 +17,16 @@ def strict(request: h11.Request) -> h11.Request:
 
     Raises:
         RemoteProtocolError: it says in two ways how long its body is, of which somebody on the way may have believed
-            the other (RFC 9112, section 6.1); it is for no host that there can be (section 3.2); or for nothing.
+            the other (RFC 9112, section 6.1), or who is asking for what; it is for no host that there can be (section
+            3.2); or for nothing.
     """
     if not bytes(request.http_version).startswith(b"1."):
         raise h11.RemoteProtocolError("no such version")
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
         raise h11.RemoteProtocolError("the length of the body is ambiguous")
+    if any(name in _SINGLE and names.count(name) > 1 for name in names):
+        raise h11.RemoteProtocolError("a field is there twice of which there can be one")
     if any(name == b"host" and not _HOST.fullmatch(value) for name, value in request.headers):
         raise h11.RemoteProtocolError("no host has such a name")
     target = bytes(request.target)

@@ -8,20 +8,36 @@ from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
+from websockets.exceptions import ProtocolError
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+
+from gateway.limits import Bucket
 
 LINGER_SECONDS = 3.0
 """How long what a client sends is still read after it was told what is wrong. A TCP connection that is closed over
 unread data is reset, and the reset may overtake the last words."""
 VERSION = "13"
 """The version of the protocol (RFC 6455, section 4.1)."""
+PIECE_BYTES = 4096
+"""So much is read at a time of what has come together: what follows a message waits until the application has taken
+that one, or tens of thousands of empty ones would be read first, and everybody else would wait for it."""
+SMALL_BYTES = 64
+"""Parts of a message that are smaller are counted: each costs as much as a message, and a message may have any number.
+"""
+
+
+class TooManyFrames(ProtocolError):
+    """A client sends more frames than it may that are no messages."""
 
 
 class _Connection(ServerProtocol):
     """Takes a close frame wherever it comes, and finds text that is no UTF-8 as soon as its frame is there."""
 
+    allowance: Bucket | None = None
+    """How many frames the client may send that are no messages, and none of their larger parts."""
     _text: codecs.IncrementalDecoder | None = None
     """Decodes the text message of which frames are still to come."""
 
@@ -37,6 +53,7 @@ class _Connection(ServerProtocol):
 
     def recv_frame(self, frame: Frame) -> None:
         """Take a frame. Raises `ProtocolError` or `UnicodeDecodeError`: they fail the connection with 1002 or 1007."""
+        self._count(frame)
         within = self.current_size is not None
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None  # it may come between the frames of a message (section 5.4)
@@ -46,6 +63,15 @@ class _Connection(ServerProtocol):
             self._check(self._text, frame)
         super().recv_frame(frame)
 
+    def _count(self, frame: Frame) -> None:
+        """Count what is no message; behind our close frame all. Raises `TooManyFrames`, having failed with 1008."""
+        small = frame.opcode is Opcode.CONT and len(frame.data) < SMALL_BYTES
+        counts = small or frame.opcode in CTRL_OPCODES or self.state is not OPEN
+        if counts and self.allowance is not None and not self.allowance.take():
+            reason = "too many pings, pongs or small fragments: connect again, and send fewer"
+            self.fail(CloseCode.POLICY_VIOLATION, reason)
+            raise TooManyFrames(reason)
+
     def _check(self, decoder: codecs.IncrementalDecoder, frame: Frame) -> None:
         decoder.decode(bytes(frame.data), frame.fin)
         self._text = None if frame.fin else decoder
@@ -54,7 +80,10 @@ class _Connection(ServerProtocol):
 class StrictWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket that fails as the RFC has it: with a close frame that arrives, and without an exception here."""
 
+    conn: _Connection
     _failed = False
+    _left = b""
+    """What has come and is not read yet, as the application has not taken what came before."""
 
     def __init__(self, **rest: Any) -> None:
         super().__init__(**rest)
@@ -69,12 +98,36 @@ class StrictWebSocket(WebSocketsSansIOProtocol):
             self._failed = True  # it has not waited for our answer (section 4.1)
             self.transport.close()
             return
-        self.conn.receive_data(data)
-        self.handle_events()
-        if self.conn.parser_exc is not None:
-            self.handle_parser_exception()
-        elif self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self._refuse()
+        self._left += data
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read what has come until a message waits for the application."""
+        data, self._left = self._left, b""
+        for begin in range(0, len(data), PIECE_BYTES):
+            if self._failed:
+                return
+            if self.read_paused:
+                self._left = data[begin:]
+                return
+            self.conn.receive_data(data[begin : begin + PIECE_BYTES])
+            self.handle_events()
+            if self.conn.parser_exc is not None:
+                self.handle_parser_exception()
+            elif self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse()
+
+    async def receive(self) -> Any:
+        """Return what comes next."""
+        message = await super().receive()
+        if self._left:
+            self._go_on()
+        return message
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._left = b""
+        super().connection_lost(exc)
 
     def _refuse(self) -> None:
         """Answer a handshake that the library could not read."""
@@ -102,6 +155,8 @@ class StrictWebSocket(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # it was refused; uvicorn would log that it was forgotten
+        if self._left:
+            self._go_on()  # behind our close frame the client's is waited for
 
     def linger(self) -> None:
         """End our side of the connection, and read on for a while."""

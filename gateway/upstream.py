@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -123,8 +124,9 @@ class Upstream:
         Raises:
             FabulaError: the service refused, or did not answer in good time.
         """
-        patience = Patience(OPENING_SECONDS)
+        loop, patience = asyncio.get_running_loop(), Patience(OPENING_SECONDS)
         while True:
+            begun = loop.time()
             try:
                 async with aclosing(self._connection(**request)) as entries:
                     async for entry in entries:
@@ -132,6 +134,8 @@ class Upstream:
             except FabulaError as error:
                 if not error.retryable:
                     raise
+                if loop.time() - begun > OPENING_SECONDS:  # it had stood, and waited for the generation to start
+                    patience.reset()
                 await patience.wait()
             else:
                 return None

@@ -84,10 +84,12 @@ class Desk:
         self._pieces.append(piece)
         self._length += len(piece)
 
-    def advance(self, step: int | None = None, steps: int | None = None, message: str = "") -> None:
+    def advance(
+        self, step: int | None = None, steps: int | None = None, message: str = "", *, each: bool = False
+    ) -> None:
         """Say how far the stage is."""
         self.meter.advance(step, steps, message)
-        self.emit(Advanced(self.stage.name, step, steps, message))
+        self.emit(Advanced(self.stage.name, step, steps, message, each))
 
     def agents(self, *names: str) -> None:
         """Say who is at work from now on."""

@@ -128,12 +128,18 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A stage has come further."""
+    """A stage has come further.
+
+    Attributes:
+        each: Whether it is stored even if newer progress comes before that. Not stored itself: it says only how this
+            event is treated on its way into the log.
+    """
 
     stage: str
     step: int | None = None
     steps: int | None = None
     message: str = ""
+    each: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

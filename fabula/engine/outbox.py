@@ -1,7 +1,7 @@
 """What was emitted and is not stored yet: gathered while an append is under way. Pure.
 
-Deltas join, progress replaces progress, everything else keeps its place. So a durable log costs latency, never
-throughput, and emitting never waits.
+Deltas join, progress replaces progress (but what is to be told step by step), everything else keeps its place. So a
+durable log costs latency, never throughput, and emitting never waits.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Outbox:
         match body:
             case TextDelta():
                 self._put_text(body, progress, time)
-            case Advanced():
+            case Advanced(each=False):
                 self._put_progress(body, progress, time)
             case _:
                 self._add(Draft(body, progress, time))

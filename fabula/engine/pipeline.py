@@ -62,8 +62,14 @@ class StageContext(Protocol):
         """Write on: `piece` follows everything this stage has written; `step` as in `advance`."""
         ...
 
-    def advance(self, step: int | None = None, steps: int | None = None, message: str = "") -> None:
-        """Say how far the stage is; each call replaces the one before."""
+    def advance(
+        self, step: int | None = None, steps: int | None = None, message: str = "", *, each: bool = False
+    ) -> None:
+        """Say how far the stage is.
+
+        Each call replaces the one before if that is not stored yet. With `each` this one stays, and becomes an event of
+        its own: for steps that are few and that watchers count.
+        """
         ...
 
     def agents(self, *names: str) -> None:

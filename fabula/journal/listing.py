@@ -17,6 +17,8 @@ from fabula.journal.stored import StoredMessage, record_of
 _CACHE_BYTES = 64 << 20
 _ENTRY_BYTES = 512
 """What a remembered record costs beside its data, roughly."""
+_OWNER_BYTES = 1024
+"""What is kept of an owner who has no generations, roughly: a token may name anybody."""
 _LOGS_PER_REQUEST = 128
 """Each log has up to four subjects, and JetStream answers for 1,024 at once."""
 
@@ -29,12 +31,15 @@ class _OwnersLogs:
         firsts: The first record of each, oldest first.
         scanned: Everything queued up to this revision has been seen.
         buried: Every tombstone up to this revision has been seen.
+        size_bytes: What all this costs, roughly.
+        counted_bytes: How much of that is in the sum of all owners.
     """
 
     firsts: dict[GenerationId, FirstRecord] = field(default_factory=dict)
     scanned: int = 0
     buried: int = 0
-    size_bytes: int = 0
+    size_bytes: int = _OWNER_BYTES
+    counted_bytes: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -45,17 +50,25 @@ class Listings:
         self._pager = pager
         self._cache_bytes = cache_bytes
         self._known: OrderedDict[tuple[str, str], _OwnersLogs] = OrderedDict()
+        self._total_bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many owners are remembered."""
+        return len(self._known)
 
     async def of_owner(self, kind: str, owner: str) -> list[FirstRecord]:
         """Return the first record of each generation, newest first."""
-        logs = self._known.setdefault((kind, owner), _OwnersLogs())
-        self._known.move_to_end((kind, owner))
-        async with logs.lock:
-            await self._learn_new(logs, kind, owner)
-            await self._forget_deleted(logs, kind, owner)
-            listing = list(reversed(logs.firsts.values()))
-        self._shrink()
-        return listing
+        key = (kind, owner)
+        logs = self._known.setdefault(key, _OwnersLogs())
+        self._known.move_to_end(key)
+        try:
+            async with logs.lock:
+                await self._learn_new(logs, kind, owner)
+                await self._forget_deleted(logs, kind, owner)
+                return list(reversed(logs.firsts.values()))
+        finally:
+            if self._known.get(key) is logs:  # else forgotten meanwhile
+                self._count(logs)
 
     async def _learn_new(self, logs: _OwnersLogs, kind: str, owner: str) -> None:
         topic = subjects.of_owner(kind, owner, Purpose.QUEUE.value)
@@ -75,11 +88,13 @@ class Listings:
             if gone is not None:
                 logs.size_bytes -= _size(gone.record)
 
-    def _shrink(self) -> None:
-        total = sum(logs.size_bytes for logs in self._known.values())
-        while total > self._cache_bytes and self._known:
+    def _count(self, logs: _OwnersLogs) -> None:
+        """Count what is known of an owner now, and forget others where that is too much."""
+        self._total_bytes += logs.size_bytes - logs.counted_bytes
+        logs.counted_bytes = logs.size_bytes
+        while self._total_bytes > self._cache_bytes and self._known:
             _, forgotten = self._known.popitem(last=False)
-            total -= forgotten.size_bytes
+            self._total_bytes -= forgotten.counted_bytes
 
 
 async def lasts(pager: Pager, addresses: Sequence[Address]) -> list[Record | None]:

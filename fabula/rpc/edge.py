@@ -13,17 +13,17 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from fabula.errors import FabulaError, InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
+from fabula.errors import FabulaError, PermissionDenied, Unauthenticated, Unavailable
 from fabula.rpc.auth import EXPIRED, Authenticator, Identity, bearer
 from fabula.rpc.errors import to_status
 from fabula.rpc.expiry import on_expiry
 from fabula.rpc.kinds import Kind
 from fabula.rpc.service import GenerationService
 from fabula.rpc.stores import Call, StreamMethod, UnaryMethod
-from fabula.rpc.validation import validate, warm
+from fabula.rpc.validation import warm
+from fabula.rpc.wire import read_request
 
 DRAINING = "the server is shutting down: watch again, from the last event you have"
 
@@ -128,11 +128,7 @@ class Edge:
         metadata = tuple(context.invocation_metadata() or ())
         token = bearer(metadata)
         identity = Identity("") if rpc in self._open_to_all else await self._auth.identify(token)
-        try:
-            request: Any = self._kind.request(rpc).FromString(data)
-        except DecodeError:
-            raise InvalidRequest(f"the request is not a {rpc}Request: it cannot be decoded") from None
-        validate(request)
+        request = read_request(self._kind.request(rpc), data)
         if identity.generation_id and not _only_reads(rpc, request, identity.generation_id):
             raise PermissionDenied("a ticket lets its holder read one generation, and do nothing else")
         left = context.time_remaining()

@@ -61,6 +61,10 @@ class LimitSettings(Settings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 16 * 1024 * 1024
     """Largest body of a request, in bytes. Most addresses take less: 2 MiB, or what their largest file needs."""
 
+    max_bodies_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """Bytes of bodies that one gateway holds at a time while they are read, without the first 16 KiB of each; more are
+    told to try later."""
+
     max_file_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest file in a form, in bytes. What a file is for may allow less."""
 

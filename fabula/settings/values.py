@@ -47,12 +47,16 @@ def _split(text: object) -> object:
 
 
 def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        if not re.fullmatch(r"https?://[^/?#\s@]+", origin):
-            raise ValueError(
-                "should be origins as browsers name them, https://HOST or http://HOST:PORT, commas between"
-            )
-    return origins
+    return tuple(_origin(origin.lower()) for origin in origins)
+
+
+def _origin(origin: str) -> str:
+    """Return an origin as browsers send it (RFC 6454, section 6.2): without the port that its scheme has anyway."""
+    match = re.fullmatch(r"(https?)://([^/?#\s@]+)", origin)
+    if match is None or not origin.isascii():
+        raise ValueError("should be origins as browsers name them, https://HOST or http://HOST:PORT, commas between")
+    scheme, host = match.groups()
+    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
 def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:

@@ -41,5 +41,5 @@ class WebhookSettings(Settings):
     """Hosts, addresses and networks (CIDR) that webhooks may tell though they are not public, by http as well as by
     https, with commas between: `hooks.internal,10.1.0.0/16`."""
 
-    webhooks_per_owner: Annotated[int, Field(ge=0, le=1000)] = 20
-    """Webhooks that an owner may have. 0: none can be registered."""
+    webhooks_per_owner: Annotated[int, Field(ge=0, le=200)] = 20
+    """Webhooks that an owner may have, 200 at most. 0: none can be registered."""

@@ -11,8 +11,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -154,7 +154,6 @@ class Courier:
         self._post = post
         self._free = asyncio.Semaphore(AT_ONCE)
         self._busy: Counter[str] = Counter()  # requests under way, by owner
-        self._resting: dict[str, float] = {}  # unix time until which a webhook has asked for rest
         self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -217,7 +216,10 @@ class Courier:
         now = time.time()
         for webhook in wanting:
             id_ = delivery_id(webhook.id, address.id, last.sequence)
-            new = Delivery(id_, address.owner, webhook.id, type_, body, now, generation_id=address.id, next=now)
+            new = Delivery(
+                id_, address.owner, webhook.id, type_, body, now,
+                generation_id=address.id, next=now, times_disabled=webhook.times_disabled,
+            )  # fmt: skip
             if await self._book.add(new):
                 _log.info("webhook_noted", generation_id=address.id, webhook_id=webhook.id, delivery_id=id_)
 
@@ -256,37 +258,50 @@ class Courier:
         if delivery.state is not DeliveryState.PENDING:
             await errand.done()
             return
-        if (rest := self._rest(delivery)) > 0:
+        rest = self._rest(delivery)
+        if rest <= 0:
+            with self._under_way(delivery.owner):
+                async with _renewing(errand, self._desk.lease_seconds):
+                    rest = await self._send(delivery, errand.stored.revision)
+        if rest > 0:
             await errand.give_back(min(rest, LONGEST_REST_SECONDS))
-            return
-        self._busy[delivery.owner] += 1
-        try:
-            async with _renewing(errand, self._desk.lease_seconds):
-                await self._send(delivery, errand.stored.revision)
-        finally:
-            self._busy[delivery.owner] -= 1
-            if not self._busy[delivery.owner]:
-                del self._busy[delivery.owner]
-        await errand.done()
+        else:
+            await errand.done()
 
     def _rest(self, delivery: Delivery) -> float:
-        """Return for how many seconds a delivery has to wait; 0: it is its turn."""
-        now = time.time()
-        wait = max(delivery.next, self._resting.get(delivery.webhook_id, 0.0)) - now
+        """Return for how many seconds a delivery has to wait; 0: it is its turn, as far as is known here."""
+        wait = delivery.next - time.time()
         if wait <= 0 and self._busy[delivery.owner] >= AT_ONCE_PER_OWNER:
             return random.uniform(0.5, 2.0)
-        return max(wait, 0.0)
+        return wait
 
-    async def _send(self, delivery: Delivery, revision: int) -> None:
-        """Send a delivery once, and note what became of it."""
+    @contextmanager
+    def _under_way(self, owner: str) -> Iterator[None]:
+        self._busy[owner] += 1
+        try:
+            yield
+        finally:
+            self._busy[owner] -= 1
+            if not self._busy[owner]:
+                del self._busy[owner]
+
+    async def _send(self, delivery: Delivery, revision: int) -> float:
+        """Send a delivery once, and note what became of it.
+
+        Returns:
+            For how many seconds its endpoint has asked, of whichever courier, to be left alone: it is not sent then.
+        """
         try:
             webhook = await self._registry.get(delivery.owner, delivery.webhook_id)
         except NotFound:
             await self._desk.records.delete(delivery.key)
-            return
-        if webhook.disabled and not delivery.even_disabled:
+            return 0.0
+        if _is_unwanted(delivery, webhook):
             await self._write(delivery.given_up("the webhook is disabled"), revision)
-            return
+            return 0.0
+        rest = (await self._registry.health(delivery.owner, webhook.id)).resting_until - time.time()
+        if rest > 0:
+            return rest
         began = time.time()
         body = delivery.body.encode()
         signed = headers(webhook.secrets_at(began), delivery.id, int(began), body)
@@ -298,24 +313,21 @@ class Courier:
         after = delivery.after(tried, None if gone else delay)
         told = {"webhook_id": webhook.id, "delivery_id": delivery.id, "status": outcome.status}
         _log.info("webhook_sent", state=after.state.value, problem=outcome.problem, **told)
-        self._let_rest(webhook, outcome, now)
         await self._judge(delivery, webhook, outcome, now)
         await self._write(after, revision)
+        return 0.0
 
     async def _judge(self, delivery: Delivery, webhook: Webhook, outcome: Outcome, now: float) -> None:
         """Note how the endpoint has answered, and disable a webhook whose endpoint is gone."""
-        dead = await self._registry.note(delivery.owner, webhook.id, now, accepted=not outcome.problem)
+        rest = outcome.retry_after if outcome.status in THROTTLING else None
+        dead = await self._registry.note(
+            delivery.owner, webhook.id, now, accepted=not outcome.problem, rest_seconds=rest or 0.0
+        )
         why = GONE if verdict_of(outcome.status) is Verdict.GONE else DEAD if dead else ""
         if why:
             with suppress(NotFound):
                 await self._registry.disable(delivery.owner, webhook.id, why)
                 _log.warning("webhook_disabled", webhook_id=webhook.id, reason=why)
-
-    def _let_rest(self, webhook: Webhook, outcome: Outcome, now: float) -> None:
-        """Keep everything else from an endpoint that says how long it wants to be left alone."""
-        self._resting = {id_: until for id_, until in self._resting.items() if until > now}
-        if outcome.status in THROTTLING and outcome.retry_after:
-            self._resting[webhook.id] = now + outcome.retry_after
 
     async def _write(self, delivery: Delivery, revision: int) -> None:
         with suppress(Superseded):  # somebody else has seen to it while this process stood still
@@ -326,6 +338,13 @@ def _is_newer(webhook: Webhook, ended: Any) -> bool:
     """Whether a run ended after the webhook was registered, as far as clocks of two machines can tell."""
     moment: float = ended.timestamp()
     return moment > webhook.created - CLOCK_SKEW_SECONDS
+
+
+def _is_unwanted(delivery: Delivery, webhook: Webhook) -> bool:
+    """Whether a webhook is disabled, or was after this was noted or last asked for."""
+    if delivery.even_disabled:
+        return False
+    return bool(webhook.disabled) or delivery.times_disabled < webhook.times_disabled
 
 
 @asynccontextmanager

@@ -64,6 +64,7 @@ class Delivery:
         failure: Why it was given up.
         once: Whether it is not sent again when that fails.
         even_disabled: Whether it is sent to a disabled webhook, too.
+        times_disabled: How often its webhook was disabled before this was noted, or asked for again.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Delivery:
     failure: str = ""
     once: bool = False
     even_disabled: bool = False
+    times_disabled: int = 0
 
     @property
     def key(self) -> str:
@@ -101,9 +103,9 @@ class Delivery:
         """Return it as it is when nothing is sent any more."""
         return replace(self, state=DeliveryState.FAILED, next=0.0, failure=why)
 
-    def again(self, now: float) -> Delivery:
-        """Return it as it is when somebody asks for it to be sent again."""
-        return replace(self, state=DeliveryState.PENDING, next=now, round=0, failure="")
+    def again(self, now: float, times_disabled: int) -> Delivery:
+        """Return it as it is when somebody asks for it to be sent again, of a webhook that was disabled so often."""
+        return replace(self, state=DeliveryState.PENDING, next=now, round=0, failure="", times_disabled=times_disabled)
 
 
 class DeliveryBook:

@@ -27,7 +27,7 @@ DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
 
 TEST_SECONDS = 5
-"""A webhook is sent one test in so many seconds: it is no means to bother somebody with."""
+"""A webhook is sent one test in so many seconds, and a delivery by hand: it is no means to bother somebody with."""
 
 
 class WebhookOffice:
@@ -172,7 +172,9 @@ class WebhookOffice:
             now = time.time()
             if found.state is DeliveryState.PENDING and found.next <= now:
                 return pb.RetryDeliveryResponse(delivery=delivery_message(found))
-            again = found.again(now)
+            if found.attempts and now < found.attempts[-1].time + TEST_SECONDS:
+                raise ResourceExhausted(f"it was sent a moment ago: once every {TEST_SECONDS} seconds by hand")
+            again = found.again(now, webhook.times_disabled)
             try:
                 await self._book.write(again, after=revision)
             except Superseded:

@@ -44,6 +44,7 @@ class Webhook:
         old_until: Unix time until which that one signs, too.
         disabled: Why nothing is sent to it; empty: it is told.
         disabled_at: Unix time since when.
+        times_disabled: How often it was disabled: what was noted before is given up, though it is told again.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Webhook:
     old_until: float = 0.0
     disabled: str = ""
     disabled_at: float = 0.0
+    times_disabled: int = 0
 
     def wants(self, kind: str, state: str) -> bool:
         """Whether it is told of a generation of this kind that ends in this state."""
@@ -76,11 +78,13 @@ class Health:
         succeeded: Unix time of the last request that it accepted; 0: it has accepted none.
         failing_since: Unix time of the first that it has not accepted since; 0: there is none.
         failures: How many it has not accepted since.
+        resting_until: Unix time until which it has asked to be left alone.
     """
 
     succeeded: float = 0.0
     failing_since: float = 0.0
     failures: int = 0
+    resting_until: float = 0.0
 
 
 class Registry:
@@ -128,24 +132,33 @@ class Registry:
     async def disable(self, owner: str, id_: str, why: str) -> Webhook:
         """Stop telling a webhook. Raises `NotFound`."""
         now = time.time()
-        return await self.change(
-            owner, id_, lambda webhook: webhook if webhook.disabled else replace(webhook, disabled=why, disabled_at=now)
-        )
+
+        def disabled(before: Webhook) -> Webhook:
+            if before.disabled:
+                return before
+            return replace(before, disabled=why, disabled_at=now, times_disabled=before.times_disabled + 1)
+
+        return await self.change(owner, id_, disabled)
 
     async def health(self, owner: str, id_: str) -> Health:
         """Return how a webhook's endpoint has answered."""
         stored = await self._records.get(_health_key(owner, id_))
         return Health() if stored is None else Health(**json.loads(stored.value))
 
-    async def note(self, owner: str, id_: str, now: float, *, accepted: bool) -> bool:
-        """Note an attempt; return whether the endpoint is to be taken for dead."""
+    async def note(self, owner: str, id_: str, now: float, *, accepted: bool, rest_seconds: float = 0.0) -> bool:
+        """Note an attempt, and for how long all couriers have to leave the endpoint alone.
+
+        Returns:
+            Whether the endpoint is to be taken for dead.
+        """
         for _ in range(RACES):
             stored = await self._records.get(_health_key(owner, id_))
             before = Health() if stored is None else Health(**json.loads(stored.value))
+            rest = max(before.resting_until, now + rest_seconds)
             if accepted:
-                after = Health(succeeded=now)
+                after = Health(succeeded=now, resting_until=rest)
             else:
-                after = Health(before.succeeded, before.failing_since or now, before.failures + 1)
+                after = Health(before.succeeded, before.failing_since or now, before.failures + 1, rest)
             value = json.dumps(asdict(after)).encode()
             try:
                 await self._records.put(_health_key(owner, id_), value, after=stored.revision if stored else 0)

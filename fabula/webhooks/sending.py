@@ -35,6 +35,9 @@ MOST_BODY_BYTES = 4 * 1024
 BODY_SECONDS = 1.0
 """For so long, at most."""
 
+MOST_ANSWER_BYTES = 64 * 1024
+"""So much is read of an answer in all: an endpoint may say "100 Continue" for as long as it is listened to."""
+
 MOST_ADDRESSES = 4
 """So many addresses of a host are tried."""
 
@@ -162,7 +165,8 @@ class _Checked(httpcore.AsyncNetworkBackend):
         problem: Exception = Refused()
         for address in await self._addresses(port):
             try:
-                return await self._network.connect_tcp(str(address), port, timeout, None, socket_options)
+                made = await self._network.connect_tcp(str(address), port, timeout, None, socket_options)
+                return _Bounded(made)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
@@ -185,6 +189,43 @@ class _Checked(httpcore.AsyncNetworkBackend):
         if not all(self._rules.allows(target.host, address, secure=target.secure) for address in found):
             raise Refused
         return list(dict.fromkeys(found))[:MOST_ADDRESSES]
+
+
+class _Bounded(httpcore.AsyncNetworkStream):
+    """Reads so much of an answer, and no more."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._left = MOST_ANSWER_BYTES
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the library's name
+        """Read. Raises `RemoteProtocolError` behind the bound."""
+        if self._left <= 0:
+            raise httpcore.RemoteProtocolError("the answer does not end")
+        data = await self._stream.read(min(max_bytes, self._left), timeout)
+        self._left -= len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """Speak TLS from here on; what comes of it is bounded, too."""
+        return _Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell of the connection."""
+        return self._stream.get_extra_info(info)
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

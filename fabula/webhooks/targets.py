@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from fabula.errors import InvalidRequest
-from fabula.webhooks.addresses import Rules, literal
+from fabula.webhooks.addresses import Ip, Rules, literal
 
 LONGEST_URL = 2048
 
@@ -21,6 +22,8 @@ _FORM = re.compile(
 _PLAIN = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # printable ASCII without space, quotes, <>, \, ^, `, {|}
 _NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
+
+_LOOPBACK: tuple[Ip, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 _ODD_PORTS = frozenset(
     {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
@@ -55,7 +58,7 @@ def target_of(url: str, rules: Rules) -> Target:
     """
     if len(url) > LONGEST_URL:
         raise _refused(f"is too long: at most {LONGEST_URL} characters")
-    if not _PLAIN.fullmatch(url.lower()):
+    if not _PLAIN.fullmatch(url):
         raise _refused("has characters that a URL cannot have: write them in percent-encoding, and names as xn--…")
     parts = _FORM.fullmatch(url)
     if parts is None:
@@ -82,12 +85,21 @@ def _host(text: str) -> str:
 
 
 def _check(host: str, rules: Rules, *, secure: bool) -> None:
-    address = literal(host)
-    if address is not None and not rules.allows(host, address, secure=True):
+    known = _known_addresses(host)
+    if known and not any(rules.allows(host, address, secure=True) for address in known):
         raise _refused("names an address that is not public, which the operator has not allowed")
-    allowed = rules.allows(host, address, secure=False) if address is not None else _may_be_http(host, rules)
+    in_the_clear = any(rules.allows(host, address, secure=False) for address in known)
+    allowed = in_the_clear if known else _may_be_http(host, rules)
     if not secure and not allowed:
         raise _refused("should begin with https://")
+
+
+def _known_addresses(host: str) -> tuple[Ip, ...]:
+    """Return what a host stands for, where nobody has to be asked: an address, or this machine (RFC 6761, 6.3)."""
+    address = literal(host)
+    if address is not None:
+        return (address,)
+    return _LOOPBACK if host.rsplit(".", 1)[-1] == "localhost" else ()
 
 
 def _may_be_http(host: str, rules: Rules) -> bool:

@@ -35,6 +35,8 @@ FINISHED = {
 }
 """The same for when a native stage is finished: these carry what it has put out."""
 
+COMPLETED = "The character is complete"
+
 AVATAR = "generating_avatar"
 AVATAR_SILENT = frozenset(("", "claimed", "log_line", "stage_finished", "cancel_requested", "pause_requested"))
 """Bodies of an avatar's log that move neither its bar nor its message nor its picture."""
@@ -82,7 +84,7 @@ class CharacterSessions:
             "character": character_content(character, self.address_of),
             "avatarJobId": character.avatar.generation_id or None,
         }
-        return _payload("completed", 100, "The character is complete", data)
+        return _payload("completed", 100, COMPLETED, data)
 
     def _so_far(self, snapshot: pb.Snapshot, response: Any) -> Iterator[Payload]:
         """Tell a folded log as if it had been watched; what the fold has lost is left out."""

@@ -198,9 +198,9 @@ def event_of(frame: gateway_pb2.ServerFrame) -> tuple[str, str]:
     return "problem" if name == "error" else name, json_of(getattr(frame, name))
 
 
-def json_of(message: Message) -> str:
-    """Return a message as one line of JSON; fields with their default values are left out."""
-    content = json_format.MessageToDict(message)
+def json_of(message: Message, *, whole: bool = False) -> str:
+    """Return a message as one line of JSON; fields with their default values are left out, unless it is to be whole."""
+    content = json_format.MessageToDict(message, always_print_fields_with_no_presence=whole)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 

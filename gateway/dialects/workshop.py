@@ -59,9 +59,14 @@ def update_of(standing: Standing) -> dict[str, Any]:
     }
 
 
-def status_of(response: story_pb2.GetGenerationResponse) -> dict[str, Any]:
-    """Return what the REST fallback answers: the newest update, the status, and the story once there is one."""
-    standing = standing_of_generation(response.generation)
+def status_of(response: story_pb2.GetGenerationResponse, waiting: SharedEntry | None = None) -> dict[str, Any]:
+    """Return what the REST fallback answers: the newest update, the status, and the story once there is one.
+
+    Args:
+        response: The generation.
+        waiting: What was told of its place in the queue since its newest event; None if nothing was.
+    """
+    standing = standing_of_generation(response.generation) if waiting is None else standing_of(waiting.response.event)
     content = {**update_of(standing), "status": standing.status}
     if standing.state == pb.STATE_SUCCEEDED and response.HasField("story"):
         content["story"] = story_content(response.story)

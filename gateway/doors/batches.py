@@ -110,7 +110,7 @@ class Batches:
         if collection is None:
             problem = f"must be one of: {', '.join(self._collections)}"
             raise InvalidRequest(f"kind {problem}", (("kind", problem),))
-        message = start_request(collection, {**wish.request, "requestId": wish.request_id}, None)
+        message = start_request(collection, {"requestId": wish.request_id, **wish.request}, None)
         client = self._house.clients[wish.kind]
         return (await ask(client, "StartGeneration", message, visitor, collection.field)).generation
 
@@ -131,8 +131,12 @@ class _Wish:
 
 
 def _request_id(batch: Any, item: Any, asked: dict[str, Any], place: int) -> str:
-    """Return an item's idempotency key: its own, or one that follows from the batch's and its place."""
-    own = [item.request_id, asked.pop("requestId", ""), asked.pop("request_id", "")]
+    """Return an item's idempotency key: its own, or one that follows from the batch's and its place.
+
+    What is no text is left in what is asked, where it is refused.
+    """
+    names = [name for name in ("requestId", "request_id") if isinstance(asked.get(name), str)]
+    own = [item.request_id, *(asked.pop(name) for name in names)]
     derived = f"{batch.request_id}.{place}" if batch.request_id else ""
     return next((key for key in own if key), derived)
 

@@ -67,7 +67,7 @@ class DialectEvents(OpenStream):
         self.form = Form(self._frame_name, lambda _: b"", DOOR)
 
     async def run(self, visitor: Visitor, generation_id: str, cursor: Cursor, headers: Mapping[str, str]) -> None:
-        """Serve the stream; `gone` then says whether the client has left before its end.
+        """Serve the stream, which has its place among the connections; `gone` then says whether the client has left.
 
         Args:
             visitor: Who watches.
@@ -88,7 +88,6 @@ class DialectEvents(OpenStream):
         self._cursor = cursor if cursor.sequence <= last else Cursor()
         self._run = generation.run if self._cursor == Cursor() else 0
         with (
-            house.connection(DOOR, self._scope, visitor.owner),
             closing(await house.hub.open(visitor, generation_id, Wish())) as watch,
             on_expiry(visitor.expires, self.expired.set),
         ):

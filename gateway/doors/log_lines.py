@@ -24,7 +24,7 @@ from fabula.rpc.expiry import on_expiry
 from fabula.rpc.kinds import kind_of
 from fabula.rpc.log_records import LEVELS
 from gateway.collection import collection_of
-from gateway.cursors import LARGEST_SEQUENCE
+from gateway.cursors import SEQUENCE_SCHEMA, read_sequence
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.entries import TERMINAL_STATES, SharedEntry
@@ -34,7 +34,8 @@ from gateway.hub import Wish
 from gateway.identity import TICKET, Visitor
 from gateway.log_lines import line_of, teller_of
 from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
-from gateway.queries import flag, only, whole_number
+from gateway.queries import flag, only
+from gateway.race import race
 from gateway.single_calls import answer
 from gateway.upstream import Upstream
 from gateway.watch import Watch
@@ -66,26 +67,43 @@ class LogDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; what cannot be read is refused before anything is sent."""
         request = Request(scope, receive)
+        accepted = request.headers.get("accept", "")
+        live = self._live or EVENT_STREAM in accepted
+        if not live and LINES not in accepted:
+            await answer(await self._read(request, await self._let_in(request)))(scope, receive, send)
+            return
+        with self._house.connection(DOOR, scope) as place:  # first: a ticket that is taken is good no more
+            visitor = await self._let_in(request)
+            place.belong_to(visitor.owner)
+            await (self._tell if live else self._send_lines)(request, visitor, send)
+
+    async def _let_in(self, request: Request) -> Visitor:
         generation_id = request.path_params["id"]
         visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
         kind = kind_of(generation_id)
         if self._kind and (kind is None or kind.name != self._kind):
             raise NotFound("there is no such generation", id=generation_id)
-        accepted = request.headers.get("accept", "")
-        if self._live or EVENT_STREAM in accepted:
-            await self._tell(request, visitor, send)
-            return
-        least, after = _wish(request, ())
-        page = await self._page(visitor, generation_id, after)
-        response = page.as_lines(least) if LINES in accepted else answer(await page.read(least))
-        await response(scope, receive, send)
+        return visitor
 
-    async def _page(self, visitor: Visitor, generation_id: str, after: int) -> _Page:
+    async def _read(self, request: Request, visitor: Visitor) -> gateway_pb2.ReadLogResponse:
+        least, wish = _wish(request)
+        return await (await self._page(visitor, request.path_params["id"], wish)).read(least)
+
+    async def _send_lines(self, request: Request, visitor: Visitor, send: Send) -> None:
+        """Send all lines; cut off where the token expires, as their status is sent already."""
+        least, wish = _wish(request)
+        page = await self._page(visitor, request.path_params["id"], wish)
+        expired = asyncio.Event()
+        with on_expiry(visitor.expires, expired.set):
+            await race(page.as_lines(least)(request.scope, request.receive, send), expired.wait())
+
+    async def _page(self, visitor: Visitor, generation_id: str, wish: Wish) -> _Page:
         house = self._house
         client = house.client_of(generation_id)
         upstream = Upstream(client, generation_id, visitor.caller, house.metrics, visitor.expires)
         generation = await upstream.generation()
         last = generation.last_sequence
+        after = last if wish.snapshot and not wish.after_sequence else wish.after_sequence
         if after > last:
             problem = f"is ahead of the log, which ends at {last}: read it anew"
             raise InvalidRequest(f"after {problem}", (("after", problem),))
@@ -95,12 +113,8 @@ class LogDoor:
         if request.method == "HEAD":
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         house, generation_id = self._house, request.path_params["id"]
-        least, after = _wish(request, ("snapshot",))
-        wish = Wish(after, snapshot=flag("snapshot", request.query_params.get("snapshot")))
-        with (
-            house.connection(DOOR, request.scope, visitor.owner),
-            closing(await house.hub.open(visitor, generation_id, wish)) as watch,
-        ):
+        least, wish = _wish(request)
+        with closing(await house.hub.open(visitor, generation_id, wish)) as watch:
             if watch.empty:
                 await Response(status_code=204)(request.scope, request.receive, send)
                 return
@@ -109,17 +123,18 @@ class LogDoor:
                 await stream.run(generation_id, watch)
 
 
-def _wish(request: Request, more: tuple[str, ...]) -> tuple[str, int]:
-    """Return how important lines have to be, and the cursor. `Last-Event-ID` goes before `?after=`."""
+def _wish(request: Request) -> tuple[str, Wish]:
+    """Return how important lines have to be, and what of the log is wanted. `Last-Event-ID` goes before `?after=`."""
     query = request.query_params
-    only(query, ("after", "level", *more, TICKET))
-    after = whole_number("after", query.get("after"), LARGEST_SEQUENCE)
-    last = whole_number("Last-Event-ID", request.headers.get("last-event-id"), LARGEST_SEQUENCE)
+    only(query, ("after", "level", "snapshot", TICKET))
+    after = read_sequence(query.get("after"))
+    last = read_sequence(request.headers.get("last-event-id"), "Last-Event-ID")
     least = query.get("level", "").upper()
     if least and least not in LEVELS:
         problem = f"must be one of: {', '.join(LEVELS)}"
         raise InvalidRequest(f"level {problem}", (("level", problem),))
-    return least, (after if last is None else last) or 0
+    snapshot = flag("snapshot", query.get("snapshot"))
+    return least, Wish((after if last is None else last) or 0, snapshot=snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +190,7 @@ class _Page:
             async with aclosing(self.entries()) as entries:
                 async for entry in entries:
                     if (line := line_of(entry, least)) is not None:
-                        yield f"{native.json_of(line)}\n"
+                        yield f"{native.json_of(line, whole=True)}\n"  # as in the answer that is one JSON
 
         return StreamingResponse(lines(), media_type=LINES, headers={"Cache-Control": "no-store"})
 
@@ -242,22 +257,23 @@ def log_operations(house: House) -> list[Operation]:
 
 
 def _of_place(house: House, name: str, noun: str, kind: str) -> Iterator[Operation]:
-    cursor = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE}
     more = (
-        Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
+        Parameter("after", "Sequence of the last event you have; 0 or absent for all.", SEQUENCE_SCHEMA),
         Parameter("level", "Only lines at least this important.", {"type": "string", "enum": list(LEVELS)}),
         TICKET_PARAMETER,
-        Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
+        Parameter("Last-Event-ID", "As `after`, and goes before it.", SEQUENCE_SCHEMA, "header"),
+        Parameter("snapshot", "Only lines that are still to come.", SWITCH),
     )
+    all_told = (HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end.")
     path, errors = f"/v1/{name}/{{id}}/log", (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS)
     yield Operation(
-        "GET", path, f"read{noun}Log", "Read the lines of a generation's log that there are now.",
-        LogDoor(house, kind), answers=(gateway_pb2.ReadLogResponse,), parameters=more, errors=errors,
+        "GET", path, f"read{noun}Log", "Read the lines of a generation's log that there are now, or watch them.",
+        LogDoor(house, kind), answers=(gateway_pb2.ReadLogResponse,), parameters=more, errors=errors, events=EVENTS,
+        media_types=("application/json", LINES, EVENT_STREAM), more=(all_told,),
     )  # fmt: skip
     yield Operation(
         "GET", f"{path}/events", f"watch{noun}Log",
         "Watch the lines of a generation's log as server-sent events; 204 at the end of an ended run.",
         LogDoor(house, kind, live=True), media_types=(EVENT_STREAM,), events=EVENTS,
-        parameters=(*more, Parameter("snapshot", "Only lines that are still to come.", SWITCH)), errors=errors,
-        more=((HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end."),),
+        parameters=more, errors=errors, more=(all_told,),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from fabula.api.gateway.v1 import gateway_pb2
 from fabula.errors import FabulaError, InvalidRequest, Unauthenticated
 from fabula.rpc.auth import EXPIRED
 from fabula.rpc.expiry import on_expiry
-from gateway.cursors import LARGEST_SEQUENCE
+from gateway.cursors import LARGEST_SEQUENCE, read_sequence
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.doors.sse import EVENTS
@@ -66,7 +66,7 @@ def places_of(request: Request) -> list[Place]:
         InvalidRequest: there are none, too many, or one twice; or a cursor is none.
     """
     given = [text.partition(":") for text in request.query_params.getlist("id")]
-    places = [Place(id_, whole_number("id", after, LARGEST_SEQUENCE) or 0) for id_, _, after in given]
+    places = [Place(id_, read_sequence(after, "id") or 0) for id_, _, after in given]
     if not 0 < len(places) <= MOST_SUBSCRIPTIONS:
         raise _wrong("id", f"must be given at least once, and at most {MOST_SUBSCRIPTIONS} times")
     if len({place.id for place in places}) < len(places):

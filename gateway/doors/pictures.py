@@ -20,12 +20,14 @@ from gateway.answers import http_problem
 from gateway.collection import collection_of
 from gateway.house import House
 from gateway.identity import TICKET, Visitor
+from gateway.limits import Place
 from gateway.operations import TICKET_PARAMETER, Operation, Parameter
 from gateway.picture_links import KEY
 from gateway.queries import only, whole_number
 from gateway.race import race
 from gateway.ranges import Part, part_of
 
+DOOR = "pictures"
 LARGEST_INDEX = 2**32 - 1
 SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -44,9 +46,13 @@ class Pictures:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what cannot be served is refused before the answer begins."""
-        request = Request(scope, receive)
-        generation_id = request.path_params["id"]
+        with self._house.connection(DOOR, scope) as place:  # first: a ticket that is taken is good no more
+            await self._serve(Request(scope, receive), send, place)
+
+    async def _serve(self, request: Request, send: Send, place: Place) -> None:
+        scope, receive, generation_id = request.scope, request.receive, request.path_params["id"]
         visitor, by_key = await self._house.doorkeeper.let_in_to_see(request, generation_id)
+        place.belong_to(visitor.owner)
         only(request.query_params, ("index", TICKET, KEY))
         index = whole_number("index", request.query_params.get("index"), LARGEST_INDEX) or 0
         if kind_of(generation_id) is not self._client.kind or (by_key and index):
@@ -150,7 +156,7 @@ def picture_operations(house: House) -> Iterable[Operation]:
                 method, f"{collection.path}/{{id}}", name, summary, door,
                 media_types=tuple(SUFFIXES), parameters=_PARAMETERS if method == "GET" else _PARAMETERS[:4],
                 headers=_ANSWER_HEADERS, more=_MORE if method == "GET" else _MORE[:1],
-                errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT,
+                errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS,
                         *((HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,) if method == "GET" else ())),
             )  # fmt: skip
 

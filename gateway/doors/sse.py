@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from fabula.errors import Unauthenticated
 from fabula.rpc.auth import EXPIRED
 from fabula.rpc.expiry import on_expiry
-from gateway.cursors import LARGEST_SEQUENCE
+from gateway.cursors import SEQUENCE_SCHEMA, read_sequence
 from gateway.dialects import native
 from gateway.doors.event_stream import OpenStream, event_text, opening_text
 from gateway.doors.watched_body import WatchedBody, forms_of
@@ -27,7 +27,7 @@ from gateway.hub import Wish
 from gateway.identity import TICKET
 from gateway.operations import SWITCH, TICKET_PARAMETER, Operation, Parameter
 from gateway.pipe import ClientGone, Pipe, pipe_of
-from gateway.queries import flag, only, whole_number
+from gateway.queries import flag, only
 from gateway.watch import Watch
 
 DOOR = "sse"
@@ -40,11 +40,11 @@ def wish_of(request: Request) -> Wish:
     address still says what it said at first.
 
     Raises:
-        InvalidRequest: a parameter is unknown, or a cursor is no number.
+        InvalidRequest: a parameter is unknown, or a cursor is none.
     """
     only(request.query_params, ("after", "snapshot", "conflate", TICKET))
-    after = whole_number("after", request.query_params.get("after"), LARGEST_SEQUENCE)
-    last = whole_number("Last-Event-ID", request.headers.get("last-event-id"), LARGEST_SEQUENCE)
+    after = read_sequence(request.query_params.get("after"))
+    last = read_sequence(request.headers.get("last-event-id"), "Last-Event-ID")
     return Wish(
         (after if last is None else last) or 0,
         snapshot=flag("snapshot", request.query_params.get("snapshot")),
@@ -73,18 +73,17 @@ class EventStreams:
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         request = Request(scope, receive)
         generation_id = request.path_params["id"]
-        visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
-        wish = wish_of(request)
-        with (
-            self._house.connection(DOOR, scope, visitor.owner),
-            closing(await self._house.hub.open(visitor, generation_id, wish)) as watch,
-        ):
-            if watch.empty:
-                await Response(status_code=204)(scope, receive, send)
-            else:
-                stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
-                with on_expiry(visitor.expires, stream.expired.set):
-                    await stream.run(generation_id)
+        with self._house.connection(DOOR, scope) as place:  # first: a ticket that is taken is good no more
+            visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
+            wish = wish_of(request)
+            place.belong_to(visitor.owner)
+            with closing(await self._house.hub.open(visitor, generation_id, wish)) as watch:
+                if watch.empty:
+                    await Response(status_code=204)(scope, receive, send)
+                else:
+                    stream = _Stream(self._house, receive, send, watch, pipe_of(scope), conflate=wish.conflate)
+                    with on_expiry(visitor.expires, stream.expired.set):
+                        await stream.run(generation_id)
 
 
 class _Stream(OpenStream):
@@ -132,7 +131,6 @@ EVENTS = {"event": "EventFrame", "reset": "ResetFrame", "ended": "Ended", "probl
 
 def events_operation(streams: EventStreams) -> Operation:
     """Return the operation of this door, for routes and OpenAPI."""
-    cursor = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE}
     return Operation(
         "GET",
         "/v1/generations/{id}/events",
@@ -142,11 +140,11 @@ def events_operation(streams: EventStreams) -> Operation:
         media_types=("text/event-stream",),
         events=EVENTS,
         parameters=(
-            Parameter("after", "Sequence of the last event you have; 0 or absent for all.", cursor),
+            Parameter("after", "Sequence of the last event you have; 0 or absent for all.", SEQUENCE_SCHEMA),
             Parameter("snapshot", "Begin with one folded event instead of the history.", SWITCH),
             Parameter("conflate", "Spare superseded progress.", SWITCH),
             TICKET_PARAMETER,
-            Parameter("Last-Event-ID", "As `after`, and goes before it.", cursor, "header"),
+            Parameter("Last-Event-ID", "As `after`, and goes before it.", SEQUENCE_SCHEMA, "header"),
         ),
         more=((HTTPStatus.NO_CONTENT, "The run has ended, and the cursor is at its end."),),
         errors=(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),

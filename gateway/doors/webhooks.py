@@ -94,7 +94,7 @@ class Webhooks:
         )
         yield Operation(
             "POST", f"{_DELIVERY}:retry", "retryDelivery", "Send a delivery again, now, under its id.", self._retry,
-            answers=(pb.Delivery,), errors=(*_GONE, HTTPStatus.CONFLICT),
+            answers=(pb.Delivery,), errors=(*_GONE, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
         )  # fmt: skip
 
     async def _create(self, request: Request) -> Response:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fabula.api.generation.v1 import generation_pb2
 from fabula.errors import Conflict, InvalidRequest
 from fabula.rpc.client import Client
 from fabula.rpc.kinds import CHARACTER
 from gateway.collection import collection_of
 from gateway.dialects.character_content import AddressOf, character_content
+from gateway.dialects.character_sessions import COMPLETED
 from gateway.dialects.standing import standing_of_generation
 from gateway.dialects.times import iso
 from gateway.frontends.character_places import character_id_of, session_id_of
-from gateway.frontends.requests import Body, read_body
+from gateway.frontends.requests import Body, read_body, request_id_of
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.operations import Operation, Parameter
@@ -30,6 +33,9 @@ from gateway.single_calls import LARGEST_PAGE, PAGE, ask
 FAMILY = "C: automated characters"
 PATH = "/api/v1/characters"
 STARTED = "Character generation has started"
+_NAMES = MappingProxyType({"picture.data": "image"})
+"""What these front ends call what can be wrong with a wish."""
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 _GONE = (HTTPStatus.NOT_FOUND,)
@@ -121,7 +127,9 @@ class CharacterAddresses:
     async def _start(self, request: Request) -> Response:
         visitor = await self._visitor(request)
         message = start_request(await read_body(request, self._most_bytes))
-        return _begun((await ask(self._client, "StartGeneration", message, visitor, "character")).generation)
+        return _begun(
+            (await ask(self._client, "StartGeneration", message, visitor, "character", names=_NAMES)).generation
+        )
 
     async def _retry(self, request: Request) -> Response:
         return _begun((await self._of_generation("RetryGeneration", request)).generation)
@@ -134,11 +142,12 @@ class CharacterAddresses:
         found = await self._of_generation("GetGeneration", request)
         standing = standing_of_generation(found.generation)
         made = found.character if found.character.id else None
+        completed = standing.state == generation_pb2.STATE_SUCCEEDED
         content = {
             "sessionId": session_id_of(found.generation.id),
             "status": standing.status,
             "progress": int(standing.progress.fraction * 100),
-            "message": standing.progress.message or standing.failure.message,
+            "message": COMPLETED if completed else standing.progress.message or standing.failure.message,
             "characterId": made.id if made else None,
             "error": standing.failure.message or None,
             "updatedAt": iso(found.generation.update_time),
@@ -214,11 +223,13 @@ def start_request(body: Body) -> Any:
     Raises:
         InvalidRequest: there is neither.
     """
-    fields: dict[str, Any] = {"request_id": body.text("requestId")}
+    fields: dict[str, Any] = {"request_id": request_id_of(body.text("requestId"))}
     message: Any = CHARACTER.request("StartGeneration")(**fields)
     character = message.character
     character.description, character.style = body.text("description"), body.text("style")
     if image := body.files.get("image"):
+        if not image.data:
+            raise InvalidRequest("the picture is empty", (("image", "is empty"),))
         character.picture.name, character.picture.data = image.name[:255], image.data
     elif not character.description:
         problem = "give a description, a picture in the part 'image', or both"

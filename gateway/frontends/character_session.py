@@ -140,14 +140,24 @@ class CharacterSession:
             return
         except NotFound:
             return  # it was discarded
-        except Exception as error:  # noqa: BLE001 - says nothing of how the character is doing, so no step tells it
-            problem = problem_of(error)
-            self._client.house.metrics.errors.labels(DOOR, problem.code).inc()
-            log.warning("character_session_lost", generation_id=self._character_id, code=problem.code)
-            if problem.retryable or isinstance(error, Unauthenticated):
-                self._client.send_away()  # it comes back, with a fresh token if that is what it needs
+        except Exception as error:  # noqa: BLE001 - the door tells every error
+            await self._lost(error)
         finally:
             self._telling = False
+
+    async def _lost(self, error: Exception) -> None:
+        """Have the client come back, where that may help; else tell it that it hears no more of this session."""
+        problem = problem_of(error)
+        self._client.house.metrics.errors.labels(DOOR, problem.code).inc()
+        log.warning("character_session_lost", generation_id=self._character_id, code=problem.code)
+        if problem.retryable or isinstance(error, Unauthenticated):
+            self._client.send_away()  # it comes back, with a fresh token if that is what it needs
+            return
+        told = (
+            _avatar_failure if self.place.avatar_id else _session_failure
+        )  # with an avatar, the character is complete
+        with suppress(ClientGone):
+            await self._client.emit(EVENT, told(problem.message, problem.code))
 
     async def _tell_of_character(self, watch: Watch | None) -> None:
         follower = self._follower()
@@ -177,7 +187,7 @@ class CharacterSession:
         if now is None or now.generation_id != avatar.generation_id:
             return now is not None
         if watch is None and now.state == FAILED:
-            await self._client.emit(EVENT, _failed_avatar(now.failure))
+            await self._client.emit(EVENT, _avatar_failure(now.failure, "the avatar was never begun"))
         return False
 
     @asynccontextmanager
@@ -247,6 +257,9 @@ async def _answered(ask: Callable[[], Awaitable[T]], seconds: float | None = Non
             await patience.wait()
 
 
-def _failed_avatar(failure: str) -> dict[str, Any]:
-    data = {"error": failure, "details": "the avatar was never begun"}
-    return {"step": AVATAR, "progress": 0, "message": failure, "data": data}
+def _avatar_failure(failure: str, details: str) -> dict[str, Any]:
+    return {"step": AVATAR, "progress": 0, "message": failure, "data": {"error": failure, "details": details}}
+
+
+def _session_failure(failure: str, details: str) -> dict[str, Any]:
+    return {**_avatar_failure(failure, details), "step": "error"}

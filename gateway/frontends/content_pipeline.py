@@ -19,10 +19,11 @@ from gateway.answers import Problem
 from gateway.cursors import Cursor, read_cursor
 from gateway.dialects.content_pipeline import COMPLETE, CONTENT_PIPELINE, ERROR, result_of
 from gateway.dialects.dialect import Payload
-from gateway.doors.dialect_events import DialectEvents
+from gateway.doors.dialect_events import DOOR, DialectEvents
 from gateway.frontends.failures import GENERATION, status_of_failure
 from gateway.frontends.requests import key_of, read_object
 from gateway.frontends.story_wishes import start_request
+from gateway.frontends.waiting import DOOR as WAITING
 from gateway.frontends.waiting import Waited, nobody_listens, still_running, until_ended
 from gateway.frontends.workshop import IDEMPOTENCY_KEY, check_is_story
 from gateway.house import House
@@ -106,14 +107,20 @@ class ContentPipeline:
     # --- all at once ---------------------------------------------------------------------------------------------
 
     async def _run(self, request: Request) -> Response:
-        visitor = await self._house.doorkeeper.let_in(request)
-        cancels = flag(CANCEL, request.query_params.get(CANCEL))
-        return await self._answer(request, visitor, await self._start(request, visitor), cancels=cancels)
+        with self._house.connection(
+            WAITING, request.scope
+        ) as place:  # first: nothing is begun that nobody will be told
+            visitor = await self._house.doorkeeper.let_in(request)
+            place.belong_to(visitor.owner)
+            cancels = flag(CANCEL, request.query_params.get(CANCEL))
+            return await self._answer(request, visitor, await self._start(request, visitor), cancels=cancels)
 
     async def _result(self, request: Request) -> Response:
-        visitor = await self._house.doorkeeper.let_in(request)
-        check_is_story(request.path_params["id"])
-        return await self._answer(request, visitor, request.path_params["id"], cancels=False)
+        with self._house.connection(WAITING, request.scope) as place:
+            visitor = await self._house.doorkeeper.let_in(request)
+            place.belong_to(visitor.owner)
+            check_is_story(request.path_params["id"])
+            return await self._answer(request, visitor, request.path_params["id"], cancels=False)
 
     async def _answer(self, request: Request, visitor: Visitor, generation_id: str, *, cancels: bool) -> Response:
         headers = headers_of(generation_id)
@@ -134,20 +141,24 @@ class ContentPipeline:
     # --- as a stream ---------------------------------------------------------------------------------------------
 
     async def _begin_stream(self, request: Request, send: Send) -> None:
-        visitor = await self._house.doorkeeper.let_in(request)
-        cancels = flag(CANCEL, request.query_params.get(CANCEL))
-        cursor = cursor_of(request)
-        generation_id = await self._start(request, visitor, comes_back=cursor != Cursor())
-        if await self._stream(request, send, visitor, generation_id) and cancels:
-            await self._cancel(visitor, generation_id)
+        with self._house.connection(DOOR, request.scope) as place:  # first: nothing is begun that nobody will be told
+            visitor = await self._house.doorkeeper.let_in(request)
+            place.belong_to(visitor.owner)
+            cancels = flag(CANCEL, request.query_params.get(CANCEL))
+            cursor = cursor_of(request)
+            generation_id = await self._start(request, visitor, comes_back=cursor != Cursor())
+            if await self._stream(request, send, visitor, generation_id) and cancels:
+                await self._cancel(visitor, generation_id)
 
     async def _take_up_stream(self, request: Request, send: Send) -> None:
         if request.method == "HEAD":
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})  # its answer never ends
         generation_id = request.path_params["id"]
-        visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
-        check_is_story(generation_id)
-        await self._stream(request, send, visitor, generation_id)
+        with self._house.connection(DOOR, request.scope) as place:  # first: a ticket that is taken is good no more
+            visitor = await self._house.doorkeeper.let_in_to_read(request, generation_id)
+            place.belong_to(visitor.owner)
+            check_is_story(generation_id)
+            await self._stream(request, send, visitor, generation_id)
 
     async def _stream(self, request: Request, send: Send, visitor: Visitor, generation_id: str) -> bool:
         """Serve a stream; return whether the client has left before its end."""

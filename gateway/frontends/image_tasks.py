@@ -45,6 +45,7 @@ GENERATE = "/api/media/generate"
 KEEP_ALIVE_SECONDS = 30.0
 """As the contract has it."""
 LONGEST_TASK_ID = 1024
+TASK_ID_TOO_LONG = f"a task_id has at most {LONGEST_TASK_ID} characters"
 
 NUMBERS = {"width": ("width",), "height": ("height",), "steps": ("steps", "num_inference_steps"), "seed": ("seed",)}
 """What may be asked for beside the contract's fields, by its name in ours."""
@@ -102,7 +103,7 @@ class ImageTaskFrontend:
     async def admit(self, visitor: Visitor, name: str, after: Cursor | None) -> AsyncIterator[Program]:
         """Let in anybody: what is watched may not have begun; see `Family`."""
         if len(name) > LONGEST_TASK_ID:
-            raise InvalidRequest(f"a task_id has at most {LONGEST_TASK_ID} characters")
+            raise InvalidRequest(TASK_ID_TOO_LONG)
         key = f"{visitor.owner}\n{name}"
         if not self._watchers.enter(key):  # those of a picture that is not begun are counted nowhere else
             self._house.metrics.limit_met("watchers")
@@ -114,10 +115,12 @@ class ImageTaskFrontend:
 
     async def _generate(self, request: Request) -> Response:
         try:
-            visitor = await self._house.doorkeeper.let_in(request)
-            message = start_request(await read_object(request))
-            started = await ask(self._client, "StartGeneration", message, visitor, "image")
-            return await self._finished(request, visitor, started.generation.id)
+            with self._house.connection(DOOR, request.scope) as place:  # first: nothing is begun that nobody waits for
+                visitor = await self._house.doorkeeper.let_in(request)
+                place.belong_to(visitor.owner)
+                message = start_request(await read_object(request))
+                started = await ask(self._client, "StartGeneration", message, visitor, "image")
+                return await self._finished(request, visitor, started.generation.id)
         except HTTPException as error:
             return refusal(http_problem(error.status_code, error.detail), dict(error.headers or {}))
         except Exception as error:  # noqa: BLE001 - told in the words of this family
@@ -145,9 +148,14 @@ class ImageTaskFrontend:
         return JSONResponse(content, headers={**headers, "Cache-Control": "no-store"})
 
     async def _address_of(self, request: Request, visitor: Visitor, generation_id: str) -> str:
-        """Return an address that an `<img>` of the page which asks can show."""
-        address = f"{base_for(request.headers, request.url.scheme)}/v1/images/{generation_id}"
-        if self._house.doorkeeper.required and token_of(request.headers):  # an image cannot send what this request did
+        """Return an address that an `<img>` of the page which asks can show, for as long as the picture is kept.
+
+        Without a secret there are no keys: then a ticket has to do, which is good once, for who cannot send a cookie.
+        """
+        doorkeeper = self._house.doorkeeper
+        base = base_for(request.headers, request.url.scheme)
+        address = doorkeeper.links.addresses_of(visitor.owner, base)(generation_id)
+        if doorkeeper.required and not doorkeeper.links.have_keys and token_of(request.headers):
             with suppress(FabulaError):
                 office = Client(TICKETS, self._house.channels[IMAGE.name])
                 wanted: Any = TICKETS.request("CreateTicket")(generation_id=generation_id)
@@ -158,9 +166,15 @@ class ImageTaskFrontend:
 def start_request(body: Mapping[str, Any]) -> Any:
     """Return what a body asks for. Raises `InvalidRequest`."""
     fields = Fields(body)
-    message: Any = IMAGE.request("StartGeneration")(request_id=request_id_of(fields.text("task_id")))
+    task_id, prompt = fields.text("task_id"), fields.text("prompt")
+    if len(task_id) > LONGEST_TASK_ID:
+        raise InvalidRequest(TASK_ID_TOO_LONG, (("task_id", TASK_ID_TOO_LONG),))
+    if not prompt:
+        problem = "give a prompt: it says what the picture shows"
+        raise InvalidRequest(problem, (("prompt", problem),))
+    message: Any = IMAGE.request("StartGeneration")(request_id=request_id_of(task_id))
     image = message.image
-    image.prompt, image.negative_prompt = fields.text("prompt"), fields.text("negative_prompt")
+    image.prompt, image.negative_prompt = prompt, fields.text("negative_prompt")
     if not fields.flag("use_generation", otherwise=True):
         problem = "is false: without generating there is no picture"
         raise InvalidRequest(f"use_generation {problem}", (("use_generation", problem),))

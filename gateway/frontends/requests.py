@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -72,7 +73,7 @@ async def read_body(request: Request, most_bytes: int) -> Body:
     if not data:
         return Body()
     if kind == "application/json":
-        return Body(parse_object(data))
+        return Body(_object(data))
     if kind == "application/x-www-form-urlencoded":
         try:
             return Body(dict(reversed(parse_qsl(data.decode(), max_num_fields=MOST_FIELDS))))
@@ -85,15 +86,10 @@ async def read_body(request: Request, most_bytes: int) -> Body:
 
 
 async def _form(request: Request, most_bytes: int) -> Body:
-    parser = MultiPartParser(
-        request.headers,
-        bounded(request, most_bytes),  # type: ignore[arg-type]  # asks for a generator, uses an iterator
-        max_files=MOST_FILES,
-        max_fields=MOST_FIELDS,
-        max_part_size=most_bytes,
-    )
+    bounds = {"max_files": MOST_FILES, "max_fields": MOST_FIELDS, "max_part_size": most_bytes}
     try:
-        form = await parser.parse()
+        async with aclosing(bounded(request, most_bytes)) as sent:
+            form = await MultiPartParser(request.headers, sent, **bounds).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise InvalidRequest(f"the body is not multipart/form-data as it should be: {error}") from None
     body = Body()
@@ -123,9 +119,16 @@ def key_of(request: Request) -> str:
 
 async def read_object(request: Request) -> dict[str, Any]:
     """Return the JSON object, or the fields of the form, that came with a request. Raises as `read_body`."""
-    fields = (await read_body(request, MOST_BODY_BYTES)).fields
+    return (await read_body(request, MOST_BODY_BYTES)).fields
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """Return a body's JSON object; none with halves of characters, which JSON can write and nothing else can."""
+    fields = parse_object(data)
     try:
         json.dumps(fields, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # halves of characters, which JSON can write and nothing else can
+    except UnicodeEncodeError:
         raise InvalidRequest("the body has text that is no valid Unicode") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deep") from None
     return fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from fabula.rpc.kinds import STORY, kind_of
 from gateway.collection import collection_of
 from gateway.dialects.standing import standing_of_generation
 from gateway.dialects.times import iso
-from gateway.frontends.requests import Body, read_body
+from gateway.frontends.requests import Body, read_body, request_id_of
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.operations import Operation, Parameter
@@ -29,6 +30,9 @@ FAMILY = "B: stories over Socket.IO"
 PATH = "/api/v1/stories"
 
 _LOCATION = Parameter("Location", "Where the story can be read.", {"type": "string"}, "header")
+_NAMES = MappingProxyType({"source.data": "file", "source.text": "text", "instructions": "customPrompt"})
+"""What these front ends call what can be wrong with a story."""
+
 _OF_ONE = ("readStory", "removeStory", "generateStoryAgain", "cancelStory")
 
 
@@ -82,7 +86,7 @@ class StoryAddresses:
     async def _start(self, request: Request) -> Response:
         visitor = await self._house.doorkeeper.let_in(request)
         message = start_request(await read_body(request, self._most_bytes))
-        return _begun((await ask(self._client, "StartGeneration", message, visitor, "story")).generation)
+        return _begun((await ask(self._client, "StartGeneration", message, visitor, "story", names=_NAMES)).generation)
 
     async def _generate(self, request: Request) -> Response:
         """Make a story again: a failed one goes on where it failed, of any other a new one is made."""
@@ -150,11 +154,13 @@ def start_request(body: Body) -> Any:
     Raises:
         InvalidRequest: there is no text to make a story of.
     """
-    message: Any = STORY.request("StartGeneration")(request_id=body.text("requestId"))
+    message: Any = STORY.request("StartGeneration")(request_id=request_id_of(body.text("requestId")))
     story = message.story
     story.title, story.instructions = body.text("title"), body.text("customPrompt", "custom_prompt")
     text = body.text("text", "content")
     if upload := body.files.get("file"):
+        if not upload.data:
+            raise InvalidRequest("the file is empty", (("file", "is empty"),))
         story.source.name, story.source.data = upload.name[:255], upload.data
     elif text:
         story.source.text = text

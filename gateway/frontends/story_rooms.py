@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
+from fabula.engine.ids import is_generation_id
 from fabula.errors import FabulaError, InvalidRequest, NotFound, ResourceExhausted, Unauthenticated
 from fabula.rpc.client import Patience
 from fabula.rpc.kinds import STORY
@@ -287,7 +288,7 @@ def cursors_of(auth: dict[str, Any]) -> Mapping[str, Cursor] | None:
 
 
 def _story_id(story_id: object) -> str:
-    if not isinstance(story_id, str) or len(story_id) > 64 or not story_id.startswith(f"{STORY.name}-"):
+    if not isinstance(story_id, str) or not is_generation_id(story_id, STORY.name):
         raise InvalidRequest("there is no such story: give its storyId", (("storyId", "must be a story's id"),))
     return story_id
 

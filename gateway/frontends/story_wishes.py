@@ -15,7 +15,10 @@ from fabula.rpc.kinds import STORY
 from gateway.frontends.character_places import character_id_of
 from gateway.frontends.requests import request_id_of
 
-PREMISE = ("premise", "topic", "idea", "prompt", "input", "content", "text", "description", "query", "message")
+PREMISE = (
+    "premise", "story_premise", "topic", "idea", "story_idea", "prompt", "story_prompt", "user_prompt", "input",
+    "content", "text", "description", "synopsis", "summary", "plot", "concept", "query", "message",
+)  # fmt: skip
 INSTRUCTIONS = ("instructions", "custom_prompt", "guidelines", "style", "prompt")
 """Where a premise is given as well, a prompt is what the author is told beside it."""
 TEXTS = {
@@ -25,9 +28,15 @@ TEXTS = {
     "audience": ("audience", "target_audience", "age_group"),
     "language": ("language", "lang", "locale"),
 }
-WORDS = ("length", "words", "word_count", "target_words", "target_length", "max_words")
+WORDS = (
+    "length", "story_length", "target_length", "desired_length",
+    "words", "word_count", "target_words", "target_word_count", "num_words", "number_of_words", "max_words",
+)  # fmt: skip
 CHAPTERS = ("chapters", "chapter_count", "num_chapters", "number_of_chapters")
 REVISIONS = ("revisions", "max_retries", "max_revisions")
+CHARACTERS = ("characters", "cast", "character", "character_names", "main_characters")
+CHARACTER_IDS = ("character_ids", "character_id")
+"""Ids of the library, and nothing else: those beside `CHARACTERS` come after them."""
 
 LENGTHS = {"tiny": 100, "short": 300, "medium": 800, "long": 2000, "very long": 4000}
 """Lengths that are named, in words."""
@@ -35,6 +44,8 @@ LEAST_WORDS_OF_A_CHAPTER = 50
 """As the contract has it: many chapters make a short story longer."""
 MOST_CHAPTERS = 40
 """As the contract has it: with more the story is refused, whatever its length."""
+MOST_CHARACTERS = 12
+"""As the contract has it: of longer lists nothing is read."""
 
 ABOUT = ("description", "bio", "summary", "role", "personality", "traits")
 """What is said of a character, in whatever order."""
@@ -139,20 +150,28 @@ def _words(fields: Fields, chapters: int) -> int | None:
         return None
     if found := re.fullmatch(r"(?:about |~ ?)?([0-9]{1,6}) ?(?:words?|w)", text):
         return int(found[1])
+    text = text.removesuffix(" story")
     if text not in LENGTHS:
         raise _refusal(name, f"must be a number of words, or one of: {', '.join(LENGTHS)}")
     return max(LENGTHS[text], min(chapters, MOST_CHAPTERS) * LEAST_WORDS_OF_A_CHAPTER)
 
 
 def _characters(fields: Fields) -> list[Any]:
-    name, value = fields.get(("characters", "cast", "character"))
+    named = [_character(where, each) for where, each in _listed(*fields.get(CHARACTERS))]
+    return named + [_character(where, {"id": each}) for where, each in _listed(*fields.get(CHARACTER_IDS))]
+
+
+def _listed(name: str, value: object) -> list[tuple[str, object]]:
+    """Return what a list has, one alone, or a text with commas between, each with where it stands."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, dict):
         value = [value]
     if value is not None and not isinstance(value, list):
         raise _refusal(name, "must be a list of names, ids or objects")
-    return [_character(f"{name}[{index}]", each) for index, each in enumerate(value or ())]
+    if len(value or ()) > MOST_CHARACTERS:
+        raise _refusal(name, f"must contain no more than {MOST_CHARACTERS} items")
+    return [(f"{name}[{index}]", each) for index, each in enumerate(value or ())]
 
 
 def _character(where: str, value: object) -> Any:

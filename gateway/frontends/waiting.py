@@ -36,7 +36,7 @@ async def until_ended(house: House, request: Request, visitor: Visitor, generati
 
     Args:
         house: The inside of the gateway.
-        request: What is to be answered; its body was read.
+        request: What is to be answered; its body was read. It has its place among the connections.
         visitor: Who asks.
         generation_id: Which generation.
 
@@ -45,10 +45,7 @@ async def until_ended(house: House, request: Request, visitor: Visitor, generati
     """
     waiter = _Waiter()
     wish = Wish(snapshot=True, conflate=True)
-    with (
-        house.connection(DOOR, request.scope, visitor.owner),
-        closing(await house.hub.open(visitor, generation_id, wish)) as watch,
-    ):
+    with closing(await house.hub.open(visitor, generation_id, wish)) as watch:
         house.caretaker.begin(waiter)
 
         async def end() -> None:

@@ -20,6 +20,7 @@ from gateway.dialects.standing import standing_of_generation
 from gateway.dialects.workshop import WORKSHOP, status_of
 from gateway.doors.dialect_socket import DialectDoor, Program
 from gateway.doors.speech import speech_of
+from gateway.entries import SharedEntry
 from gateway.frontends.requests import key_of, read_object
 from gateway.frontends.story_wishes import start_request
 from gateway.house import House
@@ -127,7 +128,16 @@ class Workshop:
         generation_id = request.path_params["id"]
         check_is_story(generation_id)
         message: Any = STORY.request("GetGeneration")(generation_id=generation_id)
-        return JSONResponse(status_of(await ask(self._client, "GetGeneration", message, visitor)), headers=_NO_STORE)
+        response = await ask(self._client, "GetGeneration", message, visitor)
+        content = status_of(response, self._waiting(visitor, response.generation))
+        return JSONResponse(content, headers=_NO_STORE)
+
+    def _waiting(self, visitor: Visitor, generation: generation_pb2.Generation) -> SharedEntry | None:
+        """Return the newest update of who waits in the queue, if it is newer than the log."""
+        if generation.state != generation_pb2.STATE_QUEUED:
+            return None
+        waiting = self._house.hub.waiting(visitor, generation)
+        return waiting if waiting and waiting.time_seconds >= generation.update_time.ToNanoseconds() / 1e9 else None
 
 
 def check_is_story(generation_id: str) -> None:

@@ -24,8 +24,7 @@ TIME: Schema = {
 STATUS: Schema = {"type": "string", "enum": list(STATUSES.values())}
 REQUEST_ID: Schema = {
     "type": ["string", "null"],
-    "pattern": r"^\s*[A-Za-z0-9._:-]{0,128}\s*$",
-    "description": "Of your own: the same one with the same wishes begins nothing anew.",
+    "description": "Of your own, any text: the same one with the same wishes begins nothing anew.",
 }
 CURSOR: Schema = {
     "type": ["integer", "string"],

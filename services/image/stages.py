@@ -167,7 +167,7 @@ class _Turn:
     def count(self, step: Step) -> None:
         """Tell that a step is done."""
         done, in_all = self.before + step.done, max(self.in_all, self.before + step.steps)
-        self.context.advance(done, in_all, REFINING if self.part is Part.REFINER else PAINTING)
+        self.context.advance(done, in_all, REFINING if self.part is Part.REFINER else PAINTING, each=True)
 
     def show(self, preview: PreviewMade) -> None:
         """Show a preview."""

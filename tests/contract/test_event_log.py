@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
 from fabula.engine.ports import Address, Entry, GenerationId, Purpose, Tag
 from fabula.errors import InvalidRequest, NotFound, Superseded
 from fabula.journal import Journal
+from fabula.journal.listing import Listings
 from tests.nats import entries, eventually, new_address, sequences, take, write
 
 
@@ -342,6 +344,20 @@ async def test_listing_shows_the_newest_first_and_each_once(journal: Journal, ki
 
     await eventually_lists(journal, kind, list(reversed(addresses)))
     assert [1] * 5 == [first.record.first_sequence for first in await journal.events.listing(kind, "me")]
+
+
+async def test_owners_who_have_nothing_are_forgotten_too(journal: Journal, kind: str) -> None:
+    """A token may name anybody; whoever is listed again after that is listed as before."""
+    log: Any = journal.events
+    listings = Listings(log._pager, cache_bytes=8 * 1024)
+    address = new_address(kind, "me")
+    await write(journal.events, address, 1)
+    await eventually_lists(journal, kind, [address])
+    for number in range(20):
+        assert [] == await listings.of_owner(kind, f"stranger {number}")
+        assert [address] == [first.address for first in await listings.of_owner(kind, "me")]
+
+    assert 2 <= len(listings) <= 8
 
 
 async def test_listing_keeps_up_with_starts_and_deletions(journal: Journal, kind: str) -> None:

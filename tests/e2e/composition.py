@@ -27,7 +27,9 @@ FILE = ROOT / "docker-compose.yml"
 PROXY = "grpcwebproxy"
 """Built from source for its image; what needs it is left out where it is not on PATH."""
 POLL_SECONDS = 0.1
-START_SECONDS = 60.0
+START_SECONDS = 150.0
+"""Generous, on a busy machine: a service that dies is noticed at once."""
+
 STOP_SECONDS = 10.0
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -104,7 +106,10 @@ class Composition:
         """Run the service's own health check once."""
         check = self.services[name]["healthcheck"]
         kind, *command = check["test"]
-        assert kind == "CMD"
+        if kind == "CMD-SHELL":
+            command = ["sh", "-c", *command]
+        else:
+            assert kind == "CMD"
         return self._run(name, command, seconds=float(check["timeout"].removesuffix("s"))) == 0
 
     def log(self, name: str) -> str:

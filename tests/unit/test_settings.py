@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ from fabula.settings import (
     is_loopback,
     load,
 )
+from fabula.settings.webhooks import WebhookSettings
+from fabula.webhooks.registry import DEAD, Webhook
 
 SECRET = "k" * 32
 
@@ -246,11 +250,24 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
     assert settings == load(UpSettings)
 
 
+def test_as_many_webhooks_as_an_owner_may_have_fit_into_one_record() -> None:
+    """However long each of them is."""
+    most = 200
+    long = Webhook("webhook-" + "x" * 36, "x" * 2048, 1e9 / 3, "x" * 64, 1e9 / 3, "\U0001f989" * 200,
+                   ("character",) * 3, ("STATE_SUCCEEDED",) * 3, "x" * 64, 1e9 / 3, DEAD, 1e9 / 3)  # fmt: skip
+
+    assert most * len(json.dumps(asdict(long))) < 1 << 20
+    assert ["FABULA_WEBHOOKS_PER_OWNER"] == problems_of(WebhookSettings, webhooks_per_owner=most + 1)
+    assert [] == problems_of(WebhookSettings, webhooks_per_owner=most)
+
+
 def test_origins_are_listed_with_commas() -> None:
     """Spaces do not matter; what is no origin is refused."""
     settings = load(GatewaySettings, allowed_origins="https://a.example, http://b.example:8000,")
+    as_sent = load(GatewaySettings, allowed_origins="HTTPS://A.Example:443,http://b:80,https://c:80,http://[::80]")
 
     assert ("https://a.example", "http://b.example:8000") == settings.allowed_origins
+    assert ("https://a.example", "http://b", "https://c:80", "http://[::80]") == as_sent.allowed_origins
     for wrong in ("a.example", "https://a.example/page", "https://", "*"):
         assert ["FABULA_ALLOWED_ORIGINS"] == problems_of(GatewaySettings, allowed_origins=wrong)
 

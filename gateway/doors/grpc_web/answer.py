@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.types import Receive, Send
@@ -11,6 +11,7 @@ from starlette.types import Receive, Send
 from gateway.bodies import MOST_DISCARDED_BYTES
 from gateway.doors.grpc_web.status import Refusal, Status
 from gateway.doors.grpc_web.wire import Formats, RequestReader, as_text, message_frame, trailers_frame
+from gateway.limits import Budget
 from gateway.pipe import ClientGone
 
 MOST_HEADER_BYTES = 2048
@@ -87,13 +88,19 @@ class Answer:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def read_message(receive: Receive, reader: RequestReader) -> bytes:
+async def read_message(receive: Receive, reader: RequestReader, budget: Budget) -> bytes:
     """Return the request's message. One that is refused is read to its end: who still sends cannot hear.
 
     Raises:
         Refusal: what comes is not one message.
+        Unavailable: too much is being read at the moment.
         ClientGone: the client has left.
     """
+    with budget.reading() as take:
+        return await _read_message(receive, reader, take)
+
+
+async def _read_message(receive: Receive, reader: RequestReader, take: Callable[[int], None]) -> bytes:
     refusal: Refusal | None = None
     size = 0
     more = True
@@ -104,6 +111,7 @@ async def read_message(receive: Receive, reader: RequestReader) -> bytes:
         data, more = event.get("body", b""), event.get("more_body", False)
         size += len(data)
         if refusal is None:
+            take(len(data))
             try:
                 reader.feed(data)
             except Refusal as found:

@@ -31,7 +31,8 @@ from gateway.pipe import ClientGone
 
 _PATH = re.compile(r"/\w+(?:\.\w+)+/\w+")
 _NOBODY = Visitor("", Caller())
-_LATE = Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the call was not done in the time that its caller gave it")
+OPEN_MESSAGE_BYTES = 4 * 1024
+"""Largest message of who need not say who he is: one that names a service."""
 
 
 class GrpcWebDoor:
@@ -105,20 +106,26 @@ class GrpcWebDoor:
         try:
             async with asyncio.timeout_at(deadline) as limit:
                 visitor = _NOBODY if method.open_to_all else await self._house.doorkeeper.let_in(request)
-                reader = RequestReader(self._house.settings.grpc_web_message_bytes, text=formats.text_request)
-                data = await read_message(request.receive, reader)
+                most = OPEN_MESSAGE_BYTES if method.open_to_all else self._house.settings.grpc_web_message_bytes
+                reader = RequestReader(most, text=formats.text_request)
+                data = await read_message(request.receive, reader, self._house.bodies)
                 return await while_there(
                     request.receive, method.carry(Call(request.scope, visitor, data, deadline, answer))
                 )
         except TimeoutError:
-            raise _LATE if limit.expired() else RuntimeError("something else was late") from None
+            raise _late() if limit.expired() else RuntimeError("something else was late") from None
         except grpc.aio.AioRpcError as error:
             # The service may notice first.
             if deadline is not None and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _LATE from None
+                raise _late() from None
             raise
 
     def _told(self, error: Exception) -> Status:
         status = status_of(error)
         self._house.metrics.errors.labels(DOOR, status.name).inc()
         return status
+
+
+def _late() -> Refusal:
+    """Return a new one each time: an exception keeps all frames that it has ever been raised through."""
+    return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the call was not done in the time that its caller gave it")

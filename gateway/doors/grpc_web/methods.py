@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2
 
-from fabula.errors import InvalidRequest, NotFound
+from fabula.errors import NotFound
 from fabula.rpc.client import CALL_SECONDS
 from fabula.rpc.kinds import KINDS, Kind
 from fabula.rpc.tickets import TICKETS
-from fabula.rpc.validation import validate
+from fabula.rpc.wire import read_request
 from gateway.doors.grpc_web.call import Call
 from gateway.doors.grpc_web.status import Refusal, Status, fine
 from gateway.doors.grpc_web.streams import Streams
@@ -120,21 +119,6 @@ async def _ask(channel: grpc.aio.Channel, path: str, call: Call) -> tuple[Status
         return fine(await asking.trailing_metadata()), response
     finally:
         asking.cancel()
-
-
-def read_request(cls: type[Message], data: bytes) -> Any:
-    """Return a request that the gateway itself has to understand; refused as the services refuse it.
-
-    Raises:
-        InvalidRequest: it cannot be decoded, or is against the rules of the contract.
-    """
-    try:
-        request = cls.FromString(data)
-    except DecodeError:
-        name = cls.DESCRIPTOR.name
-        raise InvalidRequest(f"the request is not a {name}: it cannot be decoded") from None
-    validate(request)
-    return request
 
 
 def unknown(path: str) -> Refusal:

@@ -68,22 +68,22 @@ class Streams:
             FabulaError: the gateway's.
         """
         method: Any = channel.unary_stream(path, None, None)
-        upstream = method(call.data, metadata=call.caller.metadata, timeout=call.caller.seconds())
         answer, ended = call.answer, Status()
 
         async def tell() -> None:
             nonlocal ended
-            await upstream.initial_metadata()
-            if not upstream.done():  # else it may be a refusal, which needs no more than headers
-                await answer.begin()
-            async for message in upstream:
-                await answer.message(message)
-            ended = fine(await upstream.trailing_metadata())
+            upstream = method(call.data, metadata=call.caller.metadata, timeout=call.caller.seconds())
+            try:
+                await upstream.initial_metadata()
+                if not upstream.done():  # else it may be a refusal, which needs no more than headers
+                    await answer.begin()
+                async for message in upstream:
+                    await answer.message(message)
+                ended = fine(await upstream.trailing_metadata())
+            finally:
+                upstream.cancel()
 
-        try:
-            await self._hold(call, tell())
-        finally:
-            upstream.cancel()
+        await self._hold(call, tell())
         return ended
 
     async def watch(self, kind: Kind, request: Any, call: Call) -> Status:

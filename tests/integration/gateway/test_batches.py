@@ -111,18 +111,19 @@ async def test_what_cannot_be_started_is_told_in_its_place(gateway: Gateway, use
         item({"premise": "x", "words": "many"}),
         {"kind": "story"},
         item(requestId="no spaces, please"),
+        {"kind": "story", "request": {**STORY, "requestId": 5}},
         item(),
     ]
     response = await post(gateway, user, items)
     results = response.json()["results"]
     alone = await gateway.http.post("/v1/stories", json=BAD, headers=bearer(user))
 
-    assert (207, 2, 7) == (response.status_code, response.json()["started"], response.json()["failed"])
-    assert [True, *[False] * 7, True] == ["generation" in result for result in results]
+    assert (207, 2, 8) == (response.status_code, response.json()["started"], response.json()["failed"])
+    assert [True, *[False] * 8, True] == ["generation" in result for result in results]
     errors = [result["error"] for result in results[1:-1]]
     assert alone.json()["error"] == errors[0]
     codes = [error["code"] for error in errors]
-    assert ["ALREADY_EXISTS" if place == 3 else "INVALID_REQUEST" for place in range(7)] == codes
+    assert ["ALREADY_EXISTS" if place == 3 else "INVALID_REQUEST" for place in range(8)] == codes
     assert ["kind", "colour", None, "words"] == [
         next((violation["field"] for violation in error["violations"]), None) for error in errors[1:5]
     ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -20,38 +17,11 @@ from fabula.rpc.client import Caller, Client, open_channel
 from fabula.rpc.kinds import IMAGE, STORY
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.grpc_web_client import BINARY, TEXT, GrpcWeb, framed
+from tests.integration.gateway.grpc_web_proxy import running_proxy, until_serving
 from tests.scripted_service import ScriptedImages, ScriptedServer, ScriptedStories, until
-from tests.system import free_port
 
 UNKNOWN = "story-00000000-0000-4000-8000-999999999999"
 WATCH = STORY.path("WatchProgress")
-GRPCWEBPROXY = shutil.which("grpcwebproxy")
-
-
-@asynccontextmanager
-async def running_proxy(address: str) -> AsyncIterator[str]:
-    """Run `grpcwebproxy` before a service; with the same flags as in docker-compose.yml."""
-    if GRPCWEBPROXY is None:
-        pytest.skip("there is no grpcwebproxy on PATH")
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        GRPCWEBPROXY, f"--backend_addr={address}", "--run_tls_server=false", "--server_bind_address=127.0.0.1",
-        f"--server_http_debug_port={port}", "--server_http_max_read_timeout=0", "--server_http_max_write_timeout=0",
-        "--backend_max_call_recv_msg_size=12582912", "--enable_health_endpoint",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        async with httpx.AsyncClient() as http, asyncio.timeout(20):
-            while True:
-                try:
-                    await http.get(f"http://127.0.0.1:{port}/_health")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @pytest.fixture(params=["gateway", "grpcwebproxy"])
@@ -218,14 +188,6 @@ async def test_unknown_methods_are_unimplemented(web: GrpcWeb) -> None:
     assert (200, 12) == (answer.http.status_code, answer.code)
 
 
-async def test_what_cannot_be_decoded_is_refused(web: GrpcWeb) -> None:
-    """By the service as by the gateway."""
-    for rpc in ("GetGeneration", "WatchProgress"):
-        answer = await web.call(STORY.path(rpc), framed(b"\xff\xff"))
-        assert answer.code in {3, 13}, rpc
-        assert [] == answer.messages
-
-
 async def test_the_health_of_a_service_can_be_asked(web: GrpcWeb) -> None:
     """By what is usual for gRPC."""
     answer = await web.call(
@@ -234,3 +196,26 @@ async def test_the_health_of_a_service_can_be_asked(web: GrpcWeb) -> None:
 
     assert [b"\x08\x01"] == answer.messages
     assert 0 == answer.code
+
+
+async def test_a_proxy_finds_a_service_again_that_was_away(server: ScriptedServer) -> None:
+    """Meanwhile, calls are UNAVAILABLE."""
+    async with running_proxy(server.address) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+        web = GrpcWeb(http)
+        await server.stop()
+        away = await web.call(STORY.path("ListGenerations"), pb.ListGenerationsRequest())
+        await server.start()
+        await until_serving(url)
+        back = await web.call(STORY.path("ListGenerations"), pb.ListGenerationsRequest())
+
+    assert (14, 0) == (away.code, back.code)
+
+
+async def test_a_proxy_lets_those_pages_call_that_are_named(server: ScriptedServer) -> None:
+    """Browsers ask before they call, and read no other answers."""
+    async with running_proxy(server.address, origins=("https://a.example",)) as url, httpx.AsyncClient() as http:
+        for origin in ("https://a.example", "https://b.example"):
+            asking = {"access-control-request-method": "POST", "access-control-request-headers": "x-grpc-web"}
+            answer = await http.options(f"{url}{WATCH}", headers={"origin": origin, **asking})
+            allowed = answer.headers.get("access-control-allow-origin")
+            assert ("https://a.example" if origin == "https://a.example" else None) == allowed

@@ -1,4 +1,7 @@
-"""gRPC-Web before real services: every rpc as by gRPC itself, and the official clients, two of them in Chromium."""
+"""gRPC-Web before real services: every rpc as by gRPC itself, and the official clients, two of them in Chromium.
+
+All of it at the gateway, and through a `grpcwebproxy` before each service, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ import json
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
 from google.rpc import error_details_pb2
@@ -30,7 +36,8 @@ from fabula.rpc.kinds import KINDS, STORY, Kind
 from tests.integration.character.studio import Studio, open_studio
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import CHROMIUM, FLAGS, running_gateway
-from tests.integration.gateway.grpc_web_client import GrpcWeb
+from tests.integration.gateway.grpc_web_client import BINARY, TEXT, GrpcWeb, framed
+from tests.integration.gateway.grpc_web_proxy import running_proxy
 from tests.integration.story.house import SECRET, House, User, free_port, open_house, owner_of, story, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -90,6 +97,22 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
             yield System(stories, studio, gateway)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxies(system: System) -> AsyncIterator[Mapping[str, str]]:
+    """A `grpcwebproxy` before each service, which the gateway's pages may call; their URLs by kind."""
+    async with AsyncExitStack() as stack:
+        yield {
+            kind.name: await stack.enter_async_context(running_proxy(system.address_of(kind), kind, [system.url]))
+            for kind in KINDS.values()
+        }
+
+
+@pytest.fixture(params=["gateway", "grpcwebproxy"])
+def url(request: pytest.FixtureRequest, system: System) -> str:
+    """Where stories are called by gRPC-Web."""
+    return system.url if request.param == "gateway" else str(request.getfixturevalue("proxies")["story"])
+
+
 @pytest.fixture
 def user(system: System) -> User:
     """Somebody new."""
@@ -129,7 +152,21 @@ async def test_every_rpc_answers_as_by_grpc_itself(
     system: System, web: GrpcWeb, user: User, name: str, rpc: str
 ) -> None:
     """The same messages, status and details, whatever it is; a feed that has nothing to tell ends by its deadline."""
-    kind = KINDS[name]
+    await answers_as_by_grpc_itself(system, web, user, KINDS[name], rpc)
+
+
+async def test_every_rpc_answers_as_by_grpc_itself_through_a_proxy(
+    system: System, proxies: Mapping[str, str], user: User
+) -> None:
+    """In both forms, in turn."""
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for (name, rpc), form in zip(rpcs(), cycle((BINARY, TEXT)), strict=False):
+            http = await stack.enter_async_context(httpx.AsyncClient(base_url=proxies[name], timeout=20))
+            tasks.create_task(answers_as_by_grpc_itself(system, GrpcWeb(http, form), user, KINDS[name], rpc))
+
+
+async def answers_as_by_grpc_itself(system: System, web: GrpcWeb, user: User, kind: Kind, rpc: str) -> None:
+    """Ask for what is not there, or has no end, by gRPC-Web and by gRPC, and compare."""
     request = a_request(kind, rpc)
     answer = await web.call(kind.path(rpc), request, grpc_timeout="3S", **bearer(user))
     messages, code, details = [], 0, None
@@ -145,6 +182,15 @@ async def test_every_rpc_answers_as_by_grpc_itself(
     assert details is None or details == answer.status
     assert details is not None or code in {0, 4}
     assert (code == 4) == (rpc == "WatchGenerations")
+
+
+@pytest.mark.parametrize("form", [BINARY, TEXT])
+async def test_what_cannot_be_decoded_is_an_invalid_request(url: str, user: User, form: str) -> None:
+    """Of single calls and of streams."""
+    async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+        for rpc in ("GetGeneration", "WatchProgress"):
+            answer = await GrpcWeb(http, form).call(STORY.path(rpc), framed(b"\xff\xff"), **bearer(user))
+            assert (3, []) == (answer.code, answer.messages), rpc
 
 
 async def test_a_watch_may_come_before_its_generation(system: System, web: GrpcWeb, user: User) -> None:
@@ -203,13 +249,13 @@ async def test_a_ticket_can_be_asked_for(system: System, web: GrpcWeb, user: Use
     assert 5 == strange.code
 
 
-async def buf_curl(system: System, user: User, rpc: str, request: dict[str, Any]) -> tuple[int, list[Any], str]:
+async def buf_curl(url: str, user: User, rpc: str, request: dict[str, Any]) -> tuple[int, list[Any], str]:
     """Call an rpc by `buf curl`; return its exit status, the messages, and what it says of an error."""
     buf = Path(sys.executable).with_name("buf")
     process = await asyncio.create_subprocess_exec(
         buf, "curl", "--protocol", "grpcweb", "--schema", str(ROOT / "protos"), "--timeout", "30s",
         "--header", f"Authorization: Bearer {user.caller.token}", "--data", json.dumps(request),
-        f"{system.url}{STORY.path(rpc)}", stdout=PIPE, stderr=PIPE,
+        f"{url}{STORY.path(rpc)}", stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     out, errors = await process.communicate()
     decoder, text, messages = json.JSONDecoder(), out.decode().strip(), []
@@ -220,12 +266,12 @@ async def buf_curl(system: System, user: User, rpc: str, request: dict[str, Any]
     return process.returncode or 0, messages, errors.decode()
 
 
-async def test_buf_curl_calls_and_watches(system: System, user: User) -> None:
+async def test_buf_curl_calls_and_watches(url: str, user: User) -> None:
     """The client of Connect for Go: a single call, a stream, and an error with its details."""
     id_ = await user.start(story())
-    watched = await buf_curl(system, user, "WatchProgress", {"generationId": id_})
-    read = await buf_curl(system, user, "GetGeneration", {"generationId": id_})
-    missing = await buf_curl(system, user, "GetGeneration", {"generationId": f"story-{uuid4()}"})
+    watched = await buf_curl(url, user, "WatchProgress", {"generationId": id_})
+    read = await buf_curl(url, user, "GetGeneration", {"generationId": id_})
+    missing = await buf_curl(url, user, "GetGeneration", {"generationId": f"story-{uuid4()}"})
 
     assert (0, 0) == (watched[0], read[0]), watched[2] + read[2]
     sequences = [message["event"]["sequence"] for message in watched[1]]
@@ -265,40 +311,58 @@ async def chromium() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["own", "elsewhere"])
-async def page(request: pytest.FixtureRequest, chromium: Browser, system: System, bundle: str) -> AsyncIterator[Page]:
-    """A page of the gateway's own origin, and one of another that it lists, with the clients in it."""
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page with the clients in it.
+
+    Attributes:
+        page: The page.
+        url: Where it calls.
+    """
+
+    page: Page
+    url: str
+
+    async def ask(self, client: str, user: User, method: str, request: Any, **more: Any) -> Any:
+        """Have a client in the page call an rpc; return its messages and its error."""
+        call = {
+            "url": self.url,
+            "service": STORY.service,
+            "method": method,
+            "request": request,
+            "headers": {"Authorization": f"Bearer {user.caller.token}"},
+            **more,
+        }
+        return await self.page.evaluate(f"(call) => fabula.{client}(call)", call)
+
+
+@pytest.fixture(params=["own", "elsewhere", "grpcwebproxy"])
+def way(request: pytest.FixtureRequest, system: System) -> tuple[str, str]:
+    """From which origin a page calls where: the gateway from its own, or from one that it lists; or a proxy."""
+    if request.param == "grpcwebproxy":
+        return system.url, str(request.getfixturevalue("proxies")["story"])
+    return system.url if request.param == "own" else system.elsewhere, system.url
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tab(way: tuple[str, str], chromium: Browser, bundle: str) -> AsyncIterator[Tab]:
+    """A page of that origin."""
+    origin, url = way
     opened = await chromium.new_page()
     # What it shows does not matter. A page that the test made up would not count as this machine's.
-    await opened.goto(f"{system.url if request.param == 'own' else system.elsewhere}/healthz")
+    await opened.goto(f"{origin}/healthz")
     await opened.add_script_tag(content=bundle)
-    yield opened
+    yield Tab(opened, url)
     await opened.close()
 
 
-async def ask(page: Page, client: str, who: tuple[System, User], method: str, request: Any, **more: Any) -> Any:
-    """Have a client in the page call an rpc; return its messages and its error."""
-    system, user = who
-    call = {
-        "url": system.url,
-        "service": STORY.service,
-        "method": method,
-        "request": request,
-        "headers": {"Authorization": f"Bearer {user.caller.token}"},
-        **more,
-    }
-    return await page.evaluate(f"(call) => fabula.{client}(call)", call)
-
-
-async def test_connect_calls_and_watches_in_chromium(page: Page, system: System, user: User) -> None:
+async def test_connect_calls_and_watches_in_chromium(tab: Tab, user: User) -> None:
     """A story is started, watched, left, watched on from its cursor to the end, and read."""
-    started = await ask(
-        page, "connect", (system, user), "StartGeneration", {"story": {"premise": "An owl.", "words": 60}}
-    )
+    started = await tab.ask("connect", user, "StartGeneration", {"story": {"premise": "An owl.", "words": 60}})
     id_ = started["messages"][0]["generation"]["id"]
-    first = await ask(page, "connect", (system, user), "WatchProgress", {"generationId": id_}, stopAfter=3)
-    rest = await ask(page, "connect", (system, user), "WatchProgress", {"generationId": id_, "afterSequence": 3})
-    read = await ask(page, "connect", (system, user), "GetGeneration", {"generationId": id_})
+    first = await tab.ask("connect", user, "WatchProgress", {"generationId": id_}, stopAfter=3)
+    rest = await tab.ask("connect", user, "WatchProgress", {"generationId": id_, "afterSequence": 3})
+    read = await tab.ask("connect", user, "GetGeneration", {"generationId": id_})
     sequences = [each["event"]["sequence"] for part in (first, rest) for each in part["messages"]]
 
     assert 3 == len(first["messages"])
@@ -309,13 +373,13 @@ async def test_connect_calls_and_watches_in_chromium(page: Page, system: System,
     assert rest["messages"][-1]["story"]["text"] == read["messages"][0]["story"]["text"]
 
 
-async def test_connect_reads_errors_with_details_in_chromium(page: Page, system: System, user: User) -> None:
+async def test_connect_reads_errors_with_details_in_chromium(tab: Tab, user: User) -> None:
     """Of single calls and of streams; and a deadline that it sets itself."""
     missing, wrong = {"generationId": f"story-{uuid4()}"}, {"story": {"words": 1}}
     for method, request, code in (
         ("GetGeneration", missing, 5), ("WatchProgress", missing, 5), ("StartGeneration", wrong, 3)
     ):  # fmt: skip
-        error = (await ask(page, "connect", (system, user), method, request))["error"]
+        error = (await tab.ask("connect", user, method, request))["error"]
         details = {each["type"]: base64.b64decode(each["value"]) for each in error["details"]}
         info = error_details_pb2.ErrorInfo.FromString(details["google.rpc.ErrorInfo"])
 
@@ -324,21 +388,19 @@ async def test_connect_reads_errors_with_details_in_chromium(page: Page, system:
         if code == 3:
             bad = error_details_pb2.BadRequest.FromString(details["google.rpc.BadRequest"])
             assert {"story", "story.words"} & {each.field for each in bad.field_violations}
-    late = await ask(page, "connect", (system, user), "WatchGenerations", {}, timeoutMs=500)
+    late = await tab.ask("connect", user, "WatchGenerations", {}, timeoutMs=500)
 
     assert 4 == late["error"]["code"]
 
 
 @pytest.mark.parametrize("format_", ["text", "binary"])
-async def test_googles_client_calls_and_watches_in_chromium(
-    page: Page, system: System, user: User, format_: str
-) -> None:
+async def test_googles_client_calls_and_watches_in_chromium(tab: Tab, user: User, format_: str) -> None:
     """In both of its formats; it streams in text only."""
     asked = {"story": {"premise": "An owl.", "words": 60}}
-    started = await ask(page, "google", (system, user), "StartGeneration", asked, format=format_)
+    started = await tab.ask("google", user, "StartGeneration", asked, format=format_)
     id_ = started["messages"][0]["generation"]["id"]
-    watched = await ask(page, "google", (system, user), "WatchProgress", {"generationId": id_}, format="text")
-    missing = await ask(page, "google", (system, user), "GetGeneration", {"generationId": "story-1"}, format=format_)
+    watched = await tab.ask("google", user, "WatchProgress", {"generationId": id_}, format="text")
+    missing = await tab.ask("google", user, "GetGeneration", {"generationId": "story-1"}, format=format_)
     sequences = [each["event"]["sequence"] for each in watched["messages"]]
 
     assert "error" not in watched

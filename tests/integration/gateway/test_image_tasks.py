@@ -14,6 +14,7 @@ from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.errors import FabulaError
 from fabula.journal.embedded import EmbeddedServer
 from gateway.frontends import image_tasks
+from gateway.picture_links import PictureLinks
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.plain_clients import refusal, told
@@ -112,15 +113,26 @@ async def test_a_watcher_that_came_first_sees_every_step(gateway: Gateway, bob: 
 
 
 async def test_the_answer_s_address_can_be_shown_without_a_token(gateway: Gateway, bob: Customer) -> None:
-    """As an `<img>` asks for it: once by its ticket, of this gateway's own host; absolute for another host's page."""
+    """As an `<img>` asks for it, as often as it likes, of this gateway's own host; the same when asked again."""
     answer = await generate(gateway, bob, "shown")
     url = answer.json()["image_url"]
-    picture = await gateway.http.get(url)
+    pictures = [await gateway.http.get(url, headers=headers) for headers in ({}, {"cookie": "fabula_session=old"})]
 
     id_ = answer.headers["x-generation-id"]
-    assert url.startswith(f"/v1/images/{id_}?ticket=")
-    assert (200, "image/png") == (picture.status_code, picture.headers["content-type"])
-    assert 401 == (await gateway.http.get(url)).status_code
+    assert url.startswith(f"/v1/images/{id_}?key=")
+    assert [(200, "image/png")] * 2 == [(each.status_code, each.headers["content-type"]) for each in pictures]
+    assert url == (await generate(gateway, bob, "shown")).json()["image_url"]
+
+
+async def test_without_a_secret_the_address_has_a_ticket(
+    gateway: Gateway, bob: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where tokens are an identity provider's alone: there are no keys then, and a ticket is good once."""
+    monkeypatch.setattr(gateway.house.doorkeeper, "links", PictureLinks(None))
+    url = (await generate(gateway, bob, "shown once")).json()["image_url"]
+
+    assert "?ticket=" in url
+    assert [200, 401] == [(await gateway.http.get(url)).status_code for _ in range(2)]
 
 
 async def test_pages_of_other_hosts_get_a_whole_address(house: House, bob: Customer) -> None:
@@ -249,8 +261,14 @@ async def test_refusals_of_all_kinds_have_the_family_s_fields(gateway: Gateway, 
     large = await gateway.http.post(GENERATE, content=b" " * 3_000_000, headers=json)
     other = await gateway.http.post(GENERATE, content=b"x", headers={**bearer(bob), "content-type": "text/plain"})
 
-    assert [401, 400, 413, 415] == [each.status_code for each in (no_token, no_json, large, other)]
-    assert [False] * 4 == [each.json()["success"] for each in (no_token, no_json, large, other)]
+    long_id = await gateway.http.post(GENERATE, json=wanted("x" * 1_025), headers=bearer(bob))  # none could watch it
+    no_prompt = await gateway.http.post(GENERATE, json=wanted("x", prompt=" "), headers=bearer(bob))
+    refused = (no_token, no_json, large, other, long_id, no_prompt)
+
+    assert [401, 400, 413, 415, 400, 400] == [each.status_code for each in refused]
+    assert {False} == {each.json()["success"] for each in refused}
+    named = [[one["field"] for one in each.json()["error"]["violations"]] for each in refused[-2:]]
+    assert [["task_id"], ["prompt"]] == named
 
 
 async def test_an_id_that_never_starts_is_closed_with_a_reason(house: House, bob: Customer) -> None:

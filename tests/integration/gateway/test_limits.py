@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from google.rpc import error_details_pb2
 
 from fabula.api.story.v1 import story_pb2
 from fabula.rpc.kinds import STORY
+from gateway.protocols import PipedWebSocket
+from gateway.strict_websocket import PIECE_BYTES
 from tests.integration.gateway.clients import Gateway, Socket
+from tests.integration.gateway.conformance import wire
 from tests.integration.gateway.conftest import OpenGateway
-from tests.integration.gateway.grpc_web_client import GrpcWeb
+from tests.integration.gateway.grpc_web_client import GrpcWeb, framed
 from tests.integration.gateway.plain_clients import refusal, told
 from tests.integration.gateway.socket_io_clients import QUERY, STORIES, packets, polling
 from tests.integration.gateway.test_websocket import close_code
@@ -64,18 +68,30 @@ async def answers(gateway: Gateway, log: ScriptedLog, headers: dict[str, str]) -
         ("stream", f"/run/stream/{log.id}"),
         ("waiting", f"/run/{log.id}"),
         ("log", f"/v1/generations/{log.id}/log/events"),
+        ("lines", f"/v1/generations/{log.id}/log"),
+        ("picture", f"/v1/images/image-{log.id.removeprefix('story-')}"),
         ("feed", "/v1/generations/events"),
     ):
-        response = await gateway.http.get(address, headers=headers)
-        if response.status_code == 404:
-            continue
-        details = response.json()["error"]["details"]
-        found[name] = (response.status_code, details["limit"], "retry-after" in response.headers)
+        found[name] = limit_of(await gateway.http.get(address, headers={**headers, "accept": "application/x-ndjson"}))
+    for name, address in (("run", "/run"), ("begun", "/run/stream"), ("painting", "/api/media/generate")):
+        found[name] = limit_of(await gateway.http.post(address, headers=headers, json={"prompt": "an owl"}))
     call = await GrpcWeb(gateway.http).call(STORY.path("WatchProgress"), _watch(log), **headers)
     info, retry = call.detail(error_details_pb2.ErrorInfo()), call.detail(error_details_pb2.RetryInfo())
     assert (8, "RESOURCE_EXHAUSTED") == (call.code, call.reason)
     found["grpc-web"] = (429, info.metadata["limit"], retry.retry_delay.seconds > 0)
     return found
+
+
+def begun_at(server: ScriptedServer) -> list[ScriptedLog]:
+    """Return all that was begun."""
+    assert server.images is not None
+    return [*server.stories.logs.values(), *server.images.logs.values()]
+
+
+def limit_of(response: httpx.Response) -> tuple[int, str, bool]:
+    """Return an answer's status, the limit that it names, and whether it says when to come back."""
+    limit = response.json().get("error", {}).get("details", {}).get("limit", "")
+    return response.status_code, limit, "retry-after" in response.headers
 
 
 def _watch(log: ScriptedLog) -> story_pb2.WatchProgressRequest:
@@ -106,7 +122,7 @@ async def test_connections_of_one_address_are_bounded_at_every_door(
         limit = "connections_per_address"
         assert (4429, limit, True) == told_so.pop("websocket")
         assert {(429, limit, True)} == set(told_so.values())
-        assert {"tasks", "progress", "sse", "stream", "waiting", "feed"} <= told_so.keys()
+        assert [log] == begun_at(server)
         assert [429, 429] == [polled.status_code, denied.value.response.status_code]
         assert limit == polled.json()["error"]["details"]["limit"]
         assert len(told_so) + 3 == met(gateway, limit)
@@ -158,6 +174,7 @@ async def test_connections_of_one_owner_are_bounded_at_every_door(
         assert {(429, limit, True)} == set(told_so.values())
         data = json.loads(refused.removeprefix("44/stories,"))["data"]
         assert ("RESOURCE_EXHAUSTED", limit) == (data["code"], data["details"]["limit"])
+        assert [log] == begun_at(guarded)
         assert len(told_so) + 2 == met(gateway, limit)
 
 
@@ -253,6 +270,35 @@ async def test_who_pings_without_end_is_sent_away(open_gateway: OpenGateway, ser
         assert 1 == met(gateway, "messages")
 
 
+@pytest.mark.parametrize(
+    ("begin", "small"),
+    [(b"", (wire.PONG, b"", True)), (wire.frame(wire.TEXT, b"{", fin=False), (wire.CONT, b"", False))],
+    ids=["pongs", "fragments"],
+)
+async def test_who_sends_frames_that_are_no_messages_without_end_is_sent_away(
+    open_gateway: OpenGateway, server: ScriptedServer, begin: bytes, small: tuple[int, bytes, bool]
+) -> None:
+    """Pongs that nobody asked for, and parts of a message that add nothing to it: each costs as much as a message."""
+    opcode, payload, fin = small
+    settings: dict[str, Any] = {"messages_at_once": 10, "messages_per_second": 0.01}
+    async with open_gateway(server.address, **settings) as gateway, wire.socket_wire(gateway.host, "/v1/ws") as opened:
+        await opened.send(begin + wire.frame(opcode, payload, fin=fin) * 11)
+        assert 1008 == (await opened.rest()).code
+        assert 1 == met(gateway, "messages")
+
+
+async def test_what_has_come_together_is_read_as_fast_as_it_is_taken(
+    open_gateway: OpenGateway, server: ScriptedServer
+) -> None:
+    """Or one client's empty messages, 40,000 in a quarter of a megabyte, would be read while everybody waits."""
+    async with open_gateway(server.address) as gateway, wire.socket_wire(gateway.host, "/v1/ws") as opened:
+        (socket,) = [each for each in gateway.server.server_state.connections if isinstance(each, PipedWebSocket)]
+        message = wire.frame(wire.TEXT, b'{"unsubscribe":{"generationId":"story-1"}}')
+        socket.data_received(message * 1_000)
+        assert 1 + PIECE_BYTES // len(message) >= socket.queue.qsize()
+        assert 4429 == (await opened.rest()).code
+
+
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +324,27 @@ async def test_requests_of_one_address_are_bounded_where_that_is_wanted(
         assert 2 == met(gateway, "requests")
 
 
+async def test_pages_that_are_allowed_can_read_how_long_to_wait(
+    open_gateway: OpenGateway, server: ScriptedServer
+) -> None:
+    """And what has failed; to others it is a failure of the network, as it is without CORS."""
+    settings: dict[str, Any] = {"requests_per_second": 0.01, "requests_at_once": 1, "allowed_origins": "https://a.test"}
+    async with open_gateway(server.address, **settings) as gateway:
+        page, other = {"origin": "https://a.test"}, {"origin": "https://b.test"}
+        gateway.house.hub = None  # type: ignore[assignment]  # a fault that nobody foresees
+        failed = await gateway.http.get(f"/v1/generations/{server.stories.new().id}/events", headers=page)
+        refused = await gateway.http.get("/v1/stories", headers=page)
+        asked = await gateway.http.options("/v1/stories", headers={**page, "access-control-request-method": "POST"})
+        strange = await gateway.http.get("/v1/stories", headers=other)
+
+        assert [500, 429, 200, 429] == [each.status_code for each in (failed, refused, asked, strange)]
+        for answer in (failed, refused):
+            assert "https://a.test" == answer.headers["access-control-allow-origin"]
+            assert "true" == answer.headers["access-control-allow-credentials"]
+        assert "retry-after" in refused.headers["access-control-expose-headers"]
+        assert "access-control-allow-origin" not in strange.headers
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_bodies_are_bounded(open_gateway: OpenGateway, server: ScriptedServer, *, announced: bool) -> None:
     """By their announced length, and as they come."""
@@ -291,6 +358,38 @@ async def test_bodies_are_bounded(open_gateway: OpenGateway, server: ScriptedSer
         response = await gateway.http.post("/v1/stories", content=content, headers={"content-type": "application/json"})
         assert (413, "PAYLOAD_TOO_LARGE") == (response.status_code, response.json()["error"]["code"])
         assert 1 == met(gateway, "body_bytes")
+
+
+async def test_what_all_bodies_hold_together_is_bounded(open_gateway: OpenGateway, server: ScriptedServer) -> None:
+    """At every door that reads them; small ones get through, and all do when it is over."""
+    async with open_gateway(server.address, max_bodies_bytes=1 << 20) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.house.settings.http_port)
+        head = f"POST /v1/stories HTTP/1.1\r\nhost: {gateway.host}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {3 << 19}\r\n\r\n".encode() + b" " * (1 << 20))
+        await until(lambda: gateway.house.bodies.held > 900_000)
+        large = {"premise": "An owl.", "requestId": "x" * 200_000}
+        files: dict[str, Any] = {"file": ("a.txt", b"x" * 200_000), "title": (None, "An owl")}
+        refused = [
+            await gateway.http.post("/v1/stories", json=large),
+            await gateway.http.post("/run", json=large),
+            await gateway.http.post("/api/v1/stories", files=files),
+        ]
+        call = await GrpcWeb(gateway.http).call(STORY.path("StartGeneration"), framed(b"x" * 200_000))
+        small = await gateway.http.post("/v1/stories", json={"premise": "An owl."})
+        writer.close()
+        await until(lambda: not gateway.house.bodies.held)
+        later = await gateway.http.post("/api/v1/stories", files=files)
+
+        assert {(503, "bodies_bytes", True)} == {limit_of(response) for response in refused}
+        assert (14, "UNAVAILABLE") == (call.code, call.reason)
+        assert [202, 202] == [small.status_code, later.status_code]
+        assert 4 == met(gateway, "bodies_bytes")
+
+
+async def test_who_need_not_say_who_he_is_sends_little(gateway: Gateway) -> None:
+    """The name of a service, if anything."""
+    call = await GrpcWeb(gateway.http).call("/grpc.health.v1.Health/Check", framed(b"x" * 5000))
+    assert (8, "the message has 5000 bytes, and may have 4096") == (call.code, call.message)
 
 
 @pytest.mark.parametrize(("address", "beside"), [("/v1/stories", "request"), ("/api/v1/stories", "title")])

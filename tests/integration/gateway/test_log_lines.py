@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from fabula.rpc.auth import CLOCK_SKEW_SECONDS
 from gateway.doors import log_lines
 from tests.integration.gateway.clients import Gateway, SseEvent
-from tests.scripted_service import ScriptedImages, ScriptedLog, ScriptedStories
+from tests.integration.gateway.conftest import OpenGateway
+from tests.integration.gateway.tokens import SECRET, token
+from tests.scripted_service import ScriptedImages, ScriptedLog, ScriptedServer, ScriptedStories, until
 
 UNKNOWN = "story-00000000-0000-4000-8000-999999999999"
 WARNING = {"message": "short of memory", "level": "LOG_LEVEL_WARNING"}
@@ -93,6 +97,20 @@ async def test_a_long_log_is_read_in_pieces(
     assert piece["ended"]
 
 
+async def test_the_document_says_in_which_forms_a_log_is_read(gateway: Gateway, stories: ScriptedStories) -> None:
+    """Whatever is accepted, by the same parameters; `snapshot` leaves out all that was."""
+    described = (await gateway.http.get("/v1/openapi.json")).json()["paths"]["/v1/stories/{id}/log"]["get"]
+    log = begun(stories)
+    path = f"/v1/stories/{log.id}/log?snapshot"
+    answer = described["responses"]["200"]["content"]
+
+    assert ["application/json", log_lines.LINES, log_lines.EVENT_STREAM] == list(answer)
+    assert "line" == answer[log_lines.EVENT_STREAM]["schema"]["oneOf"][0]["properties"]["event"]["const"]
+    assert {"after", "level", "snapshot", "ticket"} <= {each["name"] for each in described["parameters"]}
+    assert {"lines": [], "sequence": 7, "more": False, "ended": False} == (await read(gateway, path)).json()
+    assert "" == (await read(gateway, path, accept=log_lines.LINES)).text
+
+
 async def test_a_log_is_read_as_lines_of_json(gateway: Gateway, stories: ScriptedStories) -> None:
     """For programs that read lines; all of them."""
     log = begun(stories)
@@ -101,6 +119,29 @@ async def test_a_log_is_read_as_lines_of_json(gateway: Gateway, stories: Scripte
 
     assert "application/x-ndjson" == response.headers["content-type"]
     assert [1, 2, 5, 6] == [line["sequence"] for line in lines]
+    assert lines == (await read(gateway, f"/v1/generations/{log.id}/log")).json()["lines"]
+
+
+async def test_lines_are_cut_off_when_the_token_expires(open_gateway: OpenGateway) -> None:
+    """However slowly they are read: no place is kept by it."""
+    server = ScriptedServer(ScriptedStories(SECRET))
+    await server.start()
+    log = server.stories.new(1, "ada")
+    for _ in range(400):
+        log.append(log_line={"message": "x" * 50_000})  # more than systems keep for a reader
+    async with open_gateway(server.address, generators=("story",), jwt_secret=SECRET) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.house.settings.http_port)
+        ask = f"GET /v1/generations/{log.id}/log HTTP/1.1\r\nhost: {gateway.host}\r\naccept: application/x-ndjson\r\n"
+        writer.write(f"{ask}authorization: Bearer {token('ada', 3 - int(CLOCK_SKEW_SECONDS))}\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert 1 == gateway.house.connections
+        await until(lambda: not gateway.house.connections)
+        rest = await reader.read()
+        writer.close()
+    await server.stop()
+
+    assert not rest.endswith(b"0\r\n\r\n")
+    assert len(rest) < 400 * 50_000
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ async def test_an_allowed_origin_may_use_the_api(open_gateway: OpenGateway, serv
             headers={
                 **page,
                 "access-control-request-method": "POST",
-                "access-control-request-headers": "authorization",
+                "access-control-request-headers": "authorization,baggage,x-requested-with",
             },
         )
         answer = await gateway.http.get("/v1/stories", headers=page)

@@ -59,6 +59,12 @@ class Line:
         return found
 
 
+def http_connections(gateway: Gateway) -> list[http_protocol.GuardedHttp]:
+    """Return the server's side of all connections that are no WebSockets."""
+    every = gateway.server.server_state.connections
+    return [each for each in every if isinstance(each, http_protocol.GuardedHttp)]
+
+
 def open_connections(gateway: Gateway) -> float | None:
     """Return how many TCP connections are counted."""
     return gateway.house.metrics.registry.get_sample_value("fabula_gateway_tcp_connections")
@@ -131,6 +137,34 @@ async def test_a_long_body_that_comes_steadily_is_waited_for(
         response = await gateway.http.post("/v1/stories", content=pieces(), headers=headers)
         assert 408 != response.status_code
         assert 0 == met(gateway, "body_seconds")
+
+
+async def test_a_body_in_tiny_chunks_is_read_in_turns(open_gateway: OpenGateway, server: ScriptedServer) -> None:
+    """Each chunk costs as much as a large one: others are not to wait for all that have come together."""
+    head = POST.replace(b"content-length: 99", b"transfer-encoding: chunked\r\nconnection: close")
+    body = b'{"premise":"An owl."}' + b" " * 5_000
+    async with open_gateway(server.address) as gateway, Line.to(gateway) as line:
+        line.writer.write(head)
+        await until(lambda: any(each.cycle is not None for each in http_connections(gateway)))
+        (connection,) = [each for each in http_connections(gateway) if each.cycle is not None]
+        connection.data_received(b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        assert len(connection.cycle.body) <= http_protocol.EVENTS_AT_ONCE
+        assert connection.flow.read_paused
+        assert b"HTTP/1.1 202" == (await line.rest())[:12]
+
+
+async def test_what_follows_an_answer_is_not_thrown_away_for_ever(
+    open_gateway: OpenGateway, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that nobody has asked for, however fast it comes."""
+    monkeypatch.setattr(http_protocol, "MOST_DISCARDED_BYTES", 10_000)
+    head = POST.replace(b"POST /v1/stories", b"POST /nowhere").replace(b": 99", b": 99999999")
+    async with open_gateway(server.address) as gateway, Line.to(gateway) as line:
+        line.writer.write(head)
+        assert b"HTTP/1.1 404" == (await line.reader.readuntil(b"\r\n\r\n"))[:12]
+        line.writer.write(b"x" * 20_000)
+        await line.rest()
+        assert line.reader.at_eof()
 
 
 async def test_a_stream_that_is_followed_has_no_such_time(open_gateway: OpenGateway, server: ScriptedServer) -> None:

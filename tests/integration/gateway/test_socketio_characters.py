@@ -327,6 +327,7 @@ async def test_a_character_is_read_saved_listed_and_discarded(gateway: Gateway, 
     discarded = await gateway.http.delete(f"{PATH}/{made.id}", headers=bearer(ida))
     gone = await gateway.http.get(f"{PATH}/{made.id}", headers=bearer(ida))
 
+    assert ("completed", "The character is complete") == (standing["status"], standing["message"])
     assert (made.id, made.history, False) == tuple(
         read.json()["character"][name] for name in ("id", "history", "saved")
     )
@@ -426,14 +427,19 @@ async def test_nothing_is_left_of_who_has_gone(gateway: Gateway, studio: Studio,
         ({}, 400),
         ({"data": {"description": " "}}, 400),
         ({"files": {"image": ("x.png", b"no picture")}}, 400),
+        ({"data": {"description": "a knight"}, "files": {"image": ("x.png", b"")}}, 400),
         ({"files": {"image": ("x.png", b"x" * 20_000_000)}}, 413),
         ({"json": {"description": "a knight", "more": 1}}, 202),
         ({"data": {"description": "a knight"}, "files": {"image": ("x.png", picture_file())}}, 202),
     ],
 )
 async def test_forms_are_checked(gateway: Gateway, ida: Customer, options: dict[str, Any], status: int) -> None:
-    """A description, a picture, or both; what is not known is ignored."""
-    assert status == (await gateway.http.post(START, headers=bearer(ida), **options)).status_code
+    """A description, a picture, or both; what is not known is ignored. Refusals name the form's fields."""
+    answer = await gateway.http.post(START, headers=bearer(ida), **options)
+
+    assert status == answer.status_code
+    if status == 400 and "files" in options:
+        assert ["image"] == [each["field"] for each in answer.json()["error"]["violations"]]
 
 
 async def test_who_cannot_say_who_they_are_is_refused(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from fabula.api.generation.v1 import generation_pb2 as gen
-from fabula.errors import InvalidRequest, Unavailable
+from fabula.errors import FabulaError, InvalidRequest, LogCorrupted, Unavailable
 from fabula.journal.embedded import EmbeddedServer
 from fabula.rpc.client import Caller, Patience
 from fabula.rpc.expiry import Expiry
@@ -129,10 +129,14 @@ async def test_who_joins_a_failed_session_is_told_its_error(gateway: Gateway, st
 
 
 class Away:
-    """A service that is away for so many calls of a name."""
+    """A service that is away for so many calls of a name, or answers with an error of another kind."""
 
-    def __init__(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, kind: str, rpc: str, times: int) -> None:
+    def __init__(
+        self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, kind: str, rpc: str, times: int,
+        *, error: FabulaError | None = None,
+    ) -> None:  # fmt: skip
         service, self.left = gateway.house.clients[kind], times
+        self._error = error or Unavailable("the service is being restarted")
         call, stream = service.call, service.stream
 
         async def calls(name: str, *args: Any, **options: Any) -> Any:
@@ -152,7 +156,7 @@ class Away:
     def _check(self, name: str, rpc: str) -> None:
         if name == rpc and self.left:
             self.left -= 1
-            raise Unavailable("the service is being restarted")
+            raise self._error
 
 
 @pytest.mark.parametrize(
@@ -171,6 +175,22 @@ async def test_a_restart_while_the_avatar_is_waited_for_is_not_noticed(
 
     assert MADE == steps(seen)
     assert 0 == away.left
+
+
+@pytest.mark.parametrize(("kind", "step"), [("character", "error"), ("image", "generating_avatar")])
+async def test_a_log_that_cannot_be_read_is_told(
+    gateway: Gateway, ida: Customer, monkeypatch: pytest.MonkeyPatch, kind: str, step: str
+) -> None:
+    """Nobody waits for ever; where it is the avatar's, the character is complete all the same."""
+    session_id = await begin(gateway, ida)
+    Away(gateway, monkeypatch, kind, "WatchProgress", 100, error=LogCorrupted("its log cannot be read"))
+    async with packets(gateway, CHARACTERS) as client:
+        await let_in(client, ida)
+        await join(client, session_id)
+        seen = await told(client, step, 0)
+
+    assert (step, "its log cannot be read") == (seen[-1]["step"], seen[-1]["data"]["error"])
+    assert ("completed" in [each["step"] for each in seen]) is (kind == "image")
 
 
 async def test_a_retry_is_told_that_came_while_the_end_was_being_told(

@@ -86,7 +86,7 @@ async def test_an_uploaded_story_is_told_to_its_owner_who_has_joined_nothing(gat
         assert (await stranger.connect(NAMESPACE, {"token": token("somebody else")})).startswith("40/stories,")
         started = await gateway.http.post(
             PATH,
-            files={"file": ("boats.txt", b"Ann counts boats in the harbour.", "text/plain")},
+            files={"file": ("../notes/boats.txt", b"Ann counts boats in the harbour.", "text/plain")},
             data={"title": "Boats", "customPrompt": "be brief", "words": "60", "unknown": "x"},
             headers=bearer(ann),
         )
@@ -331,6 +331,33 @@ async def test_uploads_are_checked(gateway: Gateway, ann: User, options: dict[st
     """Each kind of body; what is not known is ignored."""
     headers = {**bearer(ann), **options.pop("headers", {})}
     assert status == (await gateway.http.post(PATH, headers=headers, **options)).status_code
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"files": {"file": ("x.txt", b"")}}, "file"),
+        ({"files": {"file": ("x.txt", b"x" * 1_100_000)}}, "file"),
+        ({"data": {"text": "x", "customPrompt": "x" * 8_001}}, "customPrompt"),
+        ({"data": {"text": "x" * 1_100_000}}, "text"),
+    ],
+)
+async def test_refusals_name_the_fields_of_the_upload(gateway: Gateway, ann: User, more: Any, field: str) -> None:
+    """Never those of the service, which this family has not heard of."""
+    answer = await gateway.http.post(PATH, headers=bearer(ann), **more)
+
+    error = answer.json()["error"]
+    assert (400, [field]) == (answer.status_code, [each["field"] for each in error["violations"]])
+    assert field in error["message"]
+
+
+async def test_any_request_id_makes_an_upload_idempotent(gateway: Gateway, ann: User) -> None:
+    """As everywhere in the families: it need not be a request id as the contracts have it."""
+    upload = {"text": "Ann counts boats.", "requestId": "für Ann: 1/2"}
+    answers = [await gateway.http.post(PATH, json=upload, headers=bearer(ann)) for _ in range(2)]
+
+    assert [202, 202] == [answer.status_code for answer in answers]
+    assert answers[0].json()["storyId"] == answers[1].json()["storyId"]
 
 
 async def test_one_feed_serves_all_connections_of_an_owner(

@@ -167,7 +167,9 @@ async def test_a_retry_is_told_that_came_while_the_end_was_being_told(
         assert [START, "50 ai_processing", "75 saving_file", COMPLETE] == names(await told(client))
 
 
-@pytest.mark.parametrize("key", ["image-00000000-0000-4000-8000-999999999999", "x", "", "story-" + "1" * 60])
+@pytest.mark.parametrize(
+    "key", ["image-00000000-0000-4000-8000-999999999999", "x", "", "story-" + "1" * 60, "story-\ud800"]
+)
 async def test_cursors_of_what_is_no_story_are_refused(gateway: Gateway, ann: User, key: str) -> None:
     """As anybody's who asks for no story."""
     async with packets(gateway) as client:

@@ -58,6 +58,8 @@ async def test_a_stream_opens_at_once_with_its_cursor(gateway: Gateway, stories:
         ("?after=3", "1", [2, 3, 4]),
         ("?snapshot=1", "2", [3, 4]),
         ("?conflate=1&after=2", None, [3, 4]),
+        ("?after=2.1", None, [3, 4]),  # of another door, which has told a part of the next entry
+        ("", "3.1", [4]),
     ],
 )
 async def test_the_header_goes_before_the_address(

@@ -92,6 +92,20 @@ async def test_a_ticket_of_one_gateway_opens_a_stream_at_another_once(
     assert [200, 401, 401] == [await status_of(at, mine[1], word) for at in (other, other, one)]
 
 
+async def test_who_finds_no_place_keeps_the_ticket(
+    gateways: tuple[Gateway, Gateway], mine: tuple[User, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To come back with, as the answer says."""
+    one, word = gateways[0], await ticket(gateways[0], *mine)
+    monkeypatch.setattr(one.house.places, "_most", 0)
+    path, lines = f"/v1/generations/{mine[1]}", {"accept": "application/x-ndjson"}
+    for address in (f"{path}/events", f"{path}/log/events", f"{path}/log", f"/run/stream/{mine[1]}"):
+        assert 429 == (await one.http.get(f"{address}?ticket={word}", headers=lines)).status_code, address
+    monkeypatch.undo()
+
+    assert 200 == await status_of(one, mine[1], word)
+
+
 async def test_of_many_who_show_it_at_once_one_is_let_in(
     gateways: tuple[Gateway, Gateway], mine: tuple[User, str]
 ) -> None:

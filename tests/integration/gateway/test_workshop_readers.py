@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from fabula.api.generation.v1 import generation_pb2
 from gateway.fan import MOST_BYTES
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import OpenGateway
@@ -145,6 +146,32 @@ async def test_a_lost_cursor_is_answered_with_where_it_stands(gateway: Gateway, 
         assert log.id == (await client.next())["generation_id"]
         log.append(failed={})
         assert ["failed"] == [update["stage"] for update in await client.rest()]
+
+
+async def test_who_polls_is_told_the_place_in_the_queue(gateway: Gateway, stories: ScriptedStories) -> None:
+    """The newest update, as a socket tells it, though it is in no log; also long after the socket was lost."""
+    gateway.house.hub._linger_seconds = 0.2
+    log = stories.new()
+    log.responses[0].event.state = generation_pb2.STATE_QUEUED
+
+    async def poll() -> dict[str, Any]:
+        status: dict[str, Any] = (await gateway.http.get(f"/api/v1/stories/status/{log.id}")).json()
+        assert "queued" == status.pop("status")
+        return status
+
+    async with told(gateway, f"{PROGRESS}{log.id}") as client:
+        assert (await client.next())["stage_detail"] == (await poll())["stage_detail"] == "Waiting for a worker"
+        log.show(waiting={})
+        event = log.shown[-1].event
+        event.state, event.progress.queue_position = generation_pb2.STATE_QUEUED, 2
+        newest = await client.next()
+        assert newest == await poll()
+    for _ in range(10):  # each within the time that a watch is kept for who has left, all of them beyond it
+        await asyncio.sleep(0.05)
+        assert newest == await poll()
+
+    assert "Waiting for a worker: 2 before this one" == newest["stage_detail"]
+    await until(lambda: stories.open_watches == 0)
 
 
 @pytest.mark.parametrize("query", ["", "?token=any", "?ticket=any", "?after="])

@@ -253,8 +253,9 @@ async def ask(estate: Estate, address: Address, things: Mapping[str, str], **opt
         estate: Where.
         address: At which.
         things: What is named, by place.
-        options: Headers and the like; `query`: more of the query.
+        options: Headers and the like; `query`: more of the query; `until`: of a stream, how often a word comes at most.
     """
+    until, times = options.pop("until", (b"", 0))
     path = address.path
     for place, id_ in things.items():
         path = path.replace(f"{{{place}}}", id_)
@@ -265,7 +266,9 @@ async def ask(estate: Estate, address: Address, things: Mapping[str, str], **opt
     async with http.stream(address.method, path, params=query or None, **options) as response:
         body = b""
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS if address.streams else 20):
+            async with asyncio.timeout(QUIET_SECONDS if address.streams and not until else 20):
                 async for piece in response.aiter_raw():
                     body += piece
+                    if until and body.count(until) >= times:
+                        break
         return httpx.Response(response.status_code, headers=response.headers, content=body, request=response.request)

@@ -59,9 +59,10 @@ async def test_every_service_of_the_contracts_is_a_kind_and_its_ids_are_known(es
 async def test_no_rpc_is_answered_without_a_good_token(estate: Estate) -> None:
     """UNAUTHENTICATED by every service, whatever is asked for; and a good token is let in everywhere."""
     let_in = []
+    bad = estate.bad_tokens("ada")
     for number, rpc in enumerate(rpcs()):
         request = request_of(rpc, THINGS)
-        for what, token in tried(estate.bad_tokens("ada"), number):
+        for what, token in tried(bad, number):
             answer = await native(estate, rpc, request, token, seconds=20)
             if answer.status != "UNAUTHENTICATED":
                 let_in.append((str(rpc), what, answer))

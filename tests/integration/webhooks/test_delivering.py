@@ -11,8 +11,8 @@ import pytest
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.webhook.v1 import webhook_pb2 as pb
 from fabula.engine.ids import owner_token
-from fabula.errors import Conflict
-from fabula.webhooks import schedule
+from fabula.errors import Conflict, ResourceExhausted
+from fabula.webhooks import office, schedule
 from fabula.webhooks.registry import Registry
 from tests.integration.story.house import story
 from tests.integration.webhooks.house import House, Owner
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of tenths of seconds."""
     monkeypatch.setattr(schedule, "DELAYS_SECONDS", (0.2, 0.2, 0.2))
+    monkeypatch.setattr(office, "TEST_SECONDS", 0.2)
 
 
 async def end_one(house: House, owner: Owner) -> str:
@@ -122,6 +123,48 @@ async def test_a_busy_endpoint_is_left_alone_for_as_long_as_it_asks(
     assert heard[1].time - first.time >= 1.9
     heard = await receiver.until(4)
     assert heard[2].time + epoch >= until - 1  # the date has whole seconds
+
+
+async def test_what_one_courier_was_asked_holds_for_all(house: House, receiver: Receiver, quick: None) -> None:
+    """Whichever of them was told to come back later."""
+    owner = house.owner("the owner of an endpoint that rests")
+    id_, _ = await owner.register(receiver.url())
+    began = time.monotonic()
+    another = Registry(house.journal.records)
+    await another.note("the owner of an endpoint that rests", id_, time.time(), accepted=False, rest_seconds=2.0)
+    await end_one(house, owner)
+    [heard] = await receiver.until(1)
+
+    assert heard.time - began >= 1.9
+
+
+async def test_what_was_noted_before_a_webhook_was_disabled_is_given_up(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is enabled again at once; by hand it is sent, once in a few seconds."""
+    monkeypatch.setattr(schedule, "DELAYS_SECONDS", (1.0,))
+    owner = house.owner()
+    receiver.answers.append(BUSY)
+    id_, _ = await owner.register(receiver.url())
+    await end_one(house, owner)
+    await receiver.until(1)
+
+    async def noted() -> bool:
+        return bool((await owner.deliveries(id_))[0].attempts)
+
+    await eventually(noted, 10)
+    [waiting] = await owner.deliveries(id_)
+    await owner.call("DisableWebhook", webhook_id=id_)
+    await owner.call("EnableWebhook", webhook_id=id_)
+    with pytest.raises(ResourceExhausted):
+        await owner.call("RetryDelivery", webhook_id=id_, delivery_id=waiting.id)
+    failed = await owner.settled(id_, pb.DELIVERY_STATE_FAILED)
+
+    assert "the webhook is disabled" == failed.failure
+    assert 1 == len(receiver.heard)
+    monkeypatch.setattr(office, "TEST_SECONDS", 0)
+    await owner.call("RetryDelivery", webhook_id=id_, delivery_id=failed.id)
+    await owner.settled(id_)
 
 
 async def test_an_endpoint_that_hangs_holds_up_nobody_else(house: House, receiver: Receiver) -> None:

@@ -129,6 +129,7 @@ async def saying(*pieces: bytes, pause: float = 0.05, tls: ssl.SSLContext | None
         ((b"SSH-2.0-OpenSSH\r\n\r\n",), "the endpoint's answer is not HTTP"),
         ((b"\0" * 100 + b"\r\n\r\n",), "the endpoint's answer is not HTTP"),
         ((b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000,), "the endpoint's answer is not HTTP"),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n" * 3_000,), "the endpoint's answer is not HTTP"),  # for ever, it may be
     ],
 )
 async def test_an_endpoint_that_does_not_speak_http_is_left(pieces: tuple[bytes, ...], problem: str) -> None:

@@ -30,6 +30,20 @@ def test_progress_replaces_progress() -> None:
     assert [Advanced("write", 3)] == _bodies(box.take(ROOMY))
 
 
+def test_progress_that_is_told_step_by_step_is_not_replaced() -> None:
+    """Neither by newer progress nor by text: every step that a stage has told so becomes an event."""
+    bodies = (
+        Advanced("paint", 1, each=True),
+        Advanced("paint", 2, each=True),
+        Advanced("paint", 3),
+        TextDelta("paint", 0, "a"),
+        Advanced("paint", 4, each=True),
+        TextDelta("paint", 1, "b"),
+    )
+
+    assert list(bodies) == _bodies(_filled(*bodies).take(ROOMY))
+
+
 def test_lifecycle_keeps_its_place() -> None:
     """Nothing joins across an event that is neither text nor progress."""
     bodies = (

@@ -7,7 +7,7 @@ import pytest
 from fabula.api.gateway.v1 import gateway_pb2
 from fabula.api.story.v1 import story_pb2
 from fabula.errors import InvalidRequest
-from gateway.json_requests import fill, in_json_names, parse_object
+from gateway.json_requests import MOST_VALUES, fill, in_json_names, parse_object
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,24 @@ def test_a_clients_name_of_a_field_is_no_pattern(name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         fill(story_pb2.StoryRequest(), {name: 1})
     assert in_json_names(refusal.value).message.startswith(f"{in_json_names(refusal.value).violations[0][0]}: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"characters": [{}] * (MOST_VALUES + 1)},
+        {"characters": [{"name": ""}] * (MOST_VALUES // 2 + 1)},
+        {"source": {"data": {str(number): [] for number in range(MOST_VALUES)}}},
+    ],
+)
+def test_more_values_than_anybody_needs_are_not_looked_at(content: dict[str, Any]) -> None:
+    """Wherever they stand."""
+    with pytest.raises(InvalidRequest, match="more than 10000 values"):
+        fill(story_pb2.StoryRequest(), content)
+
+
+@pytest.mark.parametrize("text", ["[" * 30_000, b'{"a":[' + b"{}," * 30_000])
+def test_more_brackets_than_anybody_needs_are_not_even_read(text: str | bytes) -> None:
+    """Millions of empty objects cost more memory than the body that they come in."""
+    with pytest.raises(InvalidRequest, match="brackets"):
+        parse_object(text)

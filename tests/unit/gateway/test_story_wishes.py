@@ -25,6 +25,8 @@ LIBRARY_ID = "7b7c9f0e-9f0e-4a6b-8f00-000000000001"
         ({"prompt": "x", "length": "Very_Long"}, {"words": 4000}),
         ({"prompt": "x", "length": "about 700 words"}, {"words": 700}),
         ({"prompt": "x", "wordCount": "700"}, {"words": 700}),
+        ({"storyPrompt": "x", "story_length": "short story"}, {"premise": "x", "words": 300}),
+        ({"user_prompt": "x", "targetWordCount": 700}, {"premise": "x", "words": 700}),
         ({"prompt": "x", "words": 700.0}, {"words": 700}),
         ({"prompt": "x", "length": None, "seed": "", "tone": None}, {"premise": "x"}),
         ({"prompt": "x", "seed": 0, "max_retries": 0}, {"seed": 0, "revisions": 0}),
@@ -58,6 +60,21 @@ def test_wishes_are_read_in_many_spellings(body: dict[str, Any], expected: dict[
 def test_characters_come_by_id_by_name_or_described(characters: Any, expected: list[pb.Character]) -> None:
     """A list of any of these, one alone, or names with commas between."""
     assert expected == list(start_request({"prompt": "x", "characters": characters}).story.characters)
+
+
+def test_more_characters_than_a_story_has_are_not_looked_at() -> None:
+    """Each would be read into a message first."""
+    with pytest.raises(InvalidRequest, match="cast must contain no more than 12 items"):
+        start_request({"prompt": "x", "cast": "Ida," * 13})
+
+
+@pytest.mark.parametrize("ids", [[LIBRARY_ID, "nobody"], f"character-{LIBRARY_ID},nobody"])
+def test_ids_of_characters_may_have_a_field_of_their_own(ids: Any) -> None:
+    """None is taken for a name: who is not in the library is refused there."""
+    story = start_request({"prompt": "x", "characters": ["Ida"], "characterIds": ids}).story
+
+    library = pb.Character(id=f"character-{LIBRARY_ID}")
+    assert [pb.Character(name="Ida"), library, pb.Character(id="nobody")] == list(story.characters)
 
 
 @pytest.mark.parametrize("field", ["seed", "chapters", "length", "revisions"])

@@ -296,7 +296,7 @@ async def _befall(log: MemoryLog, what: str, much: int) -> None:
 
 
 async def _read_to_the_end(clients: list[Client]) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while not all(client.ended for client in clients):
             for client in clients:
                 client.read()

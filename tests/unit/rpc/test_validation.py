@@ -13,12 +13,18 @@ from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.api.story.v1 import story_pb2 as pb
 from fabula.errors import InvalidRequest
 from fabula.rpc.kinds import STORY
-from fabula.rpc.validation import validate
+from fabula.rpc.validation import MOST_ITEMS, MOST_VIOLATIONS, validate
 
 
 def start(**fields: Any) -> pb.StartGenerationRequest:
     """Return a good request, but for what is asked for."""
     return pb.StartGenerationRequest(story=pb.StoryRequest(**{"premise": "A boat.", **fields}))
+
+
+def subscribed(count: int) -> gateway_pb2.ClientFrame:
+    """Return a frame that asks for generations without an id."""
+    subscriptions = [gateway_pb2.Subscribe()] * count
+    return gateway_pb2.ClientFrame(subscribe_many=gateway_pb2.SubscribeMany(subscriptions=subscriptions))
 
 
 def paths(message: Any) -> list[str]:
@@ -190,3 +196,20 @@ def test_the_message_tells_the_first_fault_and_how_many_more() -> None:
     """A sentence for people; the list is in the details."""
     with pytest.raises(InvalidRequest, match=r"^story\.title: .*\(and 1 more\)$"):
         validate(start(title="x" * 201, genre="x" * 81))
+
+
+def test_of_a_list_that_is_too_long_no_item_is_looked_at() -> None:
+    """Whoever sends tens of thousands would keep a whole process busy with what is wrong with each."""
+    frame = subscribed(50_000)
+    batch = gateway_pb2.StartBatchRequest(items=[gateway_pb2.BatchItem()] * (MOST_ITEMS + 1))
+
+    assert ["subscribe_many.subscriptions"] == paths(frame)
+    assert ["items"] == paths(batch)
+
+
+def test_only_the_first_of_many_mistakes_are_told() -> None:
+    """And how many there are."""
+    with pytest.raises(InvalidRequest, match=r"^subscribe_many\.subscriptions\[0\].* \(and 63 more\)$") as refusal:
+        validate(subscribed(64))
+
+    assert MOST_VIOLATIONS == len(refusal.value.violations)

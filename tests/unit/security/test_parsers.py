@@ -37,6 +37,7 @@ from gateway.frontends import character_addresses, image_tasks, story_wishes
 from gateway.frontends.character_places import character_id_of, read_place
 from gateway.frontends.requests import read_body, read_object, request_id_of
 from gateway.json_requests import fill, in_json_names, parse_object
+from gateway.limits import Budget
 from gateway.queries import whole_number
 from gateway.ranges import part_of
 from services.character import library as character_library
@@ -221,7 +222,7 @@ def request_with(body: bytes, content_type: str, cut: int, *, lost: bool) -> Req
         return messages.pop(0)
 
     class App:
-        state = State({"body_limits": BodyLimits(5000, 2000, lambda _limit: None)})
+        state = State({"body_limits": BodyLimits(5000, 2000, Budget(1 << 20), lambda _limit: None)})
 
     headers = [(b"content-type", content_type.encode("latin-1"))]
     return Request({"type": "http", "method": "POST", "headers": headers, "app": App()}, receive)

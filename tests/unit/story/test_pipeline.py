@@ -167,7 +167,9 @@ class Desk:
         self.written += piece
         self.steps.append(step)
 
-    def advance(self, step: int | None = None, steps: int | None = None, message: str = "") -> None:
+    def advance(
+        self, step: int | None = None, steps: int | None = None, message: str = "", *, each: bool = False
+    ) -> None:
         """Take no notice."""
 
     def agents(self, *names: str) -> None:

@@ -113,7 +113,7 @@ def test_a_delivery_goes_through_its_attempts() -> None:
         len(delivery.attempts),
     ]
     for _ in range(20):
-        delivery = delivery.again(NOW + 5).after(Attempt(NOW, 0, "no connection", 15.0), 5.0)
+        delivery = delivery.again(NOW + 5, 0).after(Attempt(NOW, 0, "no connection", 15.0), 5.0)
     assert [NOW + 20, 1, MOST_ATTEMPTS_KEPT] == [delivery.next, delivery.round, len(delivery.attempts)]
     done = delivery.after(Attempt(NOW, 204, "", 0.1), 5.0)
     assert [DeliveryState.DELIVERED, 0.0, ""] == [done.state, done.next, done.failure]

@@ -46,6 +46,7 @@ def test_a_url_is_taken_apart(url: str, target: Target) -> None:
         "https://127.0.0.1/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
         "https://[::ffff:127.0.0.1]/", "https://[fe80::1%25eth0]/", "https://[fe80::1%eth0]/", "https://0.0.0.0/",
         "https://[64:ff9b::7f00:1]/", "https://[::]/", "https://127.0.0.1./",
+        "https://localhost/", "https://LocalHost.:8443/", "https://hooks.localhost/",
         # addresses that some read and others do not
         "https://2130706433/", "https://0x7f000001/", "https://0x7f.1/", "https://127.1/", "https://017700000001/",
         "https://0177.0.0.1/", "https://127.0.0.01/", "https://10.1.2.0x3/", "https://1.2.3.4.5/", "https://256.1.1.1/",
@@ -58,6 +59,7 @@ def test_a_url_is_taken_apart(url: str, target: Target) -> None:
         "https://hooks.example/ ", " https://hooks.example/", "https://hooks.example/\r\nx: y",
         "https://hooks.example/\0",
         "https://hooks.example/ü", "https://ⓗooks.example/", "https://127。0。0。1/", "https://hooks.example/\tx",
+        "https://hoo\N{KELVIN SIGN}s.example/",
         "https://hooks.example/<x>", 'https://hooks.example/"', "https://hooks.example/`", "https://hooks.example\\x",
         # names
         "https://%31%32%37.0.0.1/", "https://-hooks.example/", "https://hooks-.example/", "https://hooks..example/",

@@ -49,7 +49,7 @@ class Place:
 
 
 PLACES = [
-    Place(STORIES, "/stories", "story:leave", {"storyId": "story-1"}),
+    Place(STORIES, "/stories", "story:leave", {"storyId": "story-00000000-0000-4000-8000-000000000001"}),
     Place(CHARACTERS, "/", "leave_character_generation", {"sessionId": "00000000-0000-4000-8000-000000000001"}),
 ]
 

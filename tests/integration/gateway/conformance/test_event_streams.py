@@ -122,7 +122,7 @@ async def test_who_comes_back_gets_the_rest_and_is_stopped_at_the_end(
     assert (204, b"") == (stopped.status_code, stopped.content)
 
 
-@pytest.mark.parametrize("id_", ["x", "-1", "1.5", "9" * 30, "1 2", "1,2"])
+@pytest.mark.parametrize("id_", ["x", "-1", "1.x", "9" * 30, "1 2", "1,2"])
 async def test_an_id_that_is_none_of_ours_is_refused(shared: Gateway, services: ScriptedServer, id_: str) -> None:
     """Before the stream begins; an EventSource does not come again after that either."""
     response = await shared.http.get(f"/v1/generations/{odd_story(services).id}/events", headers={"last-event-id": id_})
