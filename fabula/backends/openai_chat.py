@@ -104,7 +104,9 @@ class OpenAIChat:
         await asyncio.sleep(wait)
 
     def _message(self, reason: str, when: str = "") -> str:
-        return f"The endpoint of {self.name} ({self._settings.base_url}) {reason} {when}".rstrip() + "."
+        """Return what users are told. Where the endpoint is, is for operators: it may be an address inside."""
+        _log.warning("model_endpoint_failed", model=self.name, endpoint=self._settings.base_url, reason=reason)
+        return f"The endpoint of {self.name} {reason} {when}".rstrip() + "."
 
 
 @dataclass(frozen=True, slots=True)

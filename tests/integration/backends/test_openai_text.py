@@ -211,12 +211,15 @@ async def test_what_no_retry_can_heal_is_reported_at_once(
 
 
 async def test_nobody_listening_is_reported_after_the_retries(server: ChatServer) -> None:
-    """A refused connection is tried again, then named with the address."""
+    """A refused connection is tried again, then told: where the endpoint is reads the operator, who is told is a user."""
     model = new_model(server)
     closed = new_model(server, retries=1)
     closed._endpoint._url = "http://127.0.0.1:1/v1/chat/completions"
 
-    assert [] == await pieces_until_failure(closed, ModelUnavailable, r"cannot be reached .*at 2 attempts")
+    with structlog.testing.capture_logs() as logs:
+        told = r"^(?!.*127\.0\.0\.1).*cannot be reached .*at 2 attempts"
+        assert [] == await pieces_until_failure(closed, ModelUnavailable, told)
+    assert server.base_url in {line.get("endpoint") for line in logs}
     await closed.close()
     await model.close()
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from fabula.api.generation.v1 import generation_pb2 as gen
 from fabula.journal.embedded import EmbeddedServer
+from fabula.webhooks import office
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.story.house import SECRET, story
@@ -42,7 +43,9 @@ async def ask(gateway: Gateway, owner: Owner, method: str, path: str, **content:
     return await gateway.http.request(method, path, json=content or None, headers=headers)
 
 
-async def test_a_webhook_from_its_registration_to_its_end(house: House, gateway: Gateway) -> None:
+async def test_a_webhook_from_its_registration_to_its_end(
+    house: House, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Registered, tested, told, read, rotated, disabled, enabled, deleted."""
     owner = house.owner()
     async with receiving() as receiver:
@@ -69,6 +72,8 @@ async def test_a_webhook_from_its_registration_to_its_end(house: House, gateway:
     assert page["nextPageToken"]
     one = f"{path}/deliveries/{delivery['id']}"
     assert delivery == (await ask(gateway, owner, "GET", one)).json()
+    assert 429 == (await ask(gateway, owner, "POST", f"{one}:retry")).status_code
+    monkeypatch.setattr(office, "TEST_SECONDS", 0)  # as if some time had passed
     assert "DELIVERY_STATE_PENDING" == (await ask(gateway, owner, "POST", f"{one}:retry")).json()["state"]
     rotated = (await ask(gateway, owner, "POST", f"{path}:rotateSecret")).json()
     assert rotated["secret"] != secret
