@@ -131,8 +131,12 @@ async def test_stories_that_were_left_are_remembered_up_to_a_bound(
     monkeypatch.setattr(story_rooms, "MOST_LEFT", 2)
     async with packets(gateway) as client:
         await let_in(client)
-        ids = [f"story-00000000-0000-4000-8000-{number:012}" for number in range(3)]
-        answers = [(await client.ask("story:leave", {"storyId": id_}, NAMESPACE))[0] for id_ in ids]
+        answers = [
+            (await client.ask("story:leave", {"storyId": f"story-00000000-0000-4000-8000-00000000000{n}"}, NAMESPACE))[
+                0
+            ]
+            for n in range(3)
+        ]
 
     assert [True, True, False] == [answer["success"] for answer in answers]
     assert "RESOURCE_EXHAUSTED" == answers[-1]["code"]

@@ -83,7 +83,9 @@ async def test_a_bad_websocket_handshake_is_refused(gateway: Gateway, query: str
 async def test_packets_of_one_body_are_all_taken_and_those_of_one_answer_are_separated(gateway: Gateway) -> None:
     """Separated by the record separator, both ways."""
     session = await polling(gateway)
-    sent = await session.send('40/stories,\x1e42/stories,1["story:leave",{"storyId":"story-1"}]')
+    sent = await session.send(
+        '40/stories,\x1e42/stories,1["story:leave",{"storyId":"story-00000000-0000-4000-8000-000000000001"}]'
+    )
     connected, acknowledged = await session.fetched(2)
 
     assert (200, "ok", "no-store") == (sent.status_code, sent.text, sent.headers["cache-control"])
@@ -94,7 +96,9 @@ async def test_packets_of_one_body_are_all_taken_and_those_of_one_answer_are_sep
 async def test_a_page_may_send_many_packets_at_once(gateway: Gateway) -> None:
     """All that has gathered while it had no connection."""
     session = await polling(gateway)
-    asked = [f'42/stories,{n}["story:leave",{{"storyId":"story-1"}}]' for n in range(100)]
+    asked = [
+        f'42/stories,{n}["story:leave",{{"storyId":"story-00000000-0000-4000-8000-000000000001"}}]' for n in range(100)
+    ]
     await session.send("\x1e".join(["40/stories,", *asked]))
 
     assert 101 == len(await session.fetched(101))
@@ -245,7 +249,7 @@ async def test_what_waits_while_a_connection_is_upgraded_comes_by_the_websocket(
     async with packets(gateway, query=f"&sid={session.handshake['sid']}") as client:
         await client.send("2probe")
         assert "3probe" == await client.raw()
-        await session.send('42/stories,1["story:leave",{"storyId":"story-1"}]')
+        await session.send('42/stories,1["story:leave",{"storyId":"story-00000000-0000-4000-8000-000000000001"}]')
         await client.send("5")
         assert '43/stories,1[{"success":true}]' == await client.next()
 
@@ -342,9 +346,11 @@ async def test_who_leaves_a_namespace_may_come_again(gateway: Gateway) -> None:
     async with packets(gateway) as client:
         await client.connect(NAMESPACE)
         await client.send("41/stories,")
-        await client.send('42/stories,1["story:leave",{"storyId":"story-1"}]')
+        await client.send('42/stories,1["story:leave",{"storyId":"story-00000000-0000-4000-8000-000000000001"}]')
         assert (await client.connect(NAMESPACE)).startswith("40/stories,")
-        assert ({"success": True}, []) == await client.ask("story:leave", {"storyId": "story-1"}, NAMESPACE)
+        assert ({"success": True}, []) == await client.ask(
+            "story:leave", {"storyId": "story-00000000-0000-4000-8000-000000000001"}, NAMESPACE
+        )
 
 
 async def test_events_that_are_not_known_are_no_trouble(gateway: Gateway) -> None:
@@ -354,7 +360,9 @@ async def test_events_that_are_not_known_are_no_trouble(gateway: Gateway) -> Non
         await client.emit("nonsense", {}, NAMESPACE)
         refused, _ = await client.ask("nonsense", {}, NAMESPACE)
         assert (False, "INVALID_REQUEST") == (refused["success"], refused["code"])
-        assert ({"success": True}, []) == await client.ask("story:leave", {"storyId": "story-1"}, NAMESPACE)
+        assert ({"success": True}, []) == await client.ask(
+            "story:leave", {"storyId": "story-00000000-0000-4000-8000-000000000001"}, NAMESPACE
+        )
 
 
 async def test_who_is_let_into_nothing_is_sent_away(
@@ -366,7 +374,9 @@ async def test_who_is_let_into_nothing_is_sent_away(
         await busy.connect(NAMESPACE)
         await idle.closed()
         await asyncio.sleep(0.2)
-        assert ({"success": True}, []) == await busy.ask("story:leave", {"storyId": "story-1"}, NAMESPACE)
+        assert ({"success": True}, []) == await busy.ask(
+            "story:leave", {"storyId": "story-00000000-0000-4000-8000-000000000001"}, NAMESPACE
+        )
 
 
 # --- the house's rules ---------------------------------------------------------------------------------------------
