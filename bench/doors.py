@@ -118,7 +118,7 @@ PLACES = (
         "Socket.IO of family B",
         _rooms,
         _packet,
-        "≥ 0.1",
+        "≥ 0.3",
         "socketio_room",
         "python-socketio, `emit` to a room",
         lambda port, count: Orders(port, "/socket.io/?EIO=4&transport=websocket", count, "40", "40{"),
@@ -144,10 +144,8 @@ async def fan_out(stage: Stage) -> list[Row]:
     return rows
 
 
-WHY_LIMIT = "Each client of this door has a task of its own, which is woken for each event."
-WHY_USUAL = (
-    "Ours are stored, and come through the story server, before they are sent; each client has a task of its own."
-)
+WHY_LIMIT = "Ours are stored, and come through the story server, before they are written."
+WHY_USUAL = "Ours are stored, and come through the story server, before they are sent."
 
 
 @asynccontextmanager
@@ -210,7 +208,7 @@ async def clients(stage: Stage) -> list[Row]:
     ]  # fmt: skip
 
 
-WHY_MEMORY = "A client holds a task, a watch and the layers of its library, where the endpoint has one coroutine."
+WHY_MEMORY = "A client holds a watch and the layers of its library, where the endpoint has one coroutine."
 WHY_CONNECTING = (
     "A client is let in, has a watch opened and is told where the story stands, where the endpoint accepts."
 )

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import structlog
@@ -38,14 +38,14 @@ class Form:
 
     Attributes:
         name: Names `encode` among all there are: what it returns is kept with the entry under this name.
-        encode: Makes the bytes that go to the transport.
+        encode: Makes the bytes that go to the transport; none of what says nothing in this form.
         door: By which door they go.
         conflate: Whether superseded progress is left out.
         wants: Tells which entries are sent at all; None: all of them.
     """
 
     name: str
-    encode: Callable[[SharedEntry], bytes]
+    encode: Callable[[SharedEntry], bytes] = field(compare=False)
     door: str
     conflate: bool = False
     wants: Callable[[SharedEntry], bool] | None = None
@@ -80,6 +80,11 @@ def joined(form: Form, entries: Sequence[SharedEntry]) -> Iterator[bytes]:
         parts.append(part)
         size += len(part)
     yield b"".join(parts)
+
+
+def _said(form: Form, entries: Sequence[SharedEntry]) -> list[SharedEntry]:
+    """Return those of a batch that say something in a form."""
+    return [entry for entry in form.chosen(entries) if form.of(entry)]
 
 
 class Rider(Protocol):
@@ -186,24 +191,23 @@ class Fan:
     def _write(self, entries: Sequence[SharedEntry], sequence: int) -> None:
         """Write entries to everyone; everyone's cursor is then `sequence`."""
         try:
-            ready = [(form, self._bytes_of(form, entries)) for form in self._riders]
+            ready = [(form, _said(form, entries)) for form in self._riders]
         except Exception:
             # Who goes on alone meets the same error, and can be told. Nothing has been written to anybody yet.
             log.exception("entries_cannot_be_encoded", sequence=sequence)
             self.let_all_go()
             ready = []
         self._sequence = sequence  # who leaves while we write has been written to
-        for form, data in ready:
-            if not data:  # these entries say nothing in this form
+        for form, said in ready:
+            if not said:  # these entries say nothing in this form
                 continue
+            data = b"".join([form.of(entry) for entry in said])
             riders = tuple(self._riders.get(form, {}).values())
             for write in riders:
                 write(data)
-            self._metrics.at(form.door).sent_to_all(form.chosen(entries), len(riders))
-            self._wrote_at[form] = time.monotonic()
-
-    def _bytes_of(self, form: Form, entries: Sequence[SharedEntry]) -> bytes:
-        return b"".join([form.of(entry) for entry in form.chosen(entries)])
+            self._metrics.at(form.door).sent_to_all(said, len(riders))
+            if form in self._riders:
+                self._wrote_at[form] = time.monotonic()
 
     def _rest(self, took: float, count: int) -> None:
         """Rest after a writing as long as it took, where that pays: what comes meanwhile goes out in one write.

@@ -82,6 +82,8 @@ class Guard:
         """Return what a connection is counted under; empty where it is nobody's, or that of many behind a proxy."""
         name = transport.get_extra_info("peername")
         address = name[0] if isinstance(name, tuple) else ""
+        if not self._proxies:
+            return address_key(address)
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:

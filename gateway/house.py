@@ -90,13 +90,24 @@ class House:
             ResourceExhausted: there are too many, or too many of this address or owner.
             Unavailable: the gateway is closing.
         """
+        place = self.enter(door, scope, owner)
+        try:
+            yield place
+        finally:
+            self.leave(door, place)
+
+    def enter(self, door: str, scope: Scope | None = None, owner: str = "") -> Place:
+        """Count a long connection until `leave` is called; see `connection`."""
         if self.closing.is_set():
             raise Unavailable("the gateway is being restarted: connect again")
-        with (
-            self.places.connection(address_of(scope), owner) as place,
-            self.metrics.connections.labels(door).track_inprogress(),
-        ):
-            yield place
+        place = self.places.enter(address_of(scope), owner)
+        self.metrics.connections.labels(door).inc()
+        return place
+
+    def leave(self, door: str, place: Place) -> None:
+        """Count a long connection no more."""
+        self.metrics.connections.labels(door).dec()
+        place.leave()
 
     def may_ask(self, scope: Scope) -> bool:
         """Count a request or handshake; say whether its client has made no more than it may in this time."""

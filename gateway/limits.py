@@ -9,8 +9,9 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from fabula.errors import ResourceExhausted, Unavailable
 from fabula.rpc.errors import RETRY_AFTER
@@ -51,6 +52,7 @@ def too_many_messages(bucket: Bucket) -> ResourceExhausted:
     return exceeded("messages", message, bucket.refill_seconds)
 
 
+@lru_cache(maxsize=256)  # it is asked several times for each request
 def address_key(address: str) -> str:
     """Return what a client's address is counted under: itself; of IPv6 its /64; IPv4 within IPv6 as IPv4."""
     try:
@@ -113,7 +115,7 @@ class Place:
 
     def __init__(self, connections: Connections, address: str) -> None:
         self._connections = connections
-        self._owners: set[str] = set()
+        self._owners: tuple[str, ...] = ()  # hardly ever more than one
         self.address = address
 
     def belong_to(self, owner: str) -> None:
@@ -124,7 +126,7 @@ class Place:
         """
         if owner not in self._owners:
             self._connections.add_owner(owner)
-            self._owners.add(owner)
+            self._owners = (*self._owners, owner)
 
     def leave(self) -> None:
         """Give it back. To be called once."""
@@ -183,15 +185,6 @@ class Connections:
             raise
         return place
 
-    @contextmanager
-    def connection(self, address: str = "", owner: str = "") -> Iterator[Place]:
-        """Hold a place for as long as the block lasts. Raises as `enter`."""
-        place = self.enter(address, owner)
-        try:
-            yield place
-        finally:
-            place.leave()
-
     def add_owner(self, owner: str) -> None:
         """Count a connection as an owner's. Raises `ResourceExhausted`."""
         if not self._owners.enter(owner):
@@ -200,7 +193,7 @@ class Connections:
                 f"you have {self._owners.most} connections open, and may have no more: close some, or try again later",
             )
 
-    def give_back(self, address: str, owners: set[str]) -> None:
+    def give_back(self, address: str, owners: Iterable[str]) -> None:
         """Count a connection no more."""
         self.count -= 1
         self._addresses.leave(address)

@@ -8,7 +8,9 @@ rebinding), also where a container's port is published on loopback.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -112,6 +114,7 @@ def _is_loaded_by_another_site(headers: Headers) -> bool:
     return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
 
+@lru_cache(maxsize=64)
 def _is_local(host: str) -> bool:
     """Say whether the public name system has no say in a host: an address, or a name of one word ("gateway")."""
     name = host_name(host)
@@ -175,15 +178,14 @@ class OriginGuard:
         self._app = app
         self._rule = rule
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it with 403."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass a request on, or refuse it with 403. There is no frame of this for each that is open."""
         if scope["type"] in {"http", "websocket"}:
             try:
                 self._rule.check(Headers(scope=scope))
             except FabulaError as error:
-                await refuse(error, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return refuse(error, scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 async def refuse(

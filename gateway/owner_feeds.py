@@ -267,8 +267,9 @@ class OwnerFeeds:
         opened = feed.opened or Timestamp()
         if known is None and generation.create_time.ToNanoseconds() > opened.ToNanoseconds():
             before = 0
+        news = News(told, before)
         for listener in tuple(feed.listeners):
-            listener.tell(News(told, before))
+            listener.tell(news)
 
     def _drop(self, feed: Feed, generation_id: str) -> None:
         if feed.dropped is not None:

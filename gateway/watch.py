@@ -79,7 +79,10 @@ class Recipient(Protocol):
 
     @property
     def pipe(self) -> Pipe | None:
-        """Takes finished bytes. Without it everything comes by `send`, and the fan carries nobody."""
+        """Takes finished bytes. Without it everything comes by `send`, and the fan carries nobody.
+
+        It may come later, as when a client changes its transport: it is asked for again behind each `send`.
+        """
         ...
 
     async def send(self, entries: Sequence[SharedEntry]) -> None:
@@ -178,9 +181,9 @@ class Watch:
 
     async def _go_on(self, recipient: Recipient) -> bool:
         assert self._stream is not None  # noqa: S101 - `_begin` has attached it
-        tail, fan, pipe = self._stream.tail, self._stream.fan, recipient.pipe
+        tail, fan = self._stream.tail, self._stream.fan
         while True:
-            if pipe is not None:
+            if (pipe := recipient.pipe) is not None:
                 await pipe.room()
                 if self._is_level(tail) and fan.is_level(self._sequence):
                     unseen = [entry for entry in fan.shown if not any(entry is seen for seen in self._shown)]
@@ -192,7 +195,7 @@ class Watch:
             async with aclosing(tail.watch(self._sequence, self._known)) as batches:
                 async for batch in batches:
                     await self._send(recipient, cast("Sequence[SharedEntry]", batch))
-                    if pipe is not None and self._is_level(tail):
+                    if recipient.pipe is not None and self._is_level(tail):
                         break
                 else:
                     return True

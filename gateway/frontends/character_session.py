@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -18,7 +18,7 @@ from gateway.answers import problem_of
 from gateway.cursors import Cursor
 from gateway.dialects.character_sessions import AVATAR, EVENT, CharacterAvatar, CharacterSessions, is_failure_before
 from gateway.doors.socket_io.client import DOOR, Client
-from gateway.doors.socket_io.following import Follower
+from gateway.doors.socket_io.following import Follower, Words
 from gateway.entries import SharedEntry
 from gateway.frontends.character_places import NO_SESSION, Place, read_place, room_name, session_id_of
 from gateway.pipe import ClientGone
@@ -59,7 +59,7 @@ class CharacterSession:
         self.place = Place(cursor, avatar_id, avatar)
         self.room = room_name(client.visitor.owner, character_id)
         address_of = client.house.doorkeeper.links.addresses_of(client.visitor.owner, client.base)
-        self._words, self._avatars_words = CharacterSessions(address_of), CharacterAvatar(address_of)
+        self._dialect, self._avatars_dialect = CharacterSessions(address_of), CharacterAvatar(address_of)
         self._run = 0
         self._telling = True  # from the moment that somebody has joined
         self._avatar_may_be_new = False
@@ -100,19 +100,36 @@ class CharacterSession:
             self._client.begin(self._character_id, self._tell(None))
 
     def _follower(self) -> Follower:
-        async def note(cursor: Cursor) -> None:
-            self.place.character = cursor
-            await self._tell_place()
+        """Return who tells of the character; once an avatar was told of, the place is within the avatar's log."""
+        run, session_id, place = self._run, session_id_of(self._character_id), self.place
+        within = str(place.value) if place.avatar_id else ""
+
+        def note(_: SharedEntry, cursor: Cursor) -> tuple[str, dict[str, Any]]:
+            return CURSOR, {"sessionId": session_id, "cursor": within or cursor.value}
 
         def is_over(entry: SharedEntry) -> bool:
-            return is_failure_before(self._run, entry)
+            return is_failure_before(run, entry)
 
-        return Follower(self._client, self._words, self._character_id, self.place.character, note, is_over=is_over)
+        words = Words(
+            self._client.namespace, self._dialect,
+            f"{self._client.base} from run {run}{f' with cursors {within}' if self._wants_places else ''}",
+            note if self._wants_places else None, is_over,
+        )  # fmt: skip
+        return Follower(self._client, words, self._character_id, place.character)
 
-    async def _tell_place(self) -> None:
-        if self._wants_places:
-            content = {"sessionId": session_id_of(self._character_id), "cursor": self.place.value}
-            await self._client.emit(CURSOR, content)
+    def _avatars_follower(self) -> Follower:
+        """Return who tells of the avatar."""
+        session_id, place = session_id_of(self._character_id), self.place
+
+        def note(entry: SharedEntry, cursor: Cursor) -> tuple[str, dict[str, Any]]:
+            return CURSOR, {"sessionId": session_id, "cursor": Place(Cursor(), entry.generation_id, cursor).value}
+
+        words = Words(
+            self._client.namespace, self._avatars_dialect,
+            f"{self._client.base}{f' with cursors of {session_id}' if self._wants_places else ''}",
+            note if self._wants_places else None,
+        )  # fmt: skip
+        return Follower(self._client, words, place.avatar_id, place.avatar, self._character_id)
 
     async def _tell(self, watch: Watch | None) -> None:
         try:
@@ -146,8 +163,7 @@ class CharacterSession:
         follower = self._follower()
         if watch is None:
             watch = await _answered(follower.open)
-        with closing(watch):
-            await watch.run(follower)
+        await follower.follow(watch)
         self.place.character = follower.cursor
         while await self._tell_of_avatar():
             pass
@@ -160,13 +176,11 @@ class CharacterSession:
             return False
         if avatar.generation_id != self.place.avatar_id:
             self.place.avatar_id, self.place.avatar = avatar.generation_id, Cursor()
-        follower = Follower(
-            self._client, self._avatars_words, avatar.generation_id, self.place.avatar, self._note_of_avatar
-        )
+        follower = self._avatars_follower()
         async with self._opened(follower, is_waited_for=avatar.state == PENDING) as watch:
             if watch is not None:
                 with suppress(NotFound):  # another one is being painted, and this one was removed
-                    await watch.run(follower)
+                    await follower.follow(watch)
         self.place.avatar = follower.cursor
         self._avatar_may_be_new = False
         now = await self._avatar()
@@ -175,10 +189,6 @@ class CharacterSession:
         if watch is None and now.state == FAILED:
             await self._client.emit(EVENT, _avatar_failure(now.failure, "the avatar was never begun"))
         return False
-
-    async def _note_of_avatar(self, cursor: Cursor) -> None:
-        self.place.avatar = cursor
-        await self._tell_place()
 
     @asynccontextmanager
     async def _opened(self, follower: Follower, *, is_waited_for: bool) -> AsyncIterator[Watch | None]:

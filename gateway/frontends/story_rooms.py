@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import closing
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -20,7 +19,8 @@ from gateway.cursors import Cursor, read_cursor
 from gateway.dialects.story_rooms import STORY_ROOMS
 from gateway.doors.socket_io.client import DOOR, Client, Handler
 from gateway.doors.socket_io.door import visitor_of
-from gateway.doors.socket_io.following import Follower
+from gateway.doors.socket_io.following import Follower, Words
+from gateway.entries import SharedEntry
 from gateway.frontends.story_addresses import FAMILY
 from gateway.house import House
 from gateway.identity import Visitor
@@ -60,6 +60,14 @@ def story_channel(path: str) -> Channel:
         ),
         protocol=SOCKET_IO, namespace=NAMESPACE, auth=auth,
     )  # fmt: skip
+
+
+def _cursor(entry: SharedEntry, cursor: Cursor) -> tuple[str, dict[str, Any]]:
+    return CURSOR, {"storyId": entry.generation_id, "cursor": cursor.value}
+
+
+WORDS = Words(NAMESPACE, STORY_ROOMS)
+WORDS_WITH_CURSORS = Words(NAMESPACE, STORY_ROOMS, "with cursors", _cursor)
 
 
 def _camel(event: str) -> str:
@@ -128,7 +136,7 @@ class _Room:
         self._client = client
         self._wants_cursors = cursors is not None
         self._cursors: dict[str, Cursor] = {}
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}  # a set, which would be larger while it is empty
         self._waiting: dict[str, Cursor | None] = {}
         self._meanwhile: dict[str, News] = {}
         for story_id, cursor in (cursors or {}).items():
@@ -136,10 +144,10 @@ class _Room:
 
     def tell(self, news: News) -> None:
         """Follow a story that goes on, or has ended with something to tell; see `Listener`."""
-        if not (news.goes_on or self._may_have_missed(news)) or news.id in self._waiting or news.id in self._left:
-            return
-        if self._client.does(news.id):
+        if self._client.does(news.id):  # asked first: it is what each event of a story means for each client
             self._meanwhile[news.id] = news  # it may just have been told to its end, and goes on
+            return
+        if not (news.goes_on or self._may_have_missed(news)) or news.id in self._waiting or news.id in self._left:
             return
         had = self._cursors.get(news.id)
         if had is not None:
@@ -158,7 +166,7 @@ class _Room:
         generation_id = told.generation.id
         self._forget(generation_id)
         self._cursors.pop(generation_id, None)
-        self._left.discard(generation_id)
+        self._left.pop(generation_id, None)
 
     def _forget(self, story_id: str) -> None:
         self._waiting.pop(story_id, None)
@@ -174,7 +182,7 @@ class _Room:
 
     async def join(self, story_id: str, cursor: Cursor) -> None:
         """Tell of a story from a cursor on. Raises `NotFound` and what else `Hub.open` does."""
-        self._left.discard(story_id)
+        self._left.pop(story_id, None)
         if not self._client.does(story_id) and self._client.busy >= MOST_STORIES:
             raise ResourceExhausted(f"one connection hears of at most {MOST_STORIES} stories: leave some")
         follower = self._follower(story_id, cursor)
@@ -186,7 +194,7 @@ class _Room:
         """Tell no more of a story. Raises `ResourceExhausted`: what is left has to be remembered."""
         if len(self._left) >= MOST_LEFT:
             raise ResourceExhausted(f"one connection leaves at most {MOST_LEFT} stories: open another")
-        self._left.add(story_id)
+        self._left[story_id] = None
         self._forget(story_id)
 
     def _follow(self, story_id: str, cursor: Cursor | None) -> None:
@@ -212,10 +220,8 @@ class _Room:
             self._begin(waiting_id, self._opened(waiting_id, self._waiting.pop(waiting_id)))
 
     def _follower(self, story_id: str, cursor: Cursor) -> Follower:
-        async def note(reached: Cursor) -> None:
-            await self._client.emit(CURSOR, {"storyId": story_id, "cursor": reached.value})
-
-        return Follower(self._client, STORY_ROOMS, story_id, cursor, note if self._wants_cursors else None)
+        words = WORDS_WITH_CURSORS if self._wants_cursors else WORDS
+        return Follower(self._client, words, story_id, cursor)
 
     async def _opened(self, story_id: str, cursor: Cursor | None, *, named: bool = False) -> None:
         """Open a watch and tell what it finds; `named`: the client has asked for this very story."""
@@ -242,8 +248,7 @@ class _Room:
     async def _told(self, follower: Follower, watch: Watch) -> None:
         story_id = follower.generation_id
         try:
-            with closing(watch):
-                await watch.run(follower)
+            await follower.follow(watch)
         except (ClientGone, NotFound):  # the story was deleted
             return
         except Exception as error:  # noqa: BLE001 - told to the client

@@ -11,10 +11,10 @@ from engineio import exceptions as engine_exceptions
 from starlette.datastructures import Headers
 
 from fabula.rpc.expiry import Expiry
-from gateway.doors.socket_io.queues import PacketQueue
+from gateway.doors.socket_io.queues import Packets
 from gateway.house import House
 from gateway.identity import Visitor
-from gateway.pipe import ClientGone
+from gateway.pipe import ClientGone, Pipe
 
 DOOR = "socket.io"
 """What metrics call this door."""
@@ -25,7 +25,7 @@ class Sender(Protocol):
 
     house: House
 
-    def queue_of(self, eio_sid: str) -> PacketQueue | None:
+    def queue_of(self, eio_sid: str) -> Packets | None:
         """Return what waits for a client; None if it is gone."""
         ...
 
@@ -39,6 +39,18 @@ class Sender(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin something beside."""
+        ...
+
+
+class Ride(Protocol):
+    """What a client is told that may be carried by a fan."""
+
+    def let_go(self) -> None:
+        """Go on alone, if the fan carries it: there is no room for more, or nobody."""
+        ...
+
+    def drop(self) -> None:
+        """Tell nothing more, from now on."""
         ...
 
 
@@ -62,6 +74,7 @@ class Client:
     __slots__ = (
         "_eio_sid",
         "_expiry",
+        "_rides",
         "_server",
         "_tasks",
         "auth",
@@ -79,6 +92,7 @@ class Client:
         self._server = server
         self._eio_sid = eio_sid
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._rides: dict[str, Ride] = {}
         self.namespace = namespace
         self.visitor = visitor
         self.auth = auth
@@ -94,6 +108,12 @@ class Client:
     def house(self) -> House:
         """The inside of the gateway."""
         return self._server.house
+
+    @property
+    def pipe(self) -> Pipe | None:
+        """The way of finished frames; None while the client is polled, and once it is gone."""
+        queue = self._server.queue_of(self._eio_sid)
+        return None if queue is None else queue.pipe
 
     async def emit(self, event: str, content: dict[str, Any]) -> None:
         """Send an event once there is room for it. Raises `ClientGone`."""
@@ -123,8 +143,24 @@ class Client:
         task.add_done_callback(lambda done: self._forget(name, done))
         return task
 
+    def carry(self, name: str, ride: Ride) -> None:
+        """Take note of what may be carried by a fan, of what was begun by this name; there is one at a time."""
+        self._rides[name] = ride
+
+    def carry_no_more(self, name: str, ride: Ride) -> None:
+        """Take note that it is over."""
+        if self._rides.get(name) is ride:
+            del self._rides[name]
+
+    def let_go(self) -> None:
+        """Have nothing more written by fans: the client has to read first, or is gone."""
+        for ride in tuple(self._rides.values()):
+            ride.let_go()
+
     def stop(self, name: str) -> bool:
-        """End what was begun by this name. Returns whether there was any."""
+        """End what was begun by this name: nothing of it is written from now on. Returns whether there was any."""
+        if (ride := self._rides.pop(name, None)) is not None:
+            ride.drop()
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()

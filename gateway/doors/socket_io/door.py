@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -46,9 +47,9 @@ class SocketIoDoor:
         """Say whether a request or WebSocket is for this door."""
         return scope["path"].removesuffix("/") == self._path  # type: ignore[no-any-return]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request or WebSocket."""
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _is_allowed(self, _origin: str, environ: dict[str, Any]) -> bool:
         try:

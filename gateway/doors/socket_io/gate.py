@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -24,9 +24,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from fabula.errors import FabulaError
 from gateway.answers import problem_of
 from gateway.doors.socket_io.client import DOOR
+from gateway.doors.socket_io.engine import EngineSocket
 from gateway.doors.socket_io.packets import CLOSE, NOOP, packets_of
 from gateway.doors.socket_io.server import Server, Session
-from gateway.doors.socket_io.transports import CLOSE_NORMAL, CLOSE_POLICY, KEY, SocketTransport
+from gateway.doors.socket_io.transports import CLOSE_NORMAL, CLOSE_POLICY, SocketTransport
 from gateway.race import race
 
 UPGRADE_SECONDS = 10.0
@@ -53,17 +54,16 @@ class Gate:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or WebSocket."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one request or WebSocket. There is no frame of this for each that is open."""
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         if scope["type"] == "websocket":
-            await self._websocket(query, scope, receive, send)
-        elif scope["method"] == "OPTIONS":
-            await self._server.handle_request(scope, receive, send)
-        else:
-            await self._http(query, scope, receive, send)
+            return self._websocket(query, scope, receive, send)
+        if scope["method"] == "OPTIONS":
+            return self._server.handle_request(scope, receive, send)  # type: ignore[no-any-return]
+        return self._http(query, scope, receive, send)
 
-    def _refusal(self, query: dict[str, str], method: str, transport: str, scope: Scope) -> Refusal | Response | None:
+    def _refusal(self, query: dict[str, str], method: str, transport: str) -> Refusal | None:
         """Return why a request cannot be served, if it cannot."""
         if query.get("transport") != transport or "j" in query:
             return UNKNOWN_TRANSPORT
@@ -71,23 +71,30 @@ class Gate:
             return UNSUPPORTED_VERSION
         if "sid" in query:
             return None if query["sid"] in self._server.sessions else UNKNOWN_SESSION
-        if method != "GET":
-            return BAD_METHOD
+        return None if method == "GET" else BAD_METHOD
+
+    def _no_room(self, scope: Scope) -> Response | None:
+        """Return why somebody new may not come in, if they may not: the library would say so in few words."""
         try:
             with self._server.house.connection(DOOR, scope):
                 return None  # there is room: the connection itself is counted when it stands
         except FabulaError as error:
-            problem = problem_of(error)
-            self._server.house.metrics.errors.labels(DOOR, problem.code).inc()
-            return problem.as_response()
+            return self._told(error)
+
+    def _told(self, error: FabulaError) -> Response:
+        problem = problem_of(error)
+        self._server.house.metrics.errors.labels(DOOR, problem.code).inc()
+        return problem.as_response()
 
     # --- long-polling --------------------------------------------------------------------------------------------
 
     async def _http(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         send = _kept_nowhere(send)
-        refusal = self._refusal(query, scope["method"], "polling", scope)
+        refusal: Refusal | Response | None = self._refusal(query, scope["method"], "polling")
         session = self._server.sessions.get(query.get("sid", ""))
-        if refusal is None and session is not None:
+        if refusal is None and session is None:
+            refusal = self._no_room(scope)
+        elif refusal is None and session is not None:
             if self._is_upgraded(session):
                 refusal = BAD_REQUEST
             elif await self._is_late(session):
@@ -179,21 +186,24 @@ class Gate:
     # --- WebSocket -----------------------------------------------------------------------------------------------
 
     async def _websocket(self, query: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(query, "GET", "websocket", scope)
+        refusal: Refusal | Response | None = self._refusal(query, "GET", "websocket")
         session = self._server.sessions.get(query.get("sid", ""))
-        if refusal is not None:
-            await _deny(refusal, scope, receive, send)
-            return
-        if session is not None and (session.transport is not None or self._is_upgraded(session)):
+        if refusal is None and session is not None and (session.transport is not None or self._is_upgraded(session)):
             await _close(scope, receive, send)
             return
         transport = SocketTransport(receive, send)
+        try:
+            engine_socket = None if refusal is not None else self._taken_over(session, scope, transport)
+        except FabulaError as error:
+            refusal = self._told(error)
+        if refusal is not None or engine_socket is None:
+            await _deny(refusal or UNKNOWN_SESSION, scope, receive, send)
+            return
         timer = None
         if session is not None:
-            session.transport, transport.session_id = transport, session.id
             timer = asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._give_up_upgrade, session, transport)
         try:
-            await self._server.handle_request({**scope, KEY: transport}, transport.receive, transport.send)
+            await self._server.serve(engine_socket, scope, transport)
         except Exception:
             log.warning("socket_io_connection_failed", exc_info=True)
         finally:
@@ -201,6 +211,13 @@ class Gate:
                 timer.cancel()
             await transport.close(CLOSE_NORMAL)
             await self._end_of(transport)
+
+    def _taken_over(self, session: Session | None, scope: Scope, transport: SocketTransport) -> EngineSocket | None:
+        """Return the session that a WebSocket is for: a new one, or one that was polled. Raises `FabulaError`."""
+        if session is None:
+            return self._server.open(scope, transport)
+        session.transport, transport.session_id = transport, session.id
+        return self._server.eio.sockets.get(session.id)  # type: ignore[no-any-return]
 
     def _give_up_upgrade(self, session: Session, transport: SocketTransport) -> None:
         if not self._is_upgraded(session):
@@ -213,7 +230,7 @@ class Gate:
             engine_socket = self._server.eio.sockets.get(session.id)
         if session is None or engine_socket is None:
             return
-        if engine_socket.upgraded:
+        if engine_socket.upgraded or not engine_socket.connected:
             await engine_socket.close(wait=False, abort=True)
             self._server.eio.sockets.pop(session.id, None)
         else:

@@ -9,29 +9,30 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import engineio
 import socketio
 import structlog
 from engineio import packet as engine_packet
 from engineio import payload as engine_payload
 from socketio import packet as socket_packet
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from fabula.errors import FabulaError, InvalidRequest
 from gateway.answers import problem_of
 from gateway.doors.socket_io.client import DOOR, Client, Namespace
+from gateway.doors.socket_io.engine import Engine, EngineSocket
 from gateway.doors.socket_io.packets import MOST_PACKETS
-from gateway.doors.socket_io.queues import PacketQueue
+from gateway.doors.socket_io.queues import Packets
 from gateway.doors.socket_io.reading import UNREADABLE, PacketReader
-from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, KEY, SocketTransport
+from gateway.doors.socket_io.transports import CLOSE_UNREADABLE, SocketTransport
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.limits import Bucket, Place, too_many_messages
 from gateway.origin import base_for
+from gateway.pipe import pipe_of
 
 PING_TIMEOUT_SECONDS = 20.0
 """How long a client may take to answer a ping; the protocol's usual value."""
@@ -53,7 +54,6 @@ class Session:
 
     Attributes:
         id: The library's name for it.
-        stack: Ends what was begun for it.
         place: Where it is counted.
         allowance: How much its client may still say.
         transport: Its WebSocket; None while it is polled.
@@ -63,7 +63,6 @@ class Session:
     """
 
     id: str
-    stack: ExitStack
     place: Place
     allowance: Bucket
     reader: PacketReader
@@ -87,6 +86,11 @@ class Session:
 
         return over
 
+    def let_go(self) -> None:
+        """Have nothing more written by fans: the client has to read first, or is gone."""
+        for client in self.clients.values():
+            client.let_go()
+
     def stop_timer(self) -> None:
         """Let it last."""
         if self.timer is not None:
@@ -94,9 +98,13 @@ class Session:
             self.timer = None
 
 
-class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library has no types
-    def create_queue(self, *_args: Any, **_options: Any) -> PacketQueue:
-        return PacketQueue()
+class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # the library has no types
+    """Knows who is in which namespace. Rooms there are none: what is told by name is told by those who serve it."""
+
+    def basic_enter_room(self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None) -> None:
+        """Enter the room of all; that of one's own, which each client has in the library, is spared."""
+        if room is None:
+            super().basic_enter_room(sid, namespace, room, eio_sid)
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no types
@@ -112,6 +120,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         sessions: The connections there are, by the library's names for them.
     """
 
+    manager_initialized: bool
+
     def __init__(self, house: House, is_allowed: Any) -> None:
         self.house = house
         self.sessions: dict[str, Session] = {}
@@ -120,6 +130,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         interval = max(1.0, house.settings.keepalive_seconds)
         super().__init__(
             async_mode="asgi",
+            client_manager=_Manager(),
             async_handlers=False,  # one after the other: who sends much waits, instead of costing a task each
             namespaces="*",  # who is let into which is said below
             cors_allowed_origins=is_allowed,
@@ -131,28 +142,58 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             engineio_logger=_library_log,
         )
 
-    def _engineio_server_class(self) -> type[_Engine]:
-        return _Engine
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
 
     # --- connections ---------------------------------------------------------------------------------------------
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> str | None:
-        """Count a connection, and end it in time if it comes to nothing. A text is a refusal."""
-        scope, stack = environ["asgi.scope"], ExitStack()
+    def open(self, scope: Scope, transport: SocketTransport) -> EngineSocket:
+        """Begin a session over a WebSocket, which has not been accepted. Raises `FabulaError` for who may not come in.
+
+        What the library does for that begins with a copy of the request, which it keeps for as long as the WebSocket.
+        """
+        engine_socket: EngineSocket = self.eio.begin("websocket")
         try:
-            place = stack.enter_context(self.house.connection(DOOR, scope))
+            session = self._enter(engine_socket.sid, scope)
+        except FabulaError:
+            del self.eio.sockets[engine_socket.sid]
+            raise
+        session.transport, transport.session_id = transport, session.id
+        engine_socket.schedule_ping()
+        return engine_socket
+
+    async def serve(self, engine_socket: EngineSocket, scope: Scope, transport: SocketTransport) -> None:
+        """Serve a WebSocket of a session to its end."""
+        pipe, session = pipe_of(scope), self.sessions.get(engine_socket.sid)
+        await transport.accept()
+        if pipe is not None and session is not None:
+            pipe.on_stop = session.let_go
+        try:
+            await engine_socket.serve(transport, pipe)
+        finally:
+            if pipe is not None:
+                pipe.on_stop = None  # it holds us: what has no rings is freed at once
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> str | None:
+        """Begin a session that is polled. A text is a refusal."""
+        try:
+            self._enter(eio_sid, environ["asgi.scope"])
         except FabulaError as error:
             return problem_of(error).message
-        session = self.sessions[eio_sid] = Session(
-            eio_sid, stack, place, self.house.allowance(), self._reader(), scope.get(KEY)
-        )
-        if session.transport is not None:
-            session.transport.session_id = eio_sid
+        return None
+
+    def _enter(self, eio_sid: str, scope: Scope) -> Session:
+        """Count a connection, and end it in time if it comes to nothing. Raises `FabulaError`."""
+        place = self.house.enter(DOOR, scope)
+        session = self.sessions[eio_sid] = Session(eio_sid, place, self.house.allowance(), self._reader())
         self._start_timer(session)
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
         # Of the first request no more is kept for as long as the connection lasts.
         headers = Headers(scope=scope)
-        await super()._handle_eio_connect(eio_sid, {"headers": headers, "base": base_for(headers, scope["scheme"])})
-        return None
+        self.environ[eio_sid] = {"headers": headers, "base": base_for(headers, scope["scheme"])}
+        return session
 
     def _reader(self) -> PacketReader:
         return PacketReader(self.house.settings.ws_message_bytes)
@@ -170,7 +211,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             session.stop_timer()
             for client in tuple(session.clients.values()):
                 client.end()
-            session.stack.close()
+            self.house.leave(DOOR, session.place)
         await super()._handle_eio_disconnect(eio_sid, reason)
 
     async def end(self, eio_sid: str, code: int = CLOSE_UNREADABLE, reason: str = "") -> None:
@@ -286,7 +327,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def queue_of(self, eio_sid: str) -> PacketQueue | None:
+    def queue_of(self, eio_sid: str) -> Packets | None:
         """Return what waits for a client; None if it is gone."""
         engine_socket = self.eio.sockets.get(eio_sid)
         return None if engine_socket is None or engine_socket.closed else engine_socket.queue

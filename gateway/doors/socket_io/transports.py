@@ -9,9 +9,6 @@ from starlette.types import Message, Receive, Send
 
 from gateway.doors.socket_io.packets import CLOSE, NOOP, is_readable
 
-KEY = "fabula.socket_io.transport"
-"""Where an ASGI scope holds the transport that it belongs to."""
-
 CLOSE_NORMAL = 1000
 CLOSE_UNREADABLE = 1007
 """Close code: a message that does not hold what its type promises (RFC 6455, section 7.4.1)."""
@@ -40,6 +37,19 @@ class SocketTransport:
         self._accepted = False
         self.session_id = ""
         self._closed = False
+
+    async def accept(self) -> None:
+        """Let the WebSocket be open."""
+        await self.receive()  # the handshake
+        await self.send({"type": "websocket.accept"})
+
+    async def packet(self) -> str | bytes | None:
+        """Return the next packet; None when there are no more."""
+        message = await self.receive()
+        if message["type"] != "websocket.receive":
+            return None
+        data: bytes | None = message.get("bytes")
+        return message["text"] if data is None else data
 
     async def receive(self) -> Message:
         """Return what comes next; what no client may send, and a goodbye, end the WebSocket."""

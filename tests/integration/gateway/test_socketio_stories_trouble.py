@@ -16,6 +16,7 @@ from fabula.rpc.expiry import Expiry
 from gateway.doors.socket_io import client as socket_io_client
 from gateway.doors.socket_io.following import Follower
 from gateway.frontends import story_rooms
+from gateway.watch import Watch
 from tests.integration.gateway.clients import Gateway
 from tests.integration.gateway.conftest import running_gateway
 from tests.integration.gateway.socket_io_clients import doors, packets
@@ -145,15 +146,14 @@ async def test_a_retry_is_told_that_came_while_the_end_was_being_told(
     """A slow reader hears of it as anybody does."""
     script = house.script(hold_before=1, failure=FabulaError("it is broken"))
     script.go.set()
-    real, ending, go = Follower.send, asyncio.Event(), asyncio.Event()
+    real, ending, go = Follower.follow, asyncio.Event(), asyncio.Event()
 
-    async def sends(self: Any, entries: Any) -> None:
-        await real(self, entries)
-        if any(entry.body == "failed" for entry in entries):
-            ending.set()
-            await go.wait()
+    async def follows(self: Follower, watch: Watch) -> None:
+        await real(self, watch)
+        ending.set()
+        await go.wait()
 
-    monkeypatch.setattr(Follower, "send", sends)
+    monkeypatch.setattr(Follower, "follow", follows)
     async with packets(gateway) as client:
         await let_in(client, ann)
         id_ = await ann.start(story(script.premise))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,14 +68,14 @@ def test_one_too_many_is_refused_until_one_has_gone(
     """The error names the limit; a refusal counts nowhere; in the end nothing is kept."""
     met: list[str] = []
     connections = Connections(*limits, met.append)
-    with connections.connection("192.0.2.1", "ann"):
-        before = connections.keys
-        with pytest.raises(ResourceExhausted) as refused, connections.connection(*second):
-            raise AssertionError
-        assert name == refused.value.details["limit"]
-        assert (1, before) == (connections.count, connections.keys)
-    with connections.connection(*second):
-        pass
+    place = connections.enter("192.0.2.1", "ann")
+    before = connections.keys
+    with pytest.raises(ResourceExhausted) as refused:
+        connections.enter(*second)
+    assert name == refused.value.details["limit"]
+    assert (1, before) == (connections.count, connections.keys)
+    place.leave()
+    connections.enter(*second).leave()
 
     assert [name] == met
     assert (0, 0) == (connections.count, connections.keys)
@@ -86,21 +84,23 @@ def test_one_too_many_is_refused_until_one_has_gone(
 def test_who_is_not_near_a_limit_is_not_refused() -> None:
     """Other addresses and other owners have their own."""
     connections = Connections(9, 1, 1)
-    with ExitStack() as stack:
-        for number in range(9):
-            stack.enter_context(connections.connection(f"192.0.2.{number}", f"owner-{number}"))
-        assert 9 == connections.count
+    for number in range(9):
+        connections.enter(f"192.0.2.{number}", f"owner-{number}")
+
+    assert 9 == connections.count
 
 
 def test_an_owner_may_turn_out_later_and_counts_once() -> None:
     """A refused one leaves the connection as it was."""
     connections = Connections(9, 0, 1)
-    with connections.connection() as first, connections.connection() as second:
-        first.belong_to("ann")
-        first.belong_to("ann")
-        with pytest.raises(ResourceExhausted):
-            second.belong_to("ann")
-        second.belong_to("bea")
+    first, second = connections.enter(), connections.enter()
+    first.belong_to("ann")
+    first.belong_to("ann")
+    with pytest.raises(ResourceExhausted):
+        second.belong_to("ann")
+    second.belong_to("bea")
+    first.leave()
+    second.leave()
 
     assert 0 == connections.keys
 
