@@ -10,8 +10,12 @@ from typing import Any, Protocol
 from engineio import exceptions as engine_exceptions
 from starlette.datastructures import Headers
 
+from fabula.errors import Unauthenticated
+from fabula.rpc.auth import EXPIRED
 from fabula.rpc.expiry import Expiry
+from gateway.answers import problem_of
 from gateway.doors.socket_io.queues import Packets
+from gateway.doors.socket_io.transports import CLOSE_RESTART
 from gateway.house import House
 from gateway.identity import Visitor
 from gateway.pipe import ClientGone, Pipe
@@ -33,7 +37,7 @@ class Sender(Protocol):
         """Send a Socket.IO packet that is encoded already."""
         ...
 
-    async def end(self, eio_sid: str) -> None:
+    async def end(self, eio_sid: str, code: int, reason: str) -> None:
         """End a connection so that its client comes back."""
         ...
 
@@ -101,7 +105,7 @@ class Client:
         self.on_end: Callable[[], None] | None = None
         self.keeps: object = None
         # Who comes back shows a fresh token, or is told that this one holds no longer.
-        self._expiry = Expiry(self.send_away)
+        self._expiry = Expiry(self._expire)
         self._expiry.set(visitor.expires)
 
     @property
@@ -185,7 +189,12 @@ class Client:
         Beside, and not as something that is done for it: that ends with the connection.
         """
         if not self.ended:
-            self._server.spawn(self._server.end(self._eio_sid))
+            self._server.spawn(self._server.end(self._eio_sid, CLOSE_RESTART, "come back"))
+
+    def _expire(self) -> None:
+        if not self.ended:
+            problem = problem_of(Unauthenticated(EXPIRED))
+            self._server.spawn(self._server.end(self._eio_sid, problem.close, problem.code))
 
     def end(self) -> None:
         """Do nothing more for this client: it is gone."""

@@ -265,7 +265,7 @@ async def test_a_token_that_expires_ends_the_connection(gateway: Gateway, house:
     user = house.user_with(token("ann", expires_in=-28))  # clocks may be 30 seconds apart
     async with packets(gateway) as client:
         await let_in(client, user)
-        await client.closed()
+        assert 4401 == await client.closed()
     await until(lambda: not gateway.house.connections)
 
 
