@@ -15,6 +15,8 @@ MOST_VIOLATIONS = 16
 """So many are told of; whoever makes more mistakes is told how many."""
 MOST_ITEMS = 1000
 """Of a field that says nothing of it itself."""
+FEW_ITEMS = 100
+"""So many are looked at, whether the field may have them or not."""
 
 _validator = protovalidate.Validator()
 
@@ -30,7 +32,7 @@ def validate(message: Any) -> None:
     """Check a request message.
 
     Raises:
-        InvalidRequest: with a violation for each rule that does not hold, up to `MOST_VIOLATIONS`. A field with too
+        InvalidRequest: with a violation for each rule that does not hold, up to `MOST_VIOLATIONS`. A field with far too
             many items is the only one that is told of: to look at the rules of its items could take long.
     """
     _refuse_too_many(message, "")
@@ -50,7 +52,7 @@ def _refuse_too_many(message: Any, inside: str) -> None:
         if not field.is_repeated:
             if field.message_type is not None:
                 _refuse_too_many(value, f"{path}.")
-        elif len(value) > (most := _most_items(field)):
+        elif len(value) > max(FEW_ITEMS, most := _most_items(field)):
             problem = f"must contain no more than {most} items"
             raise InvalidRequest(f"{path}: {problem}", ((path, problem),))
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:

@@ -116,7 +116,7 @@ async def test_a_process_that_keeps_dying_is_left_alone_longer_and_longer() -> N
     diary = Diary()
     service = python(diary, "a", "print('up', flush=True); import time; time.sleep(0.05); raise SystemExit(3)")
 
-    async with Supervisor([service], diary, QUICK):
+    async with Supervisor([service], diary, replace(QUICK, settled_seconds=60.0)):
         await diary.until(lambda: len(diary.phases(Phase.DEAD)) == 5)
 
     waits = [status.wait_seconds for status in diary.statuses if status.phase is Phase.DEAD]

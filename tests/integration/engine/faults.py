@@ -186,14 +186,20 @@ class ForgetfulJob:
 
 
 class Blind:
-    """The codec, but it stumbles over bugs."""
+    """The codec, but it stumbles over bugs.
+
+    Attributes:
+        stumbles: How often it has.
+    """
 
     def __init__(self, codec: Any) -> None:
         self._codec = codec
+        self.stumbles = 0
 
     def decode(self, entry: Entry) -> Event:
         """Decode, unless it is about a bug."""
         if b"A bug" in entry.data:
+            self.stumbles += 1
             raise RuntimeError("a bug")
         event: Event = self._codec.decode(entry)
         return event
