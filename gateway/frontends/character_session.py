@@ -163,8 +163,10 @@ class CharacterSession:
         follower = self._follower()
         if watch is None:
             watch = await _answered(follower.open)
-        await follower.follow(watch)
-        self.place.character = follower.cursor
+        try:
+            await follower.follow(watch)
+        finally:
+            self.place.character = follower.cursor
         while await self._tell_of_avatar():
             pass
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import engineio
@@ -31,9 +31,12 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
 
     Attributes:
         queue: The way to its client.
+        allows: Says whether its client may send one more packet that is no message, and ends the session if not.
     """
 
     queue: Packets
+    allows: Callable[[], Awaitable[bool]] | None = None
+    closing: bool
     connected: bool
     upgraded: bool
     upgrading: bool
@@ -61,6 +64,7 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
 
     def _lost(self) -> None:
         """The client has not answered."""
+        self.last_ping = None  # else nothing can be sent, not even a goodbye
         self.server.start_background_task(self.close, wait=False, reason=self.server.reason.PING_TIMEOUT)
 
     def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
@@ -72,11 +76,19 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
             self._timer.cancel()
             self._timer = None
 
-    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
-        """End the session; with a goodbye, unless `abort`, behind which its WebSocket is closed."""
-        await super().close(wait=wait and self._transport is None, abort=abort, reason=reason)
+    async def close(
+        self,
+        wait: bool = True,  # noqa: ARG002 - the library's
+        abort: bool = False,
+        reason: str | None = None,
+    ) -> None:
+        """End the session; with a goodbye, unless `abort`, behind which its WebSocket is closed.
+
+        Nobody waits until the goodbye has been fetched: a client that is not known any more cannot fetch it.
+        """
+        await super().close(wait=False, abort=abort, reason=reason)
         self._stop_timer()
-        if self._transport is not None and not abort:
+        if self._transport is not None:
             self.server.start_background_task(self._transport.close, CLOSE_NORMAL)
 
     # --- WebSocket -----------------------------------------------------------------------------------------------
@@ -94,6 +106,8 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
             await self._websocket_handler(plain)
             return
         if self.connected and not await self._takes_over(transport):
+            return
+        if self.closing:  # it has ended while its client changed
             return
         self.connected = self.upgraded = True
         self.upgrading = False
@@ -117,6 +131,11 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]  # the libra
         await transport.send({"type": "websocket.send", "text": f"{PONG}{PROBE[1:]}"})
         await self.queue.put(engine_packet.Packet(engine_packet.NOOP))  # ends the poll that waits
         return await transport.packet() == UPGRADE
+
+    async def receive(self, packet: engine_packet.Packet) -> None:
+        """Deal with a packet. Messages are counted where they are read, all others here."""
+        if packet.packet_type == engine_packet.MESSAGE or self.allows is None or await self.allows():
+            await super().receive(packet)
 
     async def _read(self, transport: SocketTransport) -> None:
         while (data := await transport.packet()) is not None and len(data) <= self.server.max_http_buffer_size:

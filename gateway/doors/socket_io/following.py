@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 from gateway.cursors import Cursor
@@ -165,13 +167,23 @@ class Follower:
             for entry in entries:
                 await self._tell(entry)
         else:
-            for data in joined(self.form, entries):
-                if data:
-                    await pipe.room()
-                    pipe.write(data)
+            try:
+                for data in joined(self.form, entries):
+                    if data:
+                        await pipe.room()
+                        pipe.write(data)
+            except Exception:
+                self._reach(tuple(takewhile(self._can_be_told, entries)))
+                raise
             self._reach(entries)
         told = [entry for entry in entries if self.form.of(entry)]
         self._client.house.metrics.at(DOOR).sent(told, self._since)
+
+    def _can_be_told(self, entry: SharedEntry) -> bool:
+        with suppress(Exception):
+            self.form.of(entry)
+            return True
+        return False
 
     async def _tell(self, entry: SharedEntry) -> None:
         """Tell of one entry, or of the rest of it, packet by packet: whichever way there is to the client by now."""

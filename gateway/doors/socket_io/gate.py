@@ -201,7 +201,9 @@ class Gate:
             return
         timer = None
         if session is not None:
-            timer = asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._give_up_upgrade, session, transport)
+            timer = asyncio.get_running_loop().call_later(
+                UPGRADE_SECONDS, self._give_up_upgrade, engine_socket, transport
+            )
         try:
             await self._server.serve(engine_socket, scope, transport)
         except Exception:
@@ -219,16 +221,17 @@ class Gate:
         session.transport, transport.session_id = transport, session.id
         return self._server.eio.sockets.get(session.id)  # type: ignore[no-any-return]
 
-    def _give_up_upgrade(self, session: Session, transport: SocketTransport) -> None:
-        if not self._is_upgraded(session):
+    def _give_up_upgrade(self, engine_socket: EngineSocket, transport: SocketTransport) -> None:
+        if engine_socket.closing or not engine_socket.upgraded:
             self._server.spawn(transport.close(CLOSE_NORMAL, "no upgrade"))
 
     async def _end_of(self, transport: SocketTransport) -> None:
         """See that nothing is left of a WebSocket that has ended: no session, or one that can be polled again."""
-        session, engine_socket = self._server.sessions.get(transport.session_id), None
-        if session is not None:
-            engine_socket = self._server.eio.sockets.get(session.id)
+        session = self._server.sessions.get(transport.session_id)
+        engine_socket = self._server.eio.sockets.get(transport.session_id)
         if session is None or engine_socket is None:
+            if engine_socket is not None and engine_socket.closed and engine_socket.upgraded:
+                del self._server.eio.sockets[transport.session_id]
             return
         if engine_socket.upgraded or not engine_socket.connected:
             await engine_socket.close(wait=False, abort=True)

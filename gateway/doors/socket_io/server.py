@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import socketio
@@ -186,6 +187,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         """Count a connection, and end it in time if it comes to nothing. Raises `FabulaError`."""
         place = self.house.enter(DOOR, scope)
         session = self.sessions[eio_sid] = Session(eio_sid, place, self.house.allowance(), self._reader())
+        self.eio.sockets[eio_sid].allows = partial(self._allows, eio_sid)
         self._start_timer(session)
         if not self.manager_initialized:
             self.manager_initialized = True
@@ -219,8 +221,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         session, engine_socket = self.sessions.get(eio_sid), self.eio.sockets.get(eio_sid)
         if engine_socket is not None:
             # A goodbye in the protocol's words is for who polls; to who has a WebSocket its end says all.
-            polls = session is None or session.transport is None
-            await engine_socket.close(wait=False, abort=not polls)
+            await engine_socket.close(wait=False, abort=engine_socket.upgraded)
         if session is not None and session.transport is not None:
             await session.transport.close(code, reason)
 
@@ -234,13 +235,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
 
     async def _take(self, eio_sid: str, data: Any) -> None:
         """Read a message; who sends what is no packet of Socket.IO is sent away, as the protocol says."""
-        session = self.sessions.get(eio_sid)
-        if session is not None and not session.allowance.take():
-            self.house.metrics.limit_met("messages")
-            error = problem_of(too_many_messages(session.allowance))
-            self.house.metrics.errors.labels(DOOR, error.code).inc()
-            await self.end(eio_sid, error.close, error.code)
+        if not await self._allows(eio_sid):
             return
+        session = self.sessions.get(eio_sid)
         try:
             packet = None if session is None else session.reader.read(data)
         except UNREADABLE:
@@ -258,6 +255,17 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             case socket_packet.EVENT:
                 await self._handle_event(eio_sid, namespace, packet.id, packet.data)
             # Nothing is sent from here that a client would have to acknowledge.
+
+    async def _allows(self, eio_sid: str) -> bool:
+        """Say whether a client may send one more packet; one that may not is sent away."""
+        session = self.sessions.get(eio_sid)
+        if session is None or session.allowance.take():
+            return True
+        self.house.metrics.limit_met("messages")
+        error = problem_of(too_many_messages(session.allowance))
+        self.house.metrics.errors.labels(DOOR, error.code).inc()
+        await self.end(eio_sid, error.close, error.code)
+        return False
 
     async def _handle_connect(self, eio_sid: str, namespace: str, data: dict[str, Any] | None) -> None:
         """Let somebody into a namespace, or say why not."""
@@ -287,6 +295,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
         await super()._handle_connect(session.id, served.name, data)
         sid = self.manager.sid_from_eio_sid(session.id, served.name)
         if sid is None or session.id not in self.sessions:
+            if sid is not None:  # it has ended while its client was being told
+                self.manager.basic_disconnect(sid, served.name)
             return
         session.stop_timer()
         client = session.clients[served.name] = Client(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,6 +225,34 @@ async def test_polling_becomes_a_websocket(shared: Gateway, place: Place) -> Non
             assert 1008 == await second.closed()
         await client.emit(place.event, place.content, place.namespace, ack=1)
         assert f'43{place.within}1[{{"success":true}}]' == await client.raw()
+
+
+async def test_a_probe_in_a_body_ends_the_session(shared: Gateway, place: Place) -> None:
+    """At once: it belongs to a WebSocket, and nobody waits until a goodbye has been fetched."""
+    session = await polling(shared, place.path)
+
+    assert 400 == (await asyncio.wait_for(session.send("2probe"), 5)).status_code
+    assert 400 == (await session.poll()).status_code
+
+
+async def test_who_leaves_while_changing_is_gone(shared: Gateway, place: Place) -> None:
+    """Its WebSocket is closed, and takes over nothing."""
+    session = await polling(shared, place.path)
+    async with packets(shared, place.path, f"&sid={session.handshake['sid']}") as client:
+        await client.send("2probe")
+        assert "3probe" == await client.raw()
+        assert 200 == (await session.send("1")).status_code
+        await client.send("5")
+        assert 1000 == await client.closed()
+
+
+async def test_packets_of_the_protocol_are_bounded_as_messages_are(shared: Gateway, place: Place) -> None:
+    """Else they would be the cheapest way to keep the gateway busy."""
+    async with packets(shared, place.path) as client:
+        with suppress(websockets.ConnectionClosed):
+            for _ in range(2 * shared.house.settings.messages_at_once):
+                await client.send("3")
+        assert 4429 == await client.closed()
 
 
 # --- Socket.IO -----------------------------------------------------------------------------------------------------
