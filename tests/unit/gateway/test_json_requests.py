@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -124,7 +125,14 @@ def test_more_values_than_anybody_needs_are_not_looked_at(content: dict[str, Any
         fill(story_pb2.StoryRequest(), content)
 
 
-@pytest.mark.parametrize("text", ["[" * 30_000, b'{"a":[' + b"{}," * 30_000])
+def test_brackets_of_a_text_are_no_matter() -> None:
+    """Sources of wikis and programs are full of them."""
+    source = '[[a]] {{b}} \\" ' * 10_000
+
+    assert {"text": source} == parse_object(json.dumps({"text": source}))
+
+
+@pytest.mark.parametrize("text", ["[" * 30_000, '"' + '\\"[' * 30_000 + '" [' * 50_000, b'{"a":[' + b"{}," * 30_000])
 def test_more_brackets_than_anybody_needs_are_not_even_read(text: str | bytes) -> None:
     """Millions of empty objects cost more memory than the body that they come in."""
     with pytest.raises(InvalidRequest, match="brackets"):
