@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Collection
@@ -172,6 +173,9 @@ class WebhookOffice:
             now = time.time()
             if found.state is DeliveryState.PENDING and found.next <= now:
                 return pb.RetryDeliveryResponse(delivery=delivery_message(found))
+            rest = (await self._registry.health(call.owner, webhook.id)).resting_until - now
+            if rest > 0:
+                raise ResourceExhausted(f"its endpoint has asked to be left alone for {math.ceil(rest)} seconds more")
             if found.attempts and now < found.attempts[-1].time + TEST_SECONDS:
                 raise ResourceExhausted(f"it was sent a moment ago: once every {TEST_SECONDS} seconds by hand")
             again = found.again(now, webhook.times_disabled)

@@ -117,10 +117,11 @@ async def test_a_busy_endpoint_is_left_alone_for_as_long_as_it_asks(
     id_, _ = await owner.register(receiver.url())
     await end_one(house, owner)
     [first] = await receiver.until(1)
-    await owner.settled(id_, pb.DELIVERY_STATE_PENDING)
-    await end_one(house, owner)
     heard = await receiver.until(2)
     assert heard[1].time - first.time >= 1.9
+    await asyncio.sleep(0.5)  # it has been noted what was answered
+    await owner.settled(id_, pb.DELIVERY_STATE_PENDING)
+    await end_one(house, owner)
     heard = await receiver.until(4)
     assert heard[2].time + epoch >= until - 1  # the date has whole seconds
 
@@ -136,6 +137,21 @@ async def test_what_one_courier_was_asked_holds_for_all(house: House, receiver: 
     [heard] = await receiver.until(1)
 
     assert heard.time - began >= 1.9
+
+
+async def test_while_an_endpoint_rests_only_tests_are_sent(house: House, receiver: Receiver, quick: None) -> None:
+    """Who wants something sent again is told when it will do."""
+    name = "the owner of an endpoint that is asked nevertheless"
+    owner = house.owner(name)
+    id_, _ = await owner.register(receiver.url())
+    await end_one(house, owner)
+    told = await owner.settled(id_)
+    await Registry(house.journal.records).note(name, id_, time.time(), accepted=False, rest_seconds=60.0)
+
+    with pytest.raises(ResourceExhausted, match=r"left alone for (60|59) seconds more"):
+        await owner.call("RetryDelivery", webhook_id=id_, delivery_id=told.id)
+    await owner.call("SendTest", webhook_id=id_)
+    await receiver.until(2)
 
 
 async def test_what_was_noted_before_a_webhook_was_disabled_is_given_up(
