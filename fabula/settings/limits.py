@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fabula.settings.base import Settings
 from fabula.settings.values import Networks, Seconds
@@ -63,7 +63,7 @@ class LimitSettings(Settings):
 
     max_bodies_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
     """Bytes of bodies that one gateway holds at a time while they are read, without the first 16 KiB of each; more are
-    told to try later."""
+    told to try later. At least `FABULA_MAX_BODY_BYTES`."""
 
     max_file_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest file in a form, in bytes. What a file is for may allow less."""
@@ -79,3 +79,9 @@ class LimitSettings(Settings):
 
     stalled_seconds: Seconds = 60.0
     """A client that has not taken a byte for so long, though more waits for it, is cut off, in seconds."""
+
+    @model_validator(mode="after")
+    def _fits_one_body(self) -> Self:
+        if self.max_bodies_bytes < self.max_body_bytes:
+            raise ValueError("FABULA_MAX_BODIES_BYTES must be at least FABULA_MAX_BODY_BYTES: one body has to fit")
+        return self

@@ -362,10 +362,10 @@ async def test_bodies_are_bounded(open_gateway: OpenGateway, server: ScriptedSer
 
 async def test_what_all_bodies_hold_together_is_bounded(open_gateway: OpenGateway, server: ScriptedServer) -> None:
     """At every door that reads them; small ones get through, and all do when it is over."""
-    async with open_gateway(server.address, max_bodies_bytes=1 << 20) as gateway:
+    async with open_gateway(server.address, max_bodies_bytes=1 << 20, max_body_bytes=1 << 20) as gateway:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.house.settings.http_port)
         head = f"POST /v1/stories HTTP/1.1\r\nhost: {gateway.host}\r\ncontent-type: application/json\r\n"
-        writer.write(f"{head}content-length: {3 << 19}\r\n\r\n".encode() + b" " * (1 << 20))
+        writer.write(f"{head}content-length: {1 << 20}\r\n\r\n".encode() + b" " * ((1 << 20) - 1))
         await until(lambda: gateway.house.bodies.held > 900_000)
         large = {"premise": "An owl.", "requestId": "x" * 200_000}
         files: dict[str, Any] = {"file": ("a.txt", b"x" * 200_000), "title": (None, "An owl")}
