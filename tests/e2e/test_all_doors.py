@@ -33,7 +33,7 @@ async def test_one_story_is_the_same_through_every_door(house: System) -> None:
         observers = [Observer(story_id, [door]) for door in all_doors(house)]
         async with asyncio.TaskGroup() as tasks:
             workshop = tasks.create_task(updates(house, story_id))
-            rooms = tasks.create_task(room(official))
+            rooms = tasks.create_task(room(official, story_id))
             pipeline = tasks.create_task(stream(api.http, story_id))
             async with watching(observers):
                 pass
@@ -55,10 +55,14 @@ async def updates(house: System, story_id: str) -> list[dict[str, Any]]:
         return told
 
 
-async def room(official: Any) -> Said:
-    """Return what the room of family B tells of the story, to its end."""
-    seen = await official.until("page", "story:processing:complete")
-    return [(event, args[0]) for event, args in seen if event.startswith("story:processing:")]
+async def room(official: Any, story_id: str) -> Said:
+    """Return what the room of family B tells of the story, to its end; it tells of others that have just ended, too."""
+
+    def is_ours(args: list[Any]) -> bool:
+        return bool(args and isinstance(args[0], dict) and args[0].get("storyId") == story_id)
+
+    seen = await official.until("page", "story:processing:complete", is_ours)
+    return [(event, args[0]) for event, args in seen if event.startswith("story:processing:") and is_ours(args)]
 
 
 async def stream(http: httpx.AsyncClient, story_id: str) -> Said:
