@@ -25,7 +25,7 @@ from fabula.errors import FabulaError
 from gateway.answers import problem_of
 from gateway.doors.socket_io.client import DOOR
 from gateway.doors.socket_io.engine import EngineSocket
-from gateway.doors.socket_io.packets import CLOSE, NOOP, packets_of
+from gateway.doors.socket_io.packets import CLOSE, NOOP, SEPARATOR, packets_of
 from gateway.doors.socket_io.server import Server, Session
 from gateway.doors.socket_io.transports import CLOSE_NORMAL, CLOSE_POLICY, SocketTransport
 from gateway.race import race
@@ -159,7 +159,7 @@ class Gate:
             await self._server.end(session.id)
             await _answer(BAD_REQUEST, scope, receive, send)
             return
-        data = body.encode()
+        data = SEPARATOR.join(packets).encode()
         headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(data)).encode())]}
         request = {"type": "http.request", "body": data, "more_body": False}

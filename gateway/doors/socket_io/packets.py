@@ -36,7 +36,7 @@ def is_readable(packet: str) -> bool:
         return packet[1:2] in _SOCKET_IO_TYPES and len(packet) > 1
     if packet.startswith(BINARY):
         return _is_base64(packet[1:])
-    return packet in {CLOSE, PONG, PONG + PROBE[1:], PROBE, UPGRADE}
+    return packet in {CLOSE, PROBE, UPGRADE} or packet.startswith(PONG)
 
 
 def _is_base64(text: str) -> bool:
@@ -47,10 +47,15 @@ def _is_base64(text: str) -> bool:
 
 
 def packets_of(body: str) -> list[str] | None:
-    """Return the packets of an HTTP body; None if it holds what no client may send."""
+    """Return the packets of an HTTP body, as they are read; None if it holds what no client may send."""
     packets = body.split(SEPARATOR)
     is_good = len(packets) <= MOST_PACKETS and PROBE not in packets and all(map(is_readable, packets))
-    return packets if is_good else None
+    return [without_content(packet) for packet in packets] if is_good else None
+
+
+def without_content(packet: str) -> str:
+    """Return a packet as it is read: what comes with a PONG says nothing, but it would be taken for JSON."""
+    return PONG if packet.startswith(PONG) else packet
 
 
 def event_of(data: object) -> tuple[str, list[object]] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Send
 
-from gateway.doors.socket_io.packets import CLOSE, NOOP, is_readable
+from gateway.doors.socket_io.packets import CLOSE, NOOP, PONG, is_readable, without_content
 
 CLOSE_NORMAL = 1000
 CLOSE_UNREADABLE = 1007
@@ -66,7 +66,7 @@ class SocketTransport:
         if text == CLOSE:
             await self.close(CLOSE_NORMAL)
             return _GONE
-        return message
+        return {**message, "text": without_content(text)} if text.startswith(PONG) else message
 
     async def send(self, message: Any) -> None:
         """Send what the Engine.IO server wants, until the WebSocket is closed."""

@@ -190,7 +190,9 @@ async def test_a_restarted_gateway_is_found_again(system: System, official: Offi
 
 async def test_a_page_that_asks_much_before_it_is_connected_is_answered(gateway: Gateway, official: Official) -> None:
     """The client sends all that has gathered in one body."""
-    await official.connect("page", url(gateway), "/stories", auth={"token": token("ann")}, transports=["polling"])
+    await official.connect(
+        "page", url(gateway), "/stories", auth={"token": token("ann who asks much")}, transports=["polling"]
+    )
     leave = {"storyId": "story-00000000-0000-4000-8000-000000000001"}
     for _ in range(60):
         await official.do("ask", "page", event="story:leave", args=[leave])

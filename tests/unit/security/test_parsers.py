@@ -167,10 +167,10 @@ def test_packets_of_socket_io_are_read_or_refused(packets: list[str | bytes]) ->
 @MANY
 @given(st.lists(PACKETS | st.sampled_from(["1", "2probe", "3", "5", "b", "bAAAA", "b!", "4", ""]), max_size=6), TEXT)
 def test_bodies_of_long_polling_are_read_or_refused(packets: list[str], junk: str) -> None:
-    """All of a body or nothing."""
+    """All of a body or nothing; only what comes with a PONG is left out."""
     for body in ("\x1e".join(packets), junk):
         found = packets_of(body)
-        assert found is None or found == body.split("\x1e")
+        assert found is None or found == ["3" if each.startswith("3") else each for each in body.split("\x1e")]
 
 
 # --- bodies -------------------------------------------------------------------------------------------------------

@@ -246,6 +246,15 @@ async def test_who_leaves_while_changing_is_gone(shared: Gateway, place: Place) 
         assert 1000 == await client.closed()
 
 
+async def test_what_comes_with_a_pong_is_not_read(shared: Gateway, place: Place) -> None:
+    """However deep it goes."""
+    session = await polling(shared, place.path)
+    assert "ok" == (await session.send("3" + "[" * 20_000)).text
+    async with packets(shared, place.path) as client:
+        await client.send("3" + "[" * 20_000)
+        assert (await client.connect(place.namespace)).startswith(f"40{place.within}")
+
+
 async def test_packets_of_the_protocol_are_bounded_as_messages_are(shared: Gateway, place: Place) -> None:
     """Else they would be the cheapest way to keep the gateway busy."""
     async with packets(shared, place.path) as client:
