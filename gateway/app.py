@@ -104,39 +104,11 @@ def links_of(settings: GatewaySettings) -> PictureLinks:
 
 def application(house: House) -> ASGIApp:
     """Return the gateway as an ASGI application."""
-    settings = house.settings
-    allowed = settings.allowed_origins
     rule = house.doorkeeper.rule
-    middleware = [Middleware(OriginGuard, rule)]
-    if allowed:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=allowed,
-                allow_credentials=True,  # the cookie; without authentication, too: the same page asks there by it
-                allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-                allow_headers=["*"],  # those that are asked for: pages that are let in send headers of their own
-                expose_headers=_CORS_ANSWER_HEADERS,
-            )
-        )
-
-    async def on_fault(request: Request, error: Exception) -> Response:
-        return rule.let_read(await on_fabula_error(request, error), request.headers)
-
     socket_io, plain = open_socket_io(house), open_plain(house)
     doors: tuple[DialectDoor | SocketIoDoor | GrpcWebDoor, ...] = (*plain.doors, *socket_io.doors, GrpcWebDoor(house))
-    rest = Starlette(
-        routes=_routes(house, [*socket_io.operations, *plain.operations], [*plain.channels, *socket_io.channels]),
-        middleware=middleware,
-        exception_handlers={
-            HTTPException: on_http_exception,
-            FabulaError: on_fabula_error,
-            Exception: on_fault,  # outside of all middleware
-        },
-    )
-    rest.state.body_limits = BodyLimits(
-        settings.max_body_bytes, settings.max_file_bytes, house.bodies, house.metrics.limit_met
-    )
+    operations, channels = [*socket_io.operations, *plain.operations], [*plain.channels, *socket_io.channels]
+    rest = _rest(house, _routes(house, operations, channels))
     sockets = OriginGuard(SocketDoor(house), rule)
 
     def choose(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -151,6 +123,40 @@ def application(house: House) -> ASGIApp:
         return rest(scope, receive, send)
 
     return choose
+
+
+def _rest(house: House, routes: list[BaseRoute]) -> Starlette:
+    """Return what answers all that is no socket and has no door of its own."""
+    settings, rule = house.settings, house.doorkeeper.rule
+    middleware = [Middleware(OriginGuard, rule)]
+    if settings.allowed_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_credentials=True,  # the cookie; without authentication, too: the same page asks there by it
+                allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+                allow_headers=["*"],  # those that are asked for: pages that are let in send headers of their own
+                expose_headers=_CORS_ANSWER_HEADERS,
+            )
+        )
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        return rule.let_read(await on_fabula_error(request, error), request.headers)
+
+    rest = Starlette(
+        routes=routes,
+        middleware=middleware,
+        exception_handlers={
+            HTTPException: on_http_exception,
+            FabulaError: on_fabula_error,
+            Exception: on_fault,  # outside of all middleware
+        },
+    )
+    rest.state.body_limits = BodyLimits(
+        settings.max_body_bytes, settings.max_file_bytes, house.bodies, house.metrics.limit_met
+    )
+    return rest
 
 
 def _routes(house: House, of_frontends: list[Operation], channels: list[Channel]) -> list[BaseRoute]:

@@ -52,7 +52,7 @@ def _refuse_too_many(message: Any, inside: str) -> None:
         if not field.is_repeated:
             if field.message_type is not None:
                 _refuse_too_many(value, f"{path}.")
-        elif len(value) > max(FEW_ITEMS, most := _most_items(field)):
+        elif len(value) > max(FEW_ITEMS, most := most_items(field)):
             problem = f"must contain no more than {most} items"
             raise InvalidRequest(f"{path}: {problem}", ((path, problem),))
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
@@ -61,7 +61,8 @@ def _refuse_too_many(message: Any, inside: str) -> None:
 
 
 @cache
-def _most_items(field: Any) -> int:
+def most_items(field: Any) -> int:
+    """Return how many items a repeated field may have, by its descriptor."""
     repeated = field.GetOptions().Extensions[validate_pb2.field].repeated
     return repeated.max_items if repeated.HasField("max_items") else MOST_ITEMS
 

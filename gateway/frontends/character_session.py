@@ -153,9 +153,8 @@ class CharacterSession:
         if problem.retryable or isinstance(error, Unauthenticated):
             self._client.send_away()  # it comes back, with a fresh token if that is what it needs
             return
-        told = (
-            _avatar_failure if self.place.avatar_id else _session_failure
-        )  # with an avatar, the character is complete
+        # With an avatar, the character is complete.
+        told = _avatar_failure if self.place.avatar_id else _session_failure
         with suppress(ClientGone):
             await self._client.emit(EVENT, told(problem.message, problem.code))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fabula.errors import InvalidRequest, NotFound
 from fabula.rpc.kinds import STORY
+from fabula.rpc.validation import most_items
 from gateway.frontends.character_places import character_id_of
 from gateway.frontends.requests import request_id_of
 
@@ -44,7 +45,7 @@ LEAST_WORDS_OF_A_CHAPTER = 50
 """As the contract has it: many chapters make a short story longer."""
 MOST_CHAPTERS = 40
 """As the contract has it: with more the story is refused, whatever its length."""
-MOST_CHARACTERS = 12
+MOST_CHARACTERS = most_items(STORY.message("StoryRequest").DESCRIPTOR.fields_by_name["characters"])
 """As the contract has it: of longer lists nothing is read."""
 
 ABOUT = ("description", "bio", "summary", "role", "personality", "traits")

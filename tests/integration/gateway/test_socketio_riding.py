@@ -33,6 +33,13 @@ def begin_again(log: ScriptedLog, message: str = "") -> None:
     log.responses[-1].event.progress.message = message
 
 
+async def ride(gateway: Gateway, client: Packets, log: ScriptedLog) -> None:
+    """Enter the namespace, hear of a log's beginning, and be carried from there."""
+    await let_in(client, after={log.id: 0})
+    await raw(client, 2)
+    await until(lambda: riders(gateway) == 1)
+
+
 class Polled:
     """A polled session whose packets are looked at one by one."""
 
@@ -198,9 +205,7 @@ async def test_who_leaves_is_carried_no_more(gateway: Gateway, stories: Scripted
     """Whether the namespace or the connection; who comes again to the namespace is told from its cursor on."""
     log = stories.new()
     async with packets(gateway) as client:
-        await let_in(client, after={log.id: 0})
-        await raw(client, 2)
-        await until(lambda: riders(gateway) == 1)
+        await ride(gateway, client, log)
         await client.send(ending)
         await until(lambda: riders(gateway) == 0 and not gateway.house.hub._watchers)
         begin_again(log)
@@ -216,9 +221,7 @@ async def test_what_is_left_is_written_no_more_at_once(gateway: Gateway, stories
     """Not only when its task has ended: what comes before that would stand behind the acknowledgement."""
     log = stories.new()
     async with packets(gateway) as client:
-        await let_in(client, after={log.id: 0})
-        await raw(client, 2)
-        await until(lambda: riders(gateway) == 1)
+        await ride(gateway, client, log)
         (session,) = doors(gateway).sessions.values()
         session.clients[NAMESPACE].keeps.leave(log.id)
 
@@ -229,9 +232,7 @@ async def test_a_retry_goes_on_behind_what_the_fan_has_told(gateway: Gateway, st
     """Nothing comes twice."""
     log = stories.new()
     async with packets(gateway) as client:
-        await let_in(client, after={log.id: 0})
-        await raw(client, 2)
-        await until(lambda: riders(gateway) == 1)
+        await ride(gateway, client, log)
         begin_again(log)
         log.append(failed={"failure": {"message": "no"}})
         await raw(client, 6)
@@ -248,9 +249,7 @@ async def test_who_has_a_part_of_the_next_entry_is_told_the_rest_of_it_first(
     """It is not level with who has none of it, even where the gateway has not seen that entry yet."""
     log = stories.new()
     async with packets(gateway) as whole, packets(gateway) as part:
-        await let_in(whole, after={log.id: 0})
-        await raw(whole, 2)
-        await until(lambda: riders(gateway) == 1)
+        await ride(gateway, whole, log)
         await let_in(part, after={log.id: "1.1"})
         await until(lambda: gateway.house.hub._watchers.total() == 2)
         begin_again(log)
